@@ -1,0 +1,63 @@
+// A data set is one tensor a column, kept as it was read; a batch is a selection of items.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "vem/core/rng.h"
+#include "vem/core/types.h"
+
+namespace vem {
+
+/// Items that are independent given the globals: a row, a sequence, a document.
+struct Batch {
+  TensorMap columns;  ///< by name: "x" [rows, features] floating, "label" [rows] int64 ...; NaN marks a missing cell
+  Tensor offsets;     ///< [items + 1] int64 for ragged items, whose rows are concatenated; undefined: one row an item
+  Tensor index;       ///< [items] int64: identity in the data set; the key of random numbers
+  Tensor weight;      ///< [items] float64
+  TensorMap local;    ///< per-item state as the last E-step returned it; NaN rows for items never seen; empty at first
+
+  int64_t size() const { return index.size(0); }
+  /// The column, or a DataError that names it and what there is.
+  const Tensor& at(const std::string& column) const;
+  /// [rows] int64: the position in the batch of the item that a row belongs to.
+  Tensor row_item() const;
+  /// Sums rows into items along `dim`; the identity where every item is one row.
+  Tensor per_item(const Tensor& rows, int64_t dim = -1) const;
+  /// Standard normal noise [rows, *shape], a function of (rng, stream, item, place in the item) only.
+  Tensor normal(const Rng& rng, const Shape& shape, std::string_view stream, at::ScalarType dtype) const;
+};
+
+/// What a model must know of its data before it sees any, and what is saved with it.
+struct Schema {
+  std::string source;                      ///< where the data came from, for people
+  std::vector<std::string> feature_names;  ///< of column "x"; empty where they have none
+  Shape item_shape;                        ///< of one row of "x": {784}, or {channels, height, width} for images
+  int64_t num_classes = 0;                 ///< of column "label"; 0: none
+  bool operator==(const Schema& other) const;
+  int64_t num_features() const;            ///< product of item_shape
+};
+
+/// How pixels become 0 or 1 (Bernoulli data).
+enum class Binarize { none, fixed, dynamic };
+
+struct Dataset {
+  Schema schema;
+  TensorMap columns;  ///< "x" [rows, features] in the type it was read (uint8 pixels stay uint8), "label" ...
+  Tensor offsets;     ///< [items + 1] int64 for ragged items
+  Tensor index;       ///< [items] int64: identity of each item, kept through splits; undefined: 0 .. size-1
+  Tensor weight;      ///< [items] float64; undefined: 1
+  int64_t size = 0;   ///< items
+  double pixel_scale = 1;              ///< "x" is divided by this (255 for uint8 images)
+  Binarize binarize = Binarize::none;  ///< dynamic: redrawn each epoch; fixed: drawn once from the seed
+  uint64_t binarize_seed = 0;
+
+  /// Items at these positions: selected, scaled and binarised; "x" floating [rows, features]. A pure function of its
+  /// arguments: `epoch` matters for dynamic binarisation only (evaluations pass 0).
+  Batch batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const;
+  /// The items at these positions as a data set of their own; identities are kept.
+  Dataset subset(const Tensor& positions) const;
+  double total_weight() const;
+};
+
+}  // namespace vem

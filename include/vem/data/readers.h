@@ -1,0 +1,27 @@
+// Readers, one a format. All read plain or gzipped files, told apart by content.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vem/core/types.h"
+
+namespace vem {
+
+/// IDX (the MNIST container): uint8 [items, rows, columns] for images (magic 0x0803), uint8 [items] for labels (0x0801).
+/// Throws DataError for another magic or a size that does not match ("truncated").
+Tensor read_idx(const std::string& path);
+
+struct Table {
+  std::vector<std::string> names;                ///< of the numeric columns
+  Tensor values;                                 ///< [rows, columns] float64; empty cells, NA and NaN are NaN
+  std::vector<std::vector<std::string>> words;   ///< per column asked for as text: its cells
+};
+/// Comma- or tab-separated, with a header line if its first line is not all numbers. `text_columns` are read as words.
+/// Throws DataError with file and line for a text cell in a numeric column or a row of another length.
+Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {});
+
+/// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool.
+Tensor read_npy(const std::string& path);
+
+}  // namespace vem

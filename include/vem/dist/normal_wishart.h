@@ -1,0 +1,42 @@
+// The normal-Wishart distribution over (mu, Lambda), the conjugate family of a full-covariance normal.
+//   Lambda ~ Wishart(nu, V^-1), mu | Lambda ~ N(m, (beta Lambda)^-1)
+//   eta = (beta, beta m, packed(V + beta m m'), nu - D), t = (-mu' Lambda mu / 2, Lambda mu, packed*(-Lambda / 2), log|Lambda| / 2)
+// packed() is the upper triangle by rows, D (D + 1) / 2 numbers; packed*() doubles what is off the diagonal, so that
+// <eta, t> is the full inner product and a row x has the statistics s = (1, x, packed(x x'), 1).
+// Bishop, Pattern Recognition and Machine Learning, section 2.3.6 and appendix B.
+#pragma once
+
+#include "vem/dist/exponential_family.h"
+
+namespace vem {
+
+class NormalWishart final : public ExponentialFamily {
+ public:
+  /// variance_floor: the smallest eigenvalue of a covariance that mode() returns (0: none). Clipping eigenvalues is the
+  /// exact optimum under that constraint, so bounds stay monotone.
+  NormalWishart(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
+  int64_t size() const override { return 2 + D_ + D_ * (D_ + 1) / 2; }
+  Tensor log_partition(const Tensor& eta) const override;
+  Tensor mean(const Tensor& eta) const override;
+  Tensor mode(const Tensor& eta) const override;
+  Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  int64_t num_floored(const Tensor& eta) const override;
+
+  /// The usual parameters: beta [R], m [R, D], V [R, D, D] (the inverse of Bishop's W), nu [R].
+  struct Parameters {
+    Tensor beta, m, V, nu;
+  };
+  Parameters parameters(const Tensor& eta) const;
+  Tensor natural(const Parameters& p) const;
+  /// Mean [R, D] and covariance [R, D, D] of the normal at the point t (under a posterior: of its expected precision).
+  std::pair<Tensor, Tensor> moments(const Tensor& t) const;
+  /// [R, D, D] symmetric -> [R, D (D + 1) / 2], and back.
+  static Tensor packed(const Tensor& matrix);
+  static Tensor unpacked(const Tensor& packed, int64_t num_features);
+
+ private:
+  int64_t D_;
+  double floor_;
+};
+
+}  // namespace vem

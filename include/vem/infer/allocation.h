@@ -1,0 +1,42 @@
+// An allocation says which component explains a row: mixture weights, a Markov chain, an admixture. It is one
+// differentiable function, the local bound at the best q; responsibilities and its own sums are that function's gradients.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vem/data/dataset.h"
+#include "vem/infer/block.h"
+
+namespace vem {
+
+class Allocation {
+ public:
+  static constexpr const char* kKind = "allocation";
+  struct Context {
+    std::string prefix;  ///< of its blocks' names: "" or "prior."
+    int64_t num_components;
+    Estimate estimate;
+  };
+  /// What expect() returns.
+  struct Counts {
+    Tensor bound;      ///< [] float64: sum over items of weight * log_norm
+    Tensor marginals;  ///< [rows, K]: weighted responsibilities, d bound / d log_lik
+    TensorMap sums;    ///< by key of this allocation's blocks: d bound / d t
+    TensorMap local;   ///< new per-item state
+  };
+  virtual ~Allocation() = default;
+  virtual std::vector<std::shared_ptr<ConjugateBlock>> blocks() const = 0;
+  /// Sets its blocks' priors (and q to them).
+  virtual void set_priors() = 0;
+  /// max over q(local) of the local bound [items], differentiable in log_lik [rows, K] and in its blocks' t (`globals`).
+  virtual Tensor log_norm(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const = 0;
+  /// The default asks autograd; a fast kernel overrides it and is checked against the default.
+  virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
+  /// A draw of component indices [n] int64 for new items.
+  virtual Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const = 0;
+  /// TorchScript expression [n] of component indices, given `n` and the module's tensors; for exports.
+  virtual std::string sample_script() const = 0;
+};
+
+}  // namespace vem

@@ -1,0 +1,38 @@
+// Allocation x observation: every closed-form model, and every conjugate prior of a deep one.
+#pragma once
+
+#include "vem/infer/allocation.h"
+#include "vem/infer/observation.h"
+
+namespace vem {
+
+class Factored {
+ public:
+  /// Components live in the block "<prefix>components"; the allocation names its own.
+  Factored(const std::string& prefix, int64_t num_components, Estimate estimate, std::shared_ptr<Allocation> allocation,
+           std::shared_ptr<Observation> observation);
+
+  int64_t num_components() const { return components_->t().size(0); }
+  const Allocation& allocation() const { return *allocation_; }
+  const Observation& observation() const { return *observation_; }
+  const std::shared_ptr<ConjugateBlock>& components() const { return components_; }
+  std::vector<std::shared_ptr<ConjugateBlock>> blocks() const;
+
+  /// Sets every prior from the data's moments.
+  void set_priors(const Moments& moments);
+  /// [items] float64, differentiable in the statistics s [rows, P] and in every t of `globals`.
+  Tensor log_norm(const Tensor& s, const Batch& batch, const TensorMap& globals) const;
+  /// The closed-form E-step over rows x [rows, D] in fixed chunks, the same bits for any number of threads.
+  Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals) const;
+  /// Sums of given marginals [rows, K], as expect() would return them: starts from hard or soft assignments.
+  Expectation assign(const Tensor& x, const Batch& batch, const Tensor& marginals) const;
+  /// Draws n rows and their components.
+  std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
+
+ private:
+  std::shared_ptr<Allocation> allocation_;
+  std::shared_ptr<Observation> observation_;
+  std::shared_ptr<ConjugateBlock> components_;
+};
+
+}  // namespace vem

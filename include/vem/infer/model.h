@@ -1,0 +1,81 @@
+// A model is an E-step plus named blocks. Everything else is a loop over the blocks, written once, here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "vem/core/expectation.h"
+#include "vem/data/dataset.h"
+#include "vem/infer/block.h"
+#include "vem/infer/schedule.h"
+
+namespace vem {
+
+/// A named pure function on tensors: what `encode`, `sample`, `evaluate` and the exporter read. The command line never
+/// asks what kind of model it has.
+struct Method {
+  std::string name;                          ///< "encode", "decode", "log_prob", "sample" ...
+  std::string help;                          ///< one line
+  std::vector<std::string> inputs, outputs;  ///< "x" is rows as the model was trained on, in the user's units
+  /// Tensors in the order of `inputs` -> tensors in the order of `outputs`. Deterministic methods ignore the key.
+  std::function<std::vector<Tensor>(const std::vector<Tensor>&, const Rng&)> call;
+  /// Inputs for tracing; empty if the method is not exported by tracing.
+  std::vector<Tensor> example{};
+  /// TorchScript source, for what has an integer argument, a loop or a random shape; it may call traced methods.
+  std::string script{};
+  /// Names of `inputs` that are whole numbers (a count, a number of samples): tensors [] int64 in `call`.
+  std::vector<std::string> integers{};
+};
+
+class Model {
+ public:
+  static constexpr const char* kKind = "model";
+  struct Context {
+    Schema schema;
+    const Registry& registry;
+    at::Device device = at::kCPU;
+  };
+  virtual ~Model() = default;
+
+  /// Learns from the training split what is fixed or where to start (centres, initial weights, k-means++). A model that
+  /// is loaded needs none of it. Throws DataError for data outside the model's support.
+  virtual void initialize(const Dataset& train, const Rng& rng) = 0;
+  /// Finds q(z | x) for a batch and returns the bound and its gradient with respect to globals(), summed over items.
+  /// Leaves the state bitwise as it was. An empty batch gives every key, with zeros.
+  virtual Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const = 0;
+  virtual std::vector<Method> methods() const = 0;
+  /// Numbers that change with the step, by the name under which Step::weights has them.
+  virtual std::map<std::string, std::shared_ptr<const Schedule>> schedules() const { return {}; }
+  /// Turns summed metrics into what is logged, in nats per item; the default divides by count.
+  virtual std::map<std::string, std::vector<double>> report(const Expectation& total) const;
+  /// The floating-point type of the rows that e_step() takes.
+  virtual at::ScalarType dtype() const = 0;
+
+  void m_step(const Expectation& total, const Step& step, const Rng& rng);
+  Tensor kl_global() const;
+  Tensor linear(const Expectation& total) const;
+  Tensor gain() const;
+  /// Whether every block that is updated is conjugate: then a full pass is monotone and memoising is possible.
+  bool closed_form() const;
+  TensorMap globals() const;
+  TensorMap state() const;
+  /// Loads every block or, if any key is missing or misshapen, none.
+  void load(const TensorMap& state);
+  const std::vector<std::shared_ptr<Block>>& blocks() const { return blocks_; }
+  /// The method of that name, or null.
+  static const Method* find(const std::vector<Method>& methods, const std::string& name);
+
+ protected:
+  std::vector<std::shared_ptr<Block>> blocks_;
+};
+
+/// Options of a model say which regimes it brings, so that training options without effect can be refused.
+struct ModelOptions : Options {
+  virtual bool has_conjugate() const = 0;  ///< some block is updated in closed form
+  virtual bool has_gradient() const = 0;   ///< some block is updated by an optimiser
+};
+
+}  // namespace vem

@@ -1,0 +1,55 @@
+// Objectives of amortised inference, as functions of a trace: what was drawn and how probable it was.
+// Legend: S samples, B items, L latent dimensions.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vem/infer/posterior.h"
+#include "vem/infer/prior.h"
+#include "vem/infer/step.h"
+
+namespace vem {
+
+/// One latent group. q and z are leaf copies: the graph that drew z and the graph of densities meet only here, so one
+/// backward pass of each network serves every objective. Nothing is computed before it is asked for.
+struct Latent {
+  std::shared_ptr<const Distribution> q;          ///< at leaf parameters
+  std::shared_ptr<const Distribution> q_stopped;  ///< the same numbers, no gradient
+  Tensor z;                                       ///< [S, rows, L], leaf
+  const Prior* prior;
+  const Batch* batch;
+  const TensorMap* globals;
+
+  Tensor log_q() const;          ///< [S, items]
+  Tensor log_q_stopped() const;  ///< [S, items], a gradient through z alone
+  Tensor log_p() const;          ///< [S, items]
+  Tensor kl() const;             ///< [items, L or 1]; undefined without a closed form
+};
+
+struct Trace {
+  std::vector<Latent> latents;
+  Tensor log_px;  ///< [S, items]
+};
+
+struct ObjectiveValue {
+  Tensor bound;       ///< [items]: the objective's bound on log p(x), never weighted
+  Tensor surrogate;   ///< [items]: what is differentiated; KL weights and free bits act here only
+  Tensor path_scale;  ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
+};
+
+class Objective {
+ public:
+  static constexpr const char* kKind = "objective";
+  struct Context {
+    const Registry& registry;
+  };
+  virtual ~Objective() = default;
+  virtual ObjectiveValue operator()(const Trace& trace, const Step& step) const = 0;
+  virtual int64_t num_samples() const = 0;
+  /// False for objectives that are not sums over items.
+  virtual bool additive() const { return true; }
+  virtual std::map<std::string, std::shared_ptr<const Schedule>> schedules() const { return {}; }
+};
+
+}  // namespace vem

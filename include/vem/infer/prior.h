@@ -1,0 +1,44 @@
+// p(z): what the latents of an amortised model come from.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vem/data/dataset.h"
+#include "vem/dist/distribution.h"
+#include "vem/infer/model.h"
+
+namespace vem {
+
+class Prior {
+ public:
+  static constexpr const char* kKind = "prior";
+  struct Context {
+    int64_t latent_dim;
+    at::ScalarType dtype;
+    std::shared_ptr<GradientBlock> block;  ///< for learned parameters, "prior.<name>"
+    const Registry& registry;
+  };
+  virtual ~Prior() = default;
+  /// z [S, rows, L] -> [S, items], differentiable in z and in the prior's entries of `globals`.
+  virtual Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const = 0;
+  /// KL(q || p) [items, L] where it is a sum over dimensions, else [items, 1]; undefined where there is no closed form.
+  /// Where the prior has latent variables of its own it is the tight upper bound over them.
+  virtual Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const = 0;
+  /// Blocks that the prior brings (conjugate ones).
+  virtual std::vector<std::shared_ptr<Block>> blocks() const { return {}; }
+  virtual void initialize(const Rng&) {}
+  /// n draws [n, L].
+  virtual Tensor sample(int64_t n, const Rng& rng) const = 0;
+  /// TorchScript statements that set `z` [n, L], given `n`, for exports; `self` has the tensors of methods().
+  virtual std::string sample_script() const = 0;
+  /// Methods that the prior adds to the model's ("responsibilities" of z).
+  virtual std::vector<Method> methods() const { return {}; }
+};
+
+/// Options of a prior say whether it is updated in closed form.
+struct PriorOptions : Options {
+  virtual bool conjugate() const { return false; }
+};
+
+}  // namespace vem

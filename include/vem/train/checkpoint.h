@@ -1,0 +1,26 @@
+// Checkpoints: a model's state, its trainer's state, the resolved configuration and the schema of its data in one file.
+#pragma once
+
+#include <string>
+
+#include "vem/data/dataset.h"
+#include "vem/train/safetensors.h"
+
+namespace vem {
+
+struct Checkpoint {
+  std::string config;  ///< the resolved configuration, TOML
+  Schema schema;
+  TensorMap state;     ///< "model/", "optimizer/" and "trainer/" entries
+  std::map<std::string, std::string> notes;  ///< version, threads, LibTorch: what a bitwise resume depends on
+};
+
+/// One safetensors file, written whole or not at all. Throws OutputError.
+void save_checkpoint(const std::string& path, const Checkpoint& checkpoint);
+/// Throws MissingInputError, or DataError for a file that is damaged or no checkpoint of vem.
+Checkpoint load_checkpoint(const std::string& path);
+
+std::string to_json(const Schema& schema);
+Schema schema_from_json(const std::string& text);
+
+}  // namespace vem
