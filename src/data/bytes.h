@@ -1,0 +1,38 @@
+// Bytes of a file that may be gzipped: the one place where the readers touch zlib. Private to the readers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+struct gzFile_s;
+
+namespace vem {
+
+/// Reads a plain or gzipped file from front to back; which of the two it is, is told by its content.
+class ByteReader {
+ public:
+  /// Throws MissingInputError with the system's reason.
+  explicit ByteReader(const std::string& path);
+
+  /// Reads `size` bytes into `to` and returns how many there were: fewer only where the file, or its gzip stream, ends.
+  /// Throws DataError for damaged gzip data.
+  int64_t read(void* to, int64_t size);
+  /// Everything that is left. Throws DataError for gzip data that are damaged or cut short.
+  std::string read_rest();
+  /// Passes over everything that is left; returns its size.
+  int64_t skip_rest();
+  /// No content is longer than this: a header that promises more is wrong, and must not make us allocate it.
+  int64_t max_size() const;
+
+ private:
+  struct Close {
+    void operator()(gzFile_s* file) const;
+  };
+
+  std::string path_;
+  std::unique_ptr<gzFile_s, Close> file_;
+  int64_t position_ = 0;
+};
+
+}  // namespace vem

@@ -1,0 +1,189 @@
+// Comma- and tab-separated tables. Cells may be quoted ("" inside stands for one quote), but hold no line break.
+// A number is what std::from_chars takes; an empty cell, NA and NaN are NaN. Row names, as R writes them, are left out.
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+#include "bytes.h"
+#include "vem/core/error.h"
+#include "vem/data/readers.h"
+
+namespace vem {
+
+namespace {
+
+struct Line {
+  std::string_view text;
+  int64_t number;  // from 1, blank lines counted, as an editor shows it
+};
+
+/// The lines that are not blank, without their line ends.
+std::vector<Line> split_lines(std::string_view text) {
+  std::vector<Line> lines;
+  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);  // the byte order mark of some spreadsheets
+  for (int64_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.find_first_not_of(" \t") != std::string_view::npos) lines.push_back({line, number});
+  }
+  return lines;
+}
+
+std::string_view trim(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+/// The length of the cell that `text` starts with, quotes included; npos where a quote is not closed.
+size_t cell_length(std::string_view text, char separator) {
+  if (text.empty() || text[0] != '"') return std::min(text.find(separator), text.size());
+  for (size_t quote = text.find('"', 1); quote != std::string_view::npos; quote = text.find('"', quote + 2))
+    if (quote + 1 == text.size() || text[quote + 1] != '"') return std::min(text.find(separator, quote), text.size());
+  return std::string_view::npos;
+}
+
+/// What stands between the quotes of a quoted cell, "" not yet replaced.
+std::string_view unquoted(std::string_view cell) {
+  if (cell.size() >= 2 && cell.front() == '"' && cell.back() == '"') return cell.substr(1, cell.size() - 2);
+  return cell;
+}
+
+std::string word_of(std::string_view cell) {
+  const std::string_view text = unquoted(cell);
+  std::string word;
+  for (size_t i = 0; i < text.size(); ++i) {
+    word += text[i];
+    if (text.data() != cell.data() && text[i] == '"') ++i;
+  }
+  return word;
+}
+
+std::optional<double> number_of(std::string_view cell) {
+  const std::string_view text = trim(unquoted(cell));
+  if (text.empty() || text == "NA") return std::numeric_limits<double>::quiet_NaN();
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';  // from_chars takes no plus sign
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data() + plus, text.data() + text.size(), value);
+  if (end != text.data() + text.size()) return std::nullopt;
+  if (error == std::errc::result_out_of_range) return std::strtod(std::string(text).c_str(), nullptr);
+  return error == std::errc() ? std::optional(value) : std::nullopt;
+}
+
+/// One parse of one file: which columns there are and what each becomes.
+class TableReader {
+ public:
+  TableReader(std::string path, char separator, const std::vector<std::string>& text_columns)
+      : path_(std::move(path)), separator_(separator), text_columns_(text_columns) {}
+
+  Table read() const {
+    const std::string text = ByteReader(path_).read_rest();
+    const std::vector<Line> lines = split_lines(text);
+    if (lines.empty()) fail<DataError>("{}: holds no rows", path_);
+    const std::vector<std::string_view> first = cells(lines[0], 16);
+    const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
+    const std::vector<std::string> names = column_names(first, has_header);
+    if (has_header && lines.size() == 1) fail<DataError>("{}: holds no rows below its header", path_);
+    return fill(lines, has_header ? 1 : 0, names);
+  }
+
+ private:
+  static constexpr int64_t kSkip = std::numeric_limits<int64_t>::max();
+
+  std::vector<std::string_view> cells(const Line& line, size_t expected) const {
+    std::vector<std::string_view> found;
+    found.reserve(expected);
+    std::string_view rest = line.text;
+    for (;;) {
+      const size_t length = cell_length(rest, separator_);
+      if (length == std::string_view::npos) fail<DataError>("{}:{}: a quote is not closed", path_, line.number);
+      found.push_back(trim(rest.substr(0, length)));
+      if (length == rest.size()) return found;
+      rest.remove_prefix(length + 1);
+    }
+  }
+
+  std::vector<std::string> column_names(const std::vector<std::string_view>& first, bool has_header) const {
+    std::vector<std::string> names;
+    for (size_t c = 0; c < first.size(); ++c)
+      names.push_back(has_header ? word_of(first[c]) : fmt::format("x{}", c + 1));
+    return names;
+  }
+
+  /// What a column becomes: a column of numbers (from 0), of words (-1 - its place in text_columns), or nothing.
+  std::vector<int64_t> roles(const std::vector<std::string>& names) const {
+    std::vector<int64_t> result;
+    int64_t numbers = 0;
+    for (size_t c = 0; c < names.size(); ++c) {
+      const auto text = std::find(text_columns_.begin(), text_columns_.end(), names[c]);
+      if (text != text_columns_.end())
+        result.push_back(-1 - (text - text_columns_.begin()));
+      else
+        result.push_back(c == 0 && (names[c].empty() || names[c] == "rownames") ? kSkip : numbers++);
+    }
+    return result;
+  }
+
+  void check_text_columns(const std::vector<std::string>& names) const {
+    for (const std::string& column : text_columns_)
+      if (std::find(names.begin(), names.end(), column) == names.end()) {
+        const std::vector<std::string> shown(names.begin(), names.begin() + std::min<size_t>(names.size(), 12));
+        fail<DataError>("{}: has no column named '{}'; its columns are {}{}", path_, column, fmt::join(shown, ", "),
+                        shown.size() < names.size() ? ", ..." : "");
+      }
+  }
+
+  Table fill(const std::vector<Line>& lines, size_t header, const std::vector<std::string>& names) const {
+    check_text_columns(names);
+    const std::vector<int64_t> role = roles(names);
+    Table table;
+    for (size_t c = 0; c < names.size(); ++c)
+      if (role[c] >= 0 && role[c] != kSkip) table.names.push_back(names[c]);
+    const auto rows = static_cast<int64_t>(lines.size() - header);
+    const auto width = static_cast<int64_t>(table.names.size());
+    table.values = at::empty({rows, width}, at::kDouble);
+    table.words.assign(text_columns_.size(), std::vector<std::string>(rows));
+
+    double* const values = table.values.data_ptr<double>();
+    for (int64_t r = 0; r < rows; ++r) {
+      const Line& line = lines[header + r];
+      const std::vector<std::string_view> row = cells(line, names.size());
+      if (row.size() != names.size())
+        fail<DataError>("{}:{}: has {} cells, {} are expected", path_, line.number, row.size(), names.size());
+      for (size_t c = 0; c < row.size(); ++c) {
+        if (role[c] == kSkip) continue;
+        if (role[c] < 0)
+          table.words[-1 - role[c]][r] = word_of(row[c]);
+        else
+          values[r * width + role[c]] = number_in(row[c], line, names[c]);
+      }
+    }
+    return table;
+  }
+
+  double number_in(std::string_view cell, const Line& line, const std::string& name) const {
+    const std::optional<double> number = number_of(cell);
+    if (!number)
+      fail<DataError>("{}:{}: column '{}' holds '{}', a number is expected; name it with data.label to leave it out",
+                      path_, line.number, name, word_of(cell));
+    return *number;
+  }
+
+  std::string path_;
+  char separator_;
+  std::vector<std::string> text_columns_;
+};
+
+}  // namespace
+
+Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns) {
+  return TableReader(path, separator, text_columns).read();
+}
+
+}  // namespace vem

@@ -1,0 +1,100 @@
+// NumPy's .npy: magic, version, the length of a header that is a Python dictionary, then the values. C order and
+// little-endian only. Format: NumPy Enhancement Proposal 1.
+#include <array>
+#include <cstdlib>
+#include <cstring>
+
+#include "bytes.h"
+#include "vem/core/error.h"
+#include "vem/data/readers.h"
+
+namespace vem {
+
+namespace {
+
+struct Header {
+  std::string type;
+  bool fortran_order = false;
+  Shape shape;
+};
+
+/// What follows `'key':` in the dictionary, without leading blanks; empty where there is no such key.
+std::string value_of(const std::string& dictionary, const std::string& key) {
+  const size_t at = dictionary.find("'" + key + "':");
+  if (at == std::string::npos) return "";
+  const size_t start = dictionary.find_first_not_of(' ', at + key.size() + 3);
+  return start == std::string::npos ? "" : dictionary.substr(start);
+}
+
+Shape parse_shape(const std::string& tuple) {
+  Shape shape;
+  for (const char* at = tuple.c_str() + 1; *at && *at != ')';) {
+    char* end = nullptr;
+    const int64_t size = std::strtoll(at, &end, 10);
+    if (end == at) {
+      ++at;  // a comma or a blank
+    } else {
+      shape.push_back(size);
+      at = end;
+    }
+  }
+  return shape;
+}
+
+Header read_header(ByteReader& file, const std::string& path) {
+  std::array<unsigned char, 12> start{};
+  if (file.read(start.data(), 8) < 8 || std::memcmp(start.data(), "\x93NUMPY", 6) != 0)
+    fail<DataError>("{}: is no .npy file (its first bytes are not those of NumPy)", path);
+  // The length has two bytes in version 1, four in versions 2 and 3.
+  const int64_t length_bytes = start[6] == 1 ? 2 : 4;
+  file.read(start.data() + 8, length_bytes);
+  int64_t length = 0;
+  for (int64_t b = length_bytes; b-- > 0;) length = length << 8 | start[8 + b];
+  std::string text(std::min<int64_t>(length, 1 << 16), ' ');
+  if (start[6] < 1 || start[6] > 3 || length > 1 << 16 || file.read(text.data(), length) < length)
+    fail<DataError>("{}: the header of this .npy file is damaged or of an unknown version", path);
+
+  const std::string type = value_of(text, "descr"), order = value_of(text, "fortran_order");
+  const std::string shape = value_of(text, "shape");
+  if (type.size() < 2 || order.empty() || shape.empty() || shape[0] != '(')
+    fail<DataError>("{}: the header of this .npy file lacks descr, fortran_order or shape", path);
+  const bool simple = type[0] == '\'';  // a record type is a list
+  return {simple ? type.substr(1, type.find('\'', 1) - 1) : "record", order.rfind("True", 0) == 0, parse_shape(shape)};
+}
+
+at::ScalarType scalar_type_of(const Header& header, const std::string& path) {
+  static const std::map<std::string, at::ScalarType> types = {{"<f4", at::kFloat}, {"<f8", at::kDouble},
+                                                              {"|u1", at::kByte},  {"<i4", at::kInt},
+                                                              {"<i8", at::kLong},  {"|b1", at::kBool}};
+  const auto found = types.find(header.type);
+  if (found == types.end())
+    fail<DataError>(
+        "{}: values of type {}, but float32, float64, uint8, int32, int64 or bool (<f4 <f8 |u1 <i4 <i8 |b1) "
+        "is expected; convert with .astype('float32')",
+        path, header.type);
+  return found->second;
+}
+
+}  // namespace
+
+Tensor read_npy(const std::string& path) {
+  ByteReader file(path);
+  const Header header = read_header(file, path);
+  const at::ScalarType type = scalar_type_of(header, path);
+  if (header.fortran_order)
+    fail<DataError>("{}: Fortran order, but C order is expected; save numpy.ascontiguousarray(...)", path);
+
+  auto wanted = static_cast<double>(c10::elementSize(type));
+  for (const int64_t size : header.shape) wanted *= static_cast<double>(size);
+  const bool possible = wanted >= 0 && wanted <= static_cast<double>(file.max_size());
+  const Tensor values = at::empty(possible ? header.shape : Shape{0}, type);
+  const auto bytes = static_cast<int64_t>(values.nbytes());
+  const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
+  if (!possible || got < bytes)
+    fail<DataError>("{}: truncated: got {} bytes of values, {:.0f} are wanted", path, got, wanted);
+  if (const int64_t rest = file.skip_rest(); rest > 0)
+    fail<DataError>("{}: got {} bytes of values, but its header announces {}", path, bytes + rest, bytes);
+  return values;
+}
+
+}  // namespace vem

@@ -1,0 +1,225 @@
+// What --data takes: named sets, and files told apart by their first bytes or their extension.
+#include "vem/data/source.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <unordered_map>
+
+#include "bytes.h"
+#include "split.h"
+#include "vem/core/error.h"
+#include "vem/core/registry.h"
+#include "vem/data/readers.h"
+
+namespace vem {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kFashionMnist = "fashion-mnist";
+constexpr const char* kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";  // of the Debian package
+const std::string kMnistPrefix = "mnist:";
+
+bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+bool has_own_test_set(const std::string& source) {
+  return source == kFashionMnist || starts_with(source, kMnistPrefix);
+}
+
+/// ',' or '\t' for the name of a table, 0 for any other.
+char separator_of(const std::string& path) {
+  const std::string name = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+  return ends_with(name, ".csv") ? ',' : ends_with(name, ".tsv") ? '\t' : '\0';
+}
+
+/// Images of one or three dimensions an item, or plain features, as rows.
+Dataset rows_of(const Tensor& values, const std::string& path) {
+  if (values.dim() < 1 || values.dim() > 4)
+    fail<DataError>(
+        "{}: has {} dimensions; [items, features] or images [items, (channels,) height, width] are expected", path,
+        values.dim());
+  Dataset data;
+  data.size = values.size(0);
+  if (values.numel() == 0) fail<DataError>("{}: holds no items", path);
+  data.schema.item_shape.assign(values.sizes().begin() + 1, values.sizes().end());
+  if (values.dim() == 1) data.schema.item_shape = {1};
+  if (values.dim() == 3) data.schema.item_shape.insert(data.schema.item_shape.begin(), 1);
+  data.columns["x"] = values.reshape({data.size, -1});
+  // Bytes are grey levels, except where someone has binarised them already.
+  const bool grey = values.dim() >= 3 && values.scalar_type() == at::kByte && values.max().item<uint8_t>() > 1;
+  data.pixel_scale = grey ? 255 : 1;
+  return data;
+}
+
+Dataset load_images(const std::string& path) {
+  const Tensor images = read_idx(path);
+  if (images.dim() != 3)
+    fail<DataError>("{}: holds labels (IDX magic 0x00000801), images (0x00000803) are expected", path);
+  return rows_of(images, path);
+}
+
+Tensor load_labels(const std::string& path, const std::string& images, int64_t size) {
+  const Tensor labels = read_idx(path);
+  if (labels.dim() != 1)
+    fail<DataError>("{}: holds images (IDX magic 0x00000803), labels (0x00000801) are expected", path);
+  if (labels.size(0) != size)
+    fail<DataError>("{}: holds {} labels, but {} holds {} images", path, labels.size(0), images, size);
+  return labels.to(at::kLong);
+}
+
+/// The file of the MNIST family that `stem` names, under any of the names in use.
+std::string find_idx(const std::string& folder, const std::string& stem) {
+  for (const char* prefix : {"", "mnist-"})
+    for (const char* suffix : {"", ".gz"}) {
+      const std::string path = (fs::path(folder) / (prefix + stem + suffix)).string();
+      std::error_code ignored;
+      if (fs::exists(path, ignored)) return path;
+    }
+  fail<MissingInputError>("{}: has no file {}[.gz]", folder, stem);
+}
+
+Dataset load_labelled(const std::string& folder, const std::string& part) {
+  const std::string images = find_idx(folder, part + "-images-idx3-ubyte");
+  const std::string labels = find_idx(folder, part + "-labels-idx1-ubyte");
+  Dataset data = load_images(images);
+  data.columns["label"] = load_labels(labels, images, data.size);
+  data.schema.num_classes = data.columns["label"].max().item<int64_t>() + 1;
+  return data;
+}
+
+/// Training and test set of the MNIST family.
+std::pair<Dataset, Dataset> load_mnist(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) fail<MissingInputError>("{}: no such folder", folder);
+  Dataset train = load_labelled(folder, "train"), test = load_labelled(folder, "t10k");
+  if (train.schema.item_shape != test.schema.item_shape)
+    fail<DataError>("{}: the training images are {}x{}, the test images {}x{}", folder, train.schema.item_shape[1],
+                    train.schema.item_shape[2], test.schema.item_shape[1], test.schema.item_shape[2]);
+  train.schema.num_classes = std::max(train.schema.num_classes, test.schema.num_classes);
+  test.schema = train.schema;
+  test.pixel_scale = train.pixel_scale;
+  return {train, test};
+}
+
+std::pair<Dataset, Dataset> load_fashion_mnist() {
+  std::error_code ignored;
+  if (!fs::is_directory(kFashionMnistFolder, ignored))
+    fail<MissingInputError>("data.source: {} is not in {}; apt-get install dataset-fashion-mnist", kFashionMnist,
+                            kFashionMnistFolder);
+  return load_mnist(kFashionMnistFolder);
+}
+
+bool is_missing(const std::string& word) { return word.empty() || word == "NA"; }
+
+/// The different words, without missing ones: by value where all are whole numbers, else in the order of the bytes.
+std::vector<std::string> classes_of(const std::vector<std::string>& words) {
+  std::vector<std::string> classes = words;
+  std::sort(classes.begin(), classes.end());
+  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+  classes.erase(std::remove_if(classes.begin(), classes.end(), is_missing), classes.end());
+  const auto is_whole = [](const std::string& word) {
+    return word.size() < 18 && word.find_first_not_of("0123456789") == std::string::npos;
+  };
+  if (std::all_of(classes.begin(), classes.end(), is_whole))
+    std::stable_sort(classes.begin(), classes.end(),
+                     [](const auto& a, const auto& b) { return std::stoll(a) < std::stoll(b); });
+  return classes;
+}
+
+Tensor class_ids(const std::vector<std::string>& words, const std::vector<std::string>& classes) {
+  std::unordered_map<std::string, int64_t> ids;
+  for (const std::string& name : classes) ids.emplace(name, static_cast<int64_t>(ids.size()));
+  const Tensor labels = at::empty({static_cast<int64_t>(words.size())}, at::kLong);
+  int64_t* id = labels.data_ptr<int64_t>();
+  for (const std::string& word : words) *id++ = is_missing(word) ? -1 : ids.at(word);
+  return labels;
+}
+
+Dataset load_table(const std::string& path, const std::string& label) {
+  const std::vector<std::string> text_columns = label.empty() ? std::vector<std::string>{} : std::vector{label};
+  Table table = read_csv(path, separator_of(path), text_columns);
+  if (table.names.empty()) fail<DataError>("{}: has no column of numbers", path);
+  Dataset data = rows_of(table.values, path);
+  data.schema.feature_names = std::move(table.names);
+  if (label.empty()) return data;
+  const std::vector<std::string> classes = classes_of(table.words[0]);
+  data.columns["label"] = class_ids(table.words[0], classes);
+  data.schema.num_classes = static_cast<int64_t>(classes.size());
+  return data;
+}
+
+Dataset load_file(const std::string& path, const std::string& label) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) {
+    const std::string near = nearest(path, {kFashionMnist});
+    fail<MissingInputError>("data.source: no such file: {}; the named sets are {} and {}DIR{}", path, kFashionMnist,
+                            kMnistPrefix, near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
+  }
+  if (separator_of(path)) return load_table(path, label);
+  std::string start(6, '\0');
+  start.resize(ByteReader(path).read(start.data(), 6));
+  const std::string name = fs::path(path).filename().string();
+  if (start == "\x93NUMPY" || name.find(".npy") != std::string::npos) return rows_of(read_npy(path), path);
+  // A name that says idx gives the reader the chance to say what is wrong with the file.
+  if (starts_with(start, std::string(2, '\0')) || name.find("idx") != std::string::npos) return load_images(path);
+  fail<DataError>("{}: unknown format; .csv, .tsv, NumPy .npy and IDX images (all also .gz) are read", path);
+}
+
+/// The first `limit` items, on the same storage.
+Dataset first_items(Dataset data, int64_t limit) {
+  if (limit <= 0 || limit >= data.size) return data;
+  for (auto& [name, column] : data.columns) column = column.narrow(0, 0, limit);
+  data.size = limit;
+  return data;
+}
+
+Dataset configured(Dataset data, const DataOptions& options) {
+  data.schema.source = options.source;
+  data.binarize = options.binarize;
+  data.binarize_seed = options.seed;
+  const Tensor& x = data.columns.at("x");
+  if (options.binarize == Binarize::none || x.numel() == 0) return data;
+  const double low = x.min().item<double>() / data.pixel_scale, high = x.max().item<double>() / data.pixel_scale;
+  if (!(low >= 0 && high <= 1))
+    fail<DataError>("{}: data.binarize needs values in [0, 1], got values in [{}, {}]", options.source, low, high);
+  return data;
+}
+
+}  // namespace
+
+void DataOptions::visit(OptionVisitor& v) {
+  v("source", source, "fashion-mnist, mnist:DIR, or a file: .csv, .tsv, .npy or IDX images, each also gzipped");
+  v.when(separator_of(source) != 0, "source is a .csv or .tsv file", [&] {
+    v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
+  });
+  v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
+  v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
+  v.when(!has_own_test_set(source), "source has no test set of its own",
+         [&] { v("test", test, at_least(0), "items held out for `vem evaluate`: a count, or a fraction below 1"); });
+  v.when(validation > 0 || test > 0, "validation or test is above 0", [&] {
+    v("split", split, {{"random", Split::random}, {"tail", Split::tail}},
+      "which items are held out: drawn from the seed, or the last ones of the file");
+  });
+  v("binarize", binarize, {{"none", Binarize::none}, {"fixed", Binarize::fixed}, {"dynamic", Binarize::dynamic}},
+    "draw pixels as 0 or 1 with their grey level as probability: once from the seed, or anew in each epoch");
+}
+
+Splits load_splits(const DataOptions& options) {
+  const std::string& source = options.source;
+  if (source.empty())
+    fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
+  if (!has_own_test_set(source))
+    return hold_out(configured(first_items(load_file(source, options.label), options.limit), options), options);
+  if (options.test > 0) fail<ConfigError>("data.test has no effect: {} has a test set of its own", source);
+  auto [train, test] = source == kFashionMnist ? load_fashion_mnist() : load_mnist(source.substr(kMnistPrefix.size()));
+  Splits splits = hold_out(configured(first_items(std::move(train), options.limit), options), options);
+  splits.test = configured(std::move(test), options);
+  return splits;
+}
+
+}  // namespace vem

@@ -1,0 +1,169 @@
+// The M-steps of the three kinds of block.
+#include "vem/infer/block.h"
+
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+Tensor zero() { return at::zeros({}, at::kDouble); }
+
+const Tensor& entry(const TensorMap& state, const std::string& key, const Tensor& like) {
+  const auto it = state.find(key);
+  if (it == state.end()) fail<DataError>("state: {} is missing; is this a checkpoint of another model?", key);
+  if (it->second.sizes() != like.sizes() || it->second.scalar_type() != like.scalar_type())
+    fail<DataError>("state: {} has shape [{}] of {}, [{}] of {} is expected; is this a checkpoint of another model?", key,
+                    fmt::join(it->second.sizes(), ", "), toString(it->second.scalar_type()), fmt::join(like.sizes(), ", "),
+                    toString(like.scalar_type()));
+  return it->second;
+}
+
+const Tensor& sums_of(const Expectation& total, const std::string& key) {
+  const auto it = total.sums.find(key);
+  if (it == total.sums.end()) fail<NumericError>("m_step: the expectation has no sums for {}", key);
+  return it->second;
+}
+
+/// Copies every saved tensor into its live one, after all were found and have the right shape.
+void load_all(const TensorMap& live, const TensorMap& state) {
+  at::NoGradGuard no_grad;
+  for (const auto& [key, tensor] : live) entry(state, key, tensor);
+  for (const auto& [key, tensor] : live) tensor.detach().copy_(state.at(key));
+}
+
+}  // namespace
+
+Tensor Block::kl_global() const { return zero(); }
+Tensor Block::linear(const Expectation&) const { return zero(); }
+Tensor Block::gain() const { return zero(); }
+
+// ---- conjugate -------------------------------------------------------------------------------------------------------
+
+ConjugateBlock::ConjugateBlock(std::string name, std::shared_ptr<const ExponentialFamily> family, int64_t rows,
+                               Estimate estimate)
+    : Block(std::move(name)), family_(std::move(family)), estimate_(estimate) {
+  const auto blank = [&] { return at::zeros({rows, family_->size()}, at::kDouble); };
+  eta_prior_ = blank();
+  eta_ = blank();
+  t_ = blank().requires_grad_();
+}
+
+void ConjugateBlock::set_prior(const Tensor& eta_prior) {
+  at::NoGradGuard no_grad;
+  eta_.copy_(eta_prior);
+  if (estimate_ != Estimate::ml) eta_prior_.copy_(eta_prior);
+  t_.detach().copy_(family_->mean(eta_));
+}
+
+TensorMap ConjugateBlock::globals() const { return {{key(), t_}}; }
+
+void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rng& rng) {
+  at::NoGradGuard no_grad;
+  Tensor target = sums_of(total, key()).to(at::kDouble);
+  if (step.scale.defined()) target = target * step.scale;
+  target = target + eta_prior_;
+  const double rho = step.weight("rho");
+  eta_.copy_(rho == 1 ? target : (1 - rho) * eta_ + rho * target);
+  const auto functional = [&] {
+    switch (estimate_) {
+      case Estimate::posterior: return family_->mean(eta_);
+      case Estimate::gibbs: return family_->sample(eta_, rng.fold(name()));
+      default: return family_->mode(eta_);
+    }
+  };
+  t_.detach().copy_(functional());
+}
+
+Tensor ConjugateBlock::kl_global() const {
+  if (estimate_ == Estimate::ml || estimate_ == Estimate::gibbs) return zero();
+  const Tensor t = t_.detach(), prior = family_->log_partition(eta_prior_).sum();
+  if (estimate_ == Estimate::map) return prior - (eta_prior_ * t).sum();
+  return ((eta_ - eta_prior_) * t).sum() - family_->log_partition(eta_).sum() + prior;
+}
+
+Tensor ConjugateBlock::linear(const Expectation& total) const {
+  return (sums_of(total, key()).to(at::kDouble) * t_.detach()).sum();
+}
+
+// With sums = eta - eta_prior: A(eta) - A(eta_prior) for a posterior, <eta, t> less the prior's normaliser at a mode.
+Tensor ConjugateBlock::gain() const {
+  if (estimate_ == Estimate::posterior) return (family_->log_partition(eta_) - family_->log_partition(eta_prior_)).sum();
+  const Tensor linear = (eta_ * t_.detach()).sum();
+  return estimate_ == Estimate::map ? linear - family_->log_partition(eta_prior_).sum() : linear;
+}
+
+std::map<std::string, double> ConjugateBlock::diagnostics() const {
+  if (estimate_ == Estimate::posterior) return {};
+  const int64_t floored = family_->num_floored(eta_);
+  if (floored == 0) return {};
+  return {{name() + ".floored", static_cast<double>(floored)}};
+}
+
+TensorMap ConjugateBlock::state() const {
+  const std::string prefix = "model/" + name();
+  return {{prefix + ".eta_prior", eta_prior_}, {prefix + ".eta", eta_}, {prefix + ".t", t_}};
+}
+
+void ConjugateBlock::load(const TensorMap& state) { load_all(this->state(), state); }
+
+// ---- gradient --------------------------------------------------------------------------------------------------------
+
+GradientBlock::GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer, std::string schedule)
+    : Block(std::move(name)), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {}
+
+Tensor GradientBlock::add(const std::string& name, const Shape& shape, at::ScalarType dtype) {
+  Parameter parameter{name, at::zeros(shape, dtype).requires_grad_(), {}};
+  for (const std::string& slot : optimizer_->slots()) parameter.slots[slot] = at::zeros(shape, dtype);
+  parameters_.push_back(parameter);
+  return parameter.value;
+}
+
+TensorMap GradientBlock::globals() const {
+  TensorMap globals;
+  for (const Parameter& p : parameters_) globals[p.name] = p.value;
+  return globals;
+}
+
+void GradientBlock::m_step(const Expectation& total, const Step& step, const Rng&) {
+  if (parameters_.empty()) return;
+  at::NoGradGuard no_grad;
+  std::vector<Tensor> gradients;
+  gradients.reserve(parameters_.size());
+  for (const Parameter& p : parameters_) gradients.push_back(sums_of(total, p.name));
+  optimizer_->update(parameters_, gradients, total.count, ++steps_, step.weight(schedule_));
+}
+
+TensorMap GradientBlock::state() const {
+  TensorMap state{{"optimizer/" + name() + ".steps", at::scalar_tensor(steps_, at::kLong)}};
+  for (const Parameter& p : parameters_) {
+    state["model/" + p.name] = p.value;
+    for (const auto& [slot, value] : p.slots) state["optimizer/" + slot + "/" + p.name] = value;
+  }
+  return state;
+}
+
+void GradientBlock::load(const TensorMap& state) {
+  load_all(this->state(), state);
+  steps_ = state.at("optimizer/" + name() + ".steps").item<int64_t>();
+}
+
+// ---- constant --------------------------------------------------------------------------------------------------------
+
+void ConstantBlock::add(const std::string& name, const Tensor& start) { values_[name] = start.clone(); }
+
+void ConstantBlock::set(const std::string& name, const Tensor& value) {
+  at::NoGradGuard no_grad;
+  values_.at(name).copy_(value);
+}
+
+const Tensor& ConstantBlock::get(const std::string& name) const { return values_.at(name); }
+
+TensorMap ConstantBlock::state() const {
+  TensorMap state;
+  for (const auto& [name, value] : values_) state["model/" + name] = value;
+  return state;
+}
+
+void ConstantBlock::load(const TensorMap& state) { load_all(this->state(), state); }
+
+}  // namespace vem

@@ -1,0 +1,78 @@
+// What every model does with its blocks.
+#include "vem/infer/model.h"
+
+namespace vem {
+namespace {
+
+template <class F>
+Tensor sum_over(const std::vector<std::shared_ptr<Block>>& blocks, F f) {
+  Tensor sum = at::zeros({}, at::kDouble);
+  for (const auto& block : blocks) sum = sum + f(*block);
+  return sum;
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<double>> Model::report(const Expectation& total) const {
+  std::map<std::string, std::vector<double>> values;
+  const double count = total.count.item<double>();
+  for (const auto& [name, sum] : total.metrics) {
+    const Tensor mean = (sum.to(at::kDouble) / count).reshape({-1}).contiguous();
+    values[name] = {mean.data_ptr<double>(), mean.data_ptr<double>() + mean.numel()};
+  }
+  return values;
+}
+
+void Model::m_step(const Expectation& total, const Step& step, const Rng& rng) {
+  for (const auto& block : blocks_) block->m_step(total, step, rng);
+}
+
+Tensor Model::kl_global() const {
+  return sum_over(blocks_, [](const Block& b) { return b.kl_global(); });
+}
+Tensor Model::linear(const Expectation& total) const {
+  return sum_over(blocks_, [&](const Block& b) { return b.linear(total); });
+}
+Tensor Model::gain() const {
+  return sum_over(blocks_, [](const Block& b) { return b.gain(); });
+}
+
+bool Model::closed_form() const {
+  bool conjugate = false;
+  for (const auto& block : blocks_) {
+    if (!block->conjugate() && !block->globals().empty()) return false;
+    conjugate = conjugate || block->conjugate();
+  }
+  return conjugate;
+}
+
+TensorMap Model::globals() const {
+  TensorMap all;
+  for (const auto& block : blocks_) all.merge(block->globals());
+  return all;
+}
+
+TensorMap Model::state() const {
+  TensorMap all;
+  for (const auto& block : blocks_) all.merge(block->state());
+  return all;
+}
+
+void Model::load(const TensorMap& state) {
+  TensorMap before = this->state();
+  for (auto& entry : before) entry.second = entry.second.detach().clone();
+  try {
+    for (const auto& block : blocks_) block->load(state);
+  } catch (...) {
+    for (const auto& block : blocks_) block->load(before);
+    throw;
+  }
+}
+
+const Method* Model::find(const std::vector<Method>& methods, const std::string& name) {
+  for (const Method& method : methods)
+    if (method.name == name) return &method;
+  return nullptr;
+}
+
+}  // namespace vem
