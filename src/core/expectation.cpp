@@ -36,6 +36,15 @@ Expectation& Expectation::operator+=(const Expectation& other) {
   return *this;
 }
 
+Expectation& Expectation::operator-=(const Expectation& other) {
+  if (!other.local.empty()) fail<Error>("expectation: per-item state does not subtract; take `local` out first");
+  count = count - other.count;
+  bound = bound - other.bound;
+  for (const auto& [key, value] : other.sums) sums.at(key) = sums.at(key) - value;
+  for (const auto& [key, value] : other.metrics) metrics.at(key) = metrics.at(key) - value;
+  return *this;
+}
+
 std::map<at::ScalarType, Tensor> Expectation::pack() const {
   std::map<at::ScalarType, std::vector<Tensor>> parts;
   for_each_tensor(*this, [&](const Tensor& t) { parts[t.scalar_type()].push_back(t.reshape({-1})); });

@@ -17,6 +17,8 @@ struct Expectation {
 
   /// Adds another part. Both must have given up `local`; metrics and sums with equal keys are added.
   Expectation& operator+=(const Expectation& other);
+  /// Takes a part away again; every key of `other` must be here.
+  Expectation& operator-=(const Expectation& other);
 
   /// One flat buffer a dtype, in the order of the keys: what a communicator reduces.
   std::map<at::ScalarType, Tensor> pack() const;

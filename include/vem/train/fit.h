@@ -40,8 +40,9 @@ struct FitResult {
   std::string reason;          ///< why it stopped, in words
   bool interrupted = false;    ///< by a callback: the run can go on
   int64_t epoch = 0, iteration = 0;
-  std::vector<double> bounds;  ///< total bound before every M-step (scaled to the data set), kl_global taken off
-  std::vector<double> after;   ///< entropy + gain just after every M-step: the memoised bound; empty with gradient blocks
+  /// Total bound, kl_global taken off: of closed-form models before every M-step (scaled to the data set), else one a pass.
+  std::vector<double> bounds;
+  std::vector<double> after;  ///< entropy + gain just after every exact M-step of a closed-form model; the memoised bound
   TensorMap state;             ///< "trainer/" entries: what a resume needs beside Model::state()
 };
 

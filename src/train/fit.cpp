@@ -1,0 +1,380 @@
+// The one loop. Legend: N items, a pass is every item once, an update is one M-step.
+#include "vem/train/fit.h"
+
+#include <chrono>
+
+#include "fit_state.h"
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// A gradient model's bound is read on the host only every so many updates.
+constexpr int64_t kCheckEvery = 16;
+// A fall of an exact bound by more than this share of its size is no rounding.
+constexpr double kRounding = 1e-9;
+
+class Fit {
+ public:
+  Fit(Model& model, const Dataset& train, const FitOptions& options, const FitContext& context)
+      : model_(model), train_(train), options_(options), context_(context),
+        comm_(context.communicator ? *context.communicator : local_comm_), root_(options.seed),
+        total_weight_(train.total_weight()) {
+    if (train.size == 0) fail<DataError>("fit: the training data are empty");
+    const int64_t size = options.batch_size > 0 ? std::min(options.batch_size, train.size) : train.size;
+    batch_size_ = size;
+    batches_ = (train.size + size - 1) / size;
+    every_ = options.memoised ? 1 : options.update_every > 0 ? std::min(options.update_every, batches_) : batches_;
+    start();
+    closed_form_ = model.closed_form();
+    if (options.memoised && !closed_form_)
+      fail<ConfigError>("fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
+    for (const auto& [name, schedule] : model.schedules()) schedules_[name] = schedule;
+    if (every_ < batches_ && !options.memoised) schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
+  }
+
+  FitResult run() {
+    for (auto* c : context_.callbacks) c->on_start(model_, options_.epochs, batches_);
+    while (result_.reason.empty() && state_.epoch < options_.epochs) pass();
+    if (result_.reason.empty()) result_.reason = fmt::format("all {} epochs are done", options_.epochs);
+    const auto snapshot = lazy_state();
+    for (auto* c : context_.callbacks) c->on_end(model_, result_.reason, snapshot);
+    result_.epoch = state_.epoch;
+    result_.iteration = state_.iteration;
+    result_.state = state_.to_tensors();
+    return std::move(result_);
+  }
+
+ private:
+  /// Rank 0 initialises, everyone gets its state; or the state comes from a checkpoint.
+  void start() {
+    if (context_.resume) {
+      state_ = FitState::from_tensors(*context_.resume);
+      if (options_.memoised) resum();
+      return;
+    }
+    if (comm_.rank() == 0) model_.initialize(train_, root_.fold("initialize"));
+    if (comm_.size() > 1) {
+      TensorMap shared = model_.state();
+      for (auto& [key, value] : shared)
+        value = comm_.all_reduce_sum(comm_.rank() == 0 ? value.detach().clone() : at::zeros_like(value.detach()));
+      model_.load(shared);
+    }
+    if (options_.memoised) {
+      state_.cache.resize(static_cast<size_t>(batches_));
+      state_.entropy.resize(static_cast<size_t>(batches_));
+    }
+  }
+
+  /// One pass over the data, from where the state stands.
+  void pass() {
+    const auto begin = Clock::now();
+    double items = 0;
+    const bool in_order = batches_ == 1 || options_.memoised || !options_.shuffle;
+    const Tensor order = in_order ? at::arange(train_.size, at::kLong) : root_.at(state_.epoch).fold("order").permutation(train_.size);
+    Expectation pending;
+    int64_t pending_batches = 0;
+    while (result_.reason.empty() && state_.batch < batches_) {
+      const int64_t b = state_.batch++;
+      Step step = step_at(b);
+      const Tensor positions = order.slice(0, b * batch_size_, std::min(train_.size, (b + 1) * batch_size_));
+      Expectation part = e_step(positions, step);
+      items += static_cast<double>(positions.size(0));
+      for (auto* c : context_.callbacks) c->on_batch(step, b * batch_size_ + positions.size(0));
+      if (options_.memoised) {
+        if (!replace(b, std::move(part))) continue;
+        update(total_, step);
+      } else {
+        if (pending_batches++ == 0) pending = std::move(part);
+        else pending += part;
+        if (pending_batches < every_ && state_.batch < batches_) continue;
+        update(reduce(std::move(pending)), step);
+        pending = Expectation();
+        pending_batches = 0;
+      }
+    }
+    if (state_.batch == batches_) end_of_pass(items / std::max(1e-9, seconds_since(begin)));
+  }
+
+  Step step_at(int64_t batch) const {
+    Step step;
+    step.iteration = state_.iteration;
+    step.epoch = state_.epoch;
+    step.progress = static_cast<double>(state_.epoch) + static_cast<double>(batch) / static_cast<double>(batches_);
+    step.num_epochs = static_cast<double>(options_.epochs);
+    step.total_weight = total_weight_;
+    for (const auto& [name, schedule] : schedules_) step.weights[name] = schedule->at(step);
+    return step;
+  }
+
+  /// The E-step over this rank's share; per-item state is taken in and put back.
+  Expectation e_step(const Tensor& positions, const Step& step) {
+    const Tensor mine = comm_.size() == 1 ? positions : positions.index({positions.remainder(comm_.size()) == comm_.rank()});
+    Batch batch = train_batch(mine);
+    for (const auto& [key, rows] : state_.local) batch.local[key] = rows.index_select(0, mine);
+    Expectation part = model_.e_step(batch, step, root_.at(state_.epoch));
+    for (const auto& [key, rows] : part.local) {
+      Tensor& stored = state_.local[key];
+      if (!stored.defined()) {
+        Shape shape = rows.sizes().vec();
+        shape[0] = train_.size;
+        stored = at::full(shape, std::nan(""), rows.options());
+      }
+      stored.index_copy_(0, mine, rows);
+    }
+    part.local.clear();
+    if (comm_.size() > 1) part.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
+    return part;
+  }
+
+  /// Full batches in order are the same rows each pass: they are selected once.
+  Batch train_batch(const Tensor& positions) {
+    if (batches_ > 1 || train_.binarize == Binarize::dynamic) return train_.batch(positions, state_.epoch, model_.dtype());
+    if (!whole_.index.defined()) whole_ = train_.batch(positions, 0, model_.dtype());
+    return whole_;
+  }
+
+  Expectation reduce(Expectation e) {
+    if (comm_.size() == 1) return e;
+    auto buffers = e.pack();
+    for (auto& entry : buffers) entry.second = comm_.all_reduce_sum(entry.second);
+    e.unpack(buffers);
+    return e;
+  }
+
+  /// Memoised: puts a batch's new sums in the place of its old ones. False while some batch was never seen.
+  bool replace(int64_t b, Expectation part) {
+    part = reduce(std::move(part));
+    const auto i = static_cast<size_t>(b);
+    const bool first_pass = state_.epoch == 0;
+    if (!first_pass) total_ -= state_.cache[i];
+    total_ += part;
+    state_.entropy[i] = part.bound - model_.linear(part);
+    state_.cache[i] = std::move(part);
+    if (b + 1 == batches_) resum();  // so that rounding of subtractions does not add up
+    return !first_pass || b + 1 == batches_;
+  }
+
+  void resum() {
+    total_ = Expectation();
+    for (const Expectation& part : state_.cache)
+      if (part.count.defined()) total_ += part;
+  }
+
+  /// One M-step, with the bound before it and, where it is exact, after it.
+  void update(const Expectation& total, Step& step) {
+    const bool partial = every_ < batches_ && !options_.memoised;
+    if (partial) step.scale = total_weight_ / total.count;
+    const auto scaled = [&](const Tensor& t) { return partial ? t * step.scale : t; };
+    Tensor before, entropy;
+    if (closed_form_) {
+      before = scaled(total.bound) - model_.kl_global();
+      entropy = options_.memoised ? at::stack(state_.entropy).sum() : scaled(total.bound - model_.linear(total));
+    }
+    if (closed_form_ || state_.iteration % kCheckEvery == 0) check_finite(total);
+    model_.m_step(total, step, root_.fold("m_step").at(state_.iteration));
+    ++state_.iteration;
+    add_to_pass(total);
+    if (closed_form_) follow_bound(before, entropy, step, partial);
+    finish_update(total, step);
+  }
+
+  void add_to_pass(const Expectation& total) {
+    if (options_.memoised) state_.epoch_total = Expectation();  // the totals hold every batch already
+    Expectation logged;
+    logged.count = total.count;
+    logged.bound = total.bound;
+    logged.metrics = total.metrics;
+    logged.metrics.erase("trainer.stop");
+    state_.epoch_total += logged;
+  }
+
+  void follow_bound(const Tensor& before, const Tensor& entropy, const Step& step, bool partial) {
+    if (!options_.memoised) result_.bounds.push_back(before.item<double>());
+    if (step.weight("rho") == 1) result_.after.push_back((entropy + model_.gain()).item<double>());
+    if (partial) return;
+    const double now = options_.memoised ? result_.after.back() : result_.bounds.back();
+    if (now < state_.previous - kRounding * std::abs(state_.previous)) {
+      const std::string text = fmt::format("the bound fell from {:.15g} to {:.15g} at iteration {}; a full pass should never lower it",
+                                           state_.previous, now, state_.iteration);
+      for (auto* c : context_.callbacks) c->on_warning(text);
+    }
+    state_.previous = now;
+  }
+
+  void finish_update(const Expectation& total, const Step& step) {
+    bool go_on = true;
+    for (auto* c : context_.callbacks) go_on = c->on_update(model_, total, step) && go_on;
+    if (comm_.size() > 1) {  // every rank hears of it with the next reduction
+      stop_requested_ = stop_requested_ || !go_on;
+      go_on = total.metrics.at("trainer.stop").item<double>() == 0;
+    }
+    if (!go_on) interrupt("stopped on request");
+    else if (options_.max_minutes > 0 && comm_.size() == 1 && seconds_since(begin_) > 60 * options_.max_minutes)
+      interrupt(fmt::format("train.max_minutes = {} are over", options_.max_minutes));
+  }
+
+  void interrupt(const std::string& reason) {
+    if (!result_.reason.empty()) return;
+    result_.reason = reason;
+    result_.interrupted = true;
+  }
+
+  /// Closes a pass: report, validation, early stopping.
+  void end_of_pass(double items_per_second) {
+    check_finite(state_.epoch_total);
+    EpochReport report;
+    report.weights = step_at(batches_ - 1).weights;
+    report.items_per_second = items_per_second;
+    report.bound = pass_bound() / total_weight_;
+    report.metrics = model_.report(state_.epoch_total);
+    for (const auto& block : model_.blocks())
+      for (const auto& [name, value] : block->diagnostics()) report.metrics[name] = {value};
+    if (!closed_form_) result_.bounds.push_back(report.bound * total_weight_);
+    report.validation_bound = std::nan("");
+    if (context_.validation && context_.validation->size > 0) {
+      const Expectation held_out = evaluate(model_, *context_.validation, options_.batch_size, options_.seed);
+      report.validation_bound = (held_out.bound / held_out.count).item<double>();
+      for (auto& [name, values] : model_.report(held_out)) report.metrics["validation." + name] = values;
+    }
+    judge_tolerance();
+    ++state_.epoch;
+    state_.batch = 0;
+    state_.epoch_total = Expectation();
+    report.epoch = state_.epoch;
+    report.iteration = state_.iteration;
+    judge_best(report);
+    const auto snapshot = lazy_state();
+    bool go_on = true;
+    for (auto* c : context_.callbacks) go_on = c->on_epoch(model_, report, snapshot) && go_on;
+    if (!go_on && comm_.size() == 1) interrupt("stopped on request");
+  }
+
+  /// The bound of this pass, kl_global taken off: exact where the model stood still, an average over updates elsewhere.
+  double pass_bound() const {
+    if (closed_form_ && options_.memoised) return result_.after.empty() ? std::nan("") : result_.after.back();
+    if (closed_form_ && every_ == batches_) return result_.bounds.back();
+    return (state_.epoch_total.bound * (total_weight_ / state_.epoch_total.count) - model_.kl_global()).item<double>();
+  }
+
+  /// Whether the exact bound still rises, pass by pass.
+  void judge_tolerance() {
+    if (!closed_form_ || (every_ < batches_ && !options_.memoised)) return;
+    const double now = state_.previous, rise = (now - state_.pass_end) / total_weight_;
+    state_.pass_end = now;
+    if (options_.tolerance > 0 && rise < options_.tolerance && result_.reason.empty())
+      result_.reason = fmt::format("converged: the bound rose by {:.1e} nats per item, less than train.tolerance", std::max(0.0, rise));
+  }
+
+  void judge_best(EpochReport& report) {
+    const double judged = std::isnan(report.validation_bound) ? report.bound : report.validation_bound;
+    report.improved = judged > state_.best;
+    if (report.improved) state_.best = judged;
+    state_.epochs_since_best = report.improved ? 0 : state_.epochs_since_best + 1;
+    if (options_.patience > 0 && state_.epochs_since_best >= options_.patience && result_.reason.empty())
+      result_.reason = fmt::format("the validation bound has not risen for train.patience = {} epochs", options_.patience);
+  }
+
+  /// What a checkpoint holds; with several ranks everyone takes part, so it is made at once.
+  std::function<TensorMap()> lazy_state() {
+    if (comm_.size() == 1) return [this] { return full_state(state_.local); };
+    const Tensor owner = at::arange(train_.size, at::kLong).remainder(comm_.size()) == comm_.rank();
+    TensorMap gathered;
+    for (const auto& [key, rows] : state_.local) {
+      Shape shape(static_cast<size_t>(rows.dim()), 1);
+      shape[0] = -1;
+      gathered[key] = comm_.all_reduce_sum(at::where(owner.view(shape), rows, at::zeros_like(rows)));
+    }
+    const TensorMap all = full_state(gathered);
+    return [all] { return all; };
+  }
+
+  TensorMap full_state(const TensorMap& local) const {
+    FitState state = state_;
+    state.local = local;
+    TensorMap all = state.to_tensors();
+    for (const auto& [key, value] : model_.state()) all[key] = value.detach().clone();
+    return all;
+  }
+
+  void check_finite(const Expectation& e) const {
+    const auto finite = [](const Tensor& t) { return at::isfinite(t).all().item<bool>(); };
+    if (finite(e.bound)) return;
+    std::string culprit;
+    for (const auto* map : {&e.metrics, &e.sums})
+      for (const auto& [key, value] : *map)
+        if (culprit.empty() && !finite(value)) culprit = "; not finite: " + key;
+    fail<NumericError>("fit: the bound is {} at iteration {}{}; a lower learning rate, gradient clipping or float64 may help",
+                       e.bound.item<double>(), state_.iteration, culprit);
+  }
+
+  Model& model_;
+  const Dataset& train_;
+  const FitOptions& options_;
+  const FitContext& context_;
+  LocalCommunicator local_comm_;
+  Communicator& comm_;
+  const Rng root_;
+  const double total_weight_;
+  const Clock::time_point begin_ = Clock::now();
+  int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
+  bool closed_form_ = false, stop_requested_ = false;
+  std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
+  Batch whole_;        // full batch: its rows
+  Expectation total_;  // memoised: the sum of the cache
+  FitState state_;
+  FitResult result_;
+};
+
+}  // namespace
+
+void FitOptions::visit(OptionVisitor& v) {
+  v("epochs", epochs, at_least(1), "passes over the data at most");
+  v("batch_size", batch_size, at_least(0), "items a batch; 0: all");
+  v.when(batch_size > 0, "train.batch_size is positive", [&] {
+    v.when(!has_gradient, "every block is updated in closed form", [&] {
+      v("memoised", memoised, "keep each batch's sums and replace them: monotone, no step size (Hughes and Sudderth 2013)");
+    });
+    v.when(!memoised, "train.memoised is false", [&] {
+      v("update_every", update_every, at_least(0), "batches an M-step; 0: one M-step a pass");
+      v("shuffle", shuffle, "visit the items in a new order each epoch");
+      v.when(has_conjugate && update_every != 0, "some block is updated in closed form from a part of the data",
+             [&] { v("rho", rho, "step size of stochastic closed-form updates"); });
+    });
+  });
+  v.when(!has_gradient && (batch_size == 0 || memoised || update_every == 0),
+         "every block is updated in closed form from all of the data",
+         [&] { v("tolerance", tolerance, at_least(0), "stop when a pass raises the bound by less, in nats per item; 0: never"); });
+  v.when(has_validation, "data.validation is positive", [&] {
+    v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
+  });
+  v("max_minutes", max_minutes, at_least(0), "stop after so much time, with a checkpoint; 0: no limit");
+}
+
+FitResult fit(Model& model, const Dataset& train, const FitOptions& options, const FitContext& context) {
+  const at::NoGradGuard no_grad;
+  return Fit(model, train, options, context).run();
+}
+
+Expectation evaluate(const Model& model, const Dataset& data, int64_t batch_size, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const int64_t size = batch_size > 0 ? batch_size : std::max<int64_t>(1, data.size);
+  const Rng rng = Rng(seed).fold("evaluate");
+  Step step;
+  step.training = false;
+  step.total_weight = data.total_weight();
+  Expectation total;
+  for (int64_t begin = 0; begin < data.size; begin += size) {
+    const Tensor positions = at::arange(begin, std::min(data.size, begin + size), at::kLong);
+    Expectation part = model.e_step(data.batch(positions, 0, model.dtype()), step, rng);
+    part.local.clear();
+    part.sums.clear();
+    total += part;
+  }
+  return total;
+}
+
+}  // namespace vem
