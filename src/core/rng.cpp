@@ -48,12 +48,6 @@ VEM_CLONES void philox(uint64_t key, Lanes& a, Lanes& b, Lanes& c, Lanes& d) {
   }
 }
 
-std::array<uint32_t, 4> philox_one(uint64_t key, uint32_t item, uint32_t place, uint32_t epoch, uint32_t block) {
-  Lanes a{item}, b{place}, c{epoch}, d{block};
-  philox(key, a, b, c, d);
-  return {a[0], b[0], c[0], d[0]};
-}
-
 double unit53(uint32_t high, uint32_t low) {
   return (static_cast<double>(((static_cast<uint64_t>(high) << 32) | low) >> 11) + 0.5) * 0x1.0p-53;
 }
@@ -118,6 +112,12 @@ Tensor trim(const Tensor& padded, const Plan& p) { return padded.slice(1, 0, p.i
 
 }  // namespace
 
+std::array<uint32_t, 4> philox4x32(const std::array<uint32_t, 4>& counter, uint64_t key) {
+  Lanes a{counter[0]}, b{counter[1]}, c{counter[2]}, d{counter[3]};
+  philox(key, a, b, c, d);
+  return {a[0], b[0], c[0], d[0]};
+}
+
 Rng Rng::at(int64_t epoch) const { return Rng(key_, static_cast<uint32_t>(epoch)); }
 Rng Rng::fold(uint64_t tag) const { return Rng(mix(key_ ^ mix(tag)), epoch_); }
 Rng Rng::fold(std::string_view tag) const { return fold(hash(tag)); }
@@ -158,7 +158,7 @@ Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {
   double* result = out.data_ptr<double>();
   for (int64_t i = 0; i < shapes.numel(); ++i) {
     uint32_t draw = 0;
-    const auto words = [&] { return philox_one(key, static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), epoch_, draw++); };
+    const auto words = [&] { return philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), epoch_, draw++}, key); };
     double a = shape[i], boost = 1;
     if (a < 1) {  // Gamma(a) = Gamma(a + 1) U^(1/a)
       const auto w = words();

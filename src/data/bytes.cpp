@@ -35,10 +35,10 @@ int64_t ByteReader::read(void* to, int64_t size) {
     const auto wanted = static_cast<unsigned>(std::min<int64_t>(size - done, 1 << 30));
     const int got = gzread(file_.get(), static_cast<char*>(to) + done, wanted);
     int code = Z_OK;
-    const char* reason = gzerror(file_.get(), &code);
+    const std::string reason = gzerror(file_.get(), &code);  // "path: reason"
     if (code == Z_ERRNO) fail<MissingInputError>("{}: can not be read: {}", path_, std::strerror(errno));
     if (code != Z_OK && code != Z_BUF_ERROR)
-      fail<DataError>("{}: damaged gzip data after {} bytes ({})", path_, position_, reason);
+      fail<DataError>("{}: damaged gzip data ({})", path_, reason.substr(std::min(path_.size() + 2, reason.size())));
     if (got <= 0) break;
     done += got;
     position_ += got;

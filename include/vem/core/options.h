@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -56,7 +57,7 @@ class OptionVisitor {
   virtual void when(bool holds, const std::string& condition, const std::function<void()>& body) = 0;
 
   /// An enumeration by its words.
-  template <class E>
+  template <class E, class = std::enable_if_t<std::is_enum_v<E>>>
   void operator()(const char* name, E& value, std::initializer_list<std::pair<const char*, E>> words, const char* help) {
     std::string chosen;
     std::vector<std::string> allowed;

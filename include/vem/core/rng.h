@@ -3,11 +3,15 @@
 // on batches, nor on ranks, nor on threads, and a resume needs no generator state.
 #pragma once
 
+#include <array>
 #include <string_view>
 
 #include "vem/core/types.h"
 
 namespace vem {
+
+/// Philox4x32 with ten rounds: four words from a counter of four words and a key.
+std::array<uint32_t, 4> philox4x32(const std::array<uint32_t, 4>& counter, uint64_t key);
 
 /// An immutable key. Streams are named by purpose ("posterior", "binarize"), so two purposes never share numbers.
 class Rng {

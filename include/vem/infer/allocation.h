@@ -31,8 +31,14 @@ class Allocation {
   virtual void set_priors() = 0;
   /// max over q(local) of the local bound [items], differentiable in log_lik [rows, K] and in its blocks' t (`globals`).
   virtual Tensor log_norm(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const = 0;
-  /// The default asks autograd; a fast kernel overrides it and is checked against the default.
+  /// The default asks autograd; a fast kernel overrides it and is checked against the default. Must be safe to call from
+  /// several threads, and keeps the type of log_lik in the marginals.
   virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
+  /// log p(x, z = k) of independent rows [rows, K] up to the allocation's own bound: log_norm() is its logsumexp.
+  /// Traceable. Throws Error where the components of rows depend on each other.
+  virtual Tensor log_joint(const Tensor& log_lik, const TensorMap& globals) const;
+  /// log of the predictive probability of each component for a new row [1, K]; traceable, throws as log_joint().
+  virtual Tensor log_weights() const;
   /// A draw of component indices [n] int64 for new items.
   virtual Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const = 0;
   /// TorchScript expression [n] of component indices, given `n` and the module's tensors; for exports.

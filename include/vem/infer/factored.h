@@ -1,10 +1,15 @@
 // Allocation x observation: every closed-form model, and every conjugate prior of a deep one.
 #pragma once
 
+#include <functional>
+
 #include "vem/infer/allocation.h"
 #include "vem/infer/observation.h"
 
 namespace vem {
+
+/// Rows begin .. end of a batch as [end - begin, D]; called from several threads.
+using RowReader = std::function<Tensor(int64_t begin, int64_t end)>;
 
 class Factored {
  public:
@@ -24,9 +29,13 @@ class Factored {
   Tensor log_norm(const Tensor& s, const Batch& batch, const TensorMap& globals) const;
   /// The closed-form E-step over rows x [rows, D] in fixed chunks, the same bits for any number of threads.
   Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals) const;
-  /// Sums of given marginals [rows, K], as expect() would return them: starts from hard or soft assignments.
-  Expectation assign(const Tensor& x, const Batch& batch, const Tensor& marginals) const;
-  /// Draws n rows and their components.
+  Expectation expect(const RowReader& rows, const Batch& batch, const TensorMap& globals) const;
+  /// Sums of given responsibilities [rows, K], as expect() would return them: starts from hard or soft assignments. Needs
+  /// the allocation at its (symmetric) prior. The bound is 0: a start has none.
+  Expectation assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const;
+  /// One M-step of every block from what assign() returned.
+  void start(const Tensor& x, const Batch& batch, const Tensor& responsibilities);
+  /// Draws n rows and their components; from the predictive density for a posterior.
   std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
 
  private:

@@ -1,0 +1,206 @@
+// The readers on small files typed in here: values, and every way in which a file can be wrong.
+#include "vem/data/readers.h"
+
+#include <gtest/gtest.h>
+
+#include "support/temporary_folder.h"
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+using testing::idx_bytes;
+using testing::message_of;
+using testing::TemporaryFolder;
+
+Table csv(const std::string& text, const std::vector<std::string>& words = {}) {
+  const TemporaryFolder folder;
+  return read_csv(folder.write("t.csv", text), ',', words);
+}
+
+/// The message for a csv file, without the folder that it lies in.
+std::string csv_error(const std::string& text, const std::vector<std::string>& words = {}) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", text);
+  const std::string message = message_of<DataError>([&] { read_csv(path, ',', words); });
+  EXPECT_EQ(message.rfind(path, 0), 0u) << message;
+  return message.substr(folder.path().string().size() + 1);
+}
+
+bool same(const Tensor& a, const std::vector<double>& b) {
+  return at::equal(a.reshape({-1}), at::tensor(b, at::kDouble));
+}
+
+TEST(Idx, ReadsPlainAndGzipped) {
+  const TemporaryFolder folder;
+  for (const std::string& path :
+       {folder.write("a", idx_bytes({3, 2, 4})), folder.write_gzipped("b", idx_bytes({3, 2, 4}))}) {
+    const Tensor images = read_idx(path);
+    EXPECT_EQ(images.sizes(), (at::IntArrayRef{3, 2, 4}));
+    EXPECT_TRUE(at::equal(images.reshape({-1}), at::arange(24).to(at::kByte)));
+  }
+  EXPECT_TRUE(at::equal(read_idx(folder.write("c", idx_bytes({5}))), at::arange(5).to(at::kByte)));
+  EXPECT_EQ(read_idx(folder.write("d", idx_bytes({0, 2, 4}))).numel(), 0);
+}
+
+TEST(Idx, TruncationNamesBothSizes) {
+  const TemporaryFolder folder;
+  const std::string whole = idx_bytes({3, 2, 4});
+  const auto error = [&](const std::string& bytes) {
+    const std::string path = folder.write("images", bytes), gzipped = folder.write_gzipped("images.gz", bytes);
+    const std::string message = message_of<DataError>([&] { read_idx(path); });
+    EXPECT_EQ(message_of<DataError>([&] { read_idx(gzipped); }).substr(gzipped.size()), message.substr(path.size()));
+    return message.substr(path.size());
+  };
+  EXPECT_EQ(error(whole.substr(0, 39)), ": truncated: got 39 bytes, 40 are wanted");
+  EXPECT_EQ(error(whole.substr(0, 9)), ": truncated: got 9 bytes, at least 16 are wanted");
+  EXPECT_EQ(error(""), ": truncated: got 0 bytes, at least 8 are wanted");
+  EXPECT_EQ(error(whole + "x"), ": got 41 bytes, but its header announces 40");
+  // Sizes that would need exabytes must not be allocated.
+  const std::string huge("\0\0\x08\x03\x7f\xff\xff\xff\x7f\xff\xff\xff\x7f\xff\xff\xff", 16);
+  EXPECT_EQ(error(huge).substr(0, 33), ": truncated: got 16 bytes, 990352");
+}
+
+TEST(Idx, DamagedGzipDataAreSeen) {
+  const TemporaryFolder folder;
+  const std::string gzipped = testing::read_bytes(folder.write_gzipped("a.gz", idx_bytes({100, 10, 10})));
+  const std::string cut = folder.write("cut.gz", gzipped.substr(0, gzipped.size() / 2));
+  const std::string message = message_of<DataError>([&] { read_idx(cut); });
+  EXPECT_NE(message.find(": truncated: got "), std::string::npos) << message;
+  EXPECT_NE(message.find(" bytes, 10016 are wanted"), std::string::npos) << message;
+  std::string damaged = gzipped;
+  damaged[damaged.size() - 6] ^= 1;  // in the check sum, so that every byte of the content is there
+  const std::string path = folder.write("damaged.gz", damaged);
+  EXPECT_EQ(message_of<DataError>([&] { read_idx(path); }), path + ": damaged gzip data (incorrect data check)");
+}
+
+TEST(Idx, OtherMagicIsNamed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a", std::string("\0\0\x0d\x02\0\0\0\x01\0\0\0\x01", 12) + "abcd");
+  EXPECT_EQ(message_of<DataError>([&] { read_idx(path); }),
+            path + ": IDX magic 0x00000d02, images (0x00000803) or labels (0x00000801) of type uint8 are expected");
+}
+
+TEST(Readers, MissingFilesAndFolders) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("none");
+  const std::string expected = path + ": can not be read: No such file or directory";
+  EXPECT_EQ(message_of<MissingInputError>([&] { read_idx(path); }), expected);
+  EXPECT_EQ(message_of<MissingInputError>([&] { read_csv(path, ','); }), expected);
+  EXPECT_EQ(message_of<MissingInputError>([&] { read_npy(path); }), expected);
+  EXPECT_EQ(message_of<MissingInputError>([&] { read_npy(folder.path().string()); }),
+            folder.path().string() + ": is a folder, a file is expected");
+}
+
+TEST(Csv, HeaderOrNone) {
+  const Table named = csv("a,b\n1,2.5\n-3e2,+4\n");
+  EXPECT_EQ(named.names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(same(named.values, {1, 2.5, -300, 4}));
+  const Table unnamed = csv("1,2\n3,4");
+  EXPECT_EQ(unnamed.names, (std::vector<std::string>{"x1", "x2"}));
+  EXPECT_EQ(unnamed.values.sizes(), (at::IntArrayRef{2, 2}));
+}
+
+TEST(Csv, MissingCellsAreNaN) {
+  const Table table = csv("a,b,c,d\n1,,NA,nan\n , 5 ,NaN,\"\"\n");
+  EXPECT_EQ(table.values.isnan().sum().item<int64_t>(), 6);
+  EXPECT_EQ(table.values[0][0].item<double>(), 1);
+  EXPECT_EQ(table.values[1][1].item<double>(), 5);
+}
+
+TEST(Csv, QuotesLineEndsAndBlankLines) {
+  const Table table = csv("\xef\xbb\xbf\"a,\"\"b\"\"\",w\r\n\r\n\"1\",\"x,\"\"y\"\"\"\r\n2, z \r\n\r\n", {"w"});
+  EXPECT_EQ(table.names, (std::vector<std::string>{"a,\"b\""}));
+  EXPECT_TRUE(same(table.values, {1, 2}));
+  EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"x,\"y\"", "z"}}));
+}
+
+TEST(Csv, RowNamesAreLeftOut) {
+  for (const char* header : {"\"\"", "", "rownames"}) {
+    const Table table = csv(std::string(header) + ",a\nfirst,3\nsecond,4\n");
+    EXPECT_EQ(table.names, (std::vector<std::string>{"a"}));
+    EXPECT_TRUE(same(table.values, {3, 4}));
+  }
+}
+
+TEST(Csv, TabsAndTextColumnsInTheOrderAsked) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write_gzipped("t.tsv.gz", "s\ta\tt\nx y\t1\tu\nz\t2\tv\n");
+  const Table table = read_csv(path, '\t', {"t", "s"});
+  EXPECT_TRUE(same(table.values, {1, 2}));
+  EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"u", "v"}, {"x y", "z"}}));
+}
+
+TEST(Csv, NumbersBeyondTheRange) {
+  EXPECT_TRUE(same(csv("1e400,-1e400,1e-400,inf\n").values, {INFINITY, -INFINITY, 0, INFINITY}));
+}
+
+TEST(Csv, ErrorsNameTheLine) {
+  EXPECT_EQ(csv_error("a,b\n1,2\n\n3,x4\n"),
+            "t.csv:4: column 'b' holds 'x4', a number is expected; name it with data.label to leave it out");
+  EXPECT_EQ(csv_error("a,b\n1,2\n3\n"), "t.csv:3: has 1 cells, 2 are expected");
+  EXPECT_EQ(csv_error("a,b\n1,2,3\n"), "t.csv:2: has 3 cells, 2 are expected");
+  EXPECT_EQ(csv_error("a,b\n1,\"2\n"), "t.csv:2: a quote is not closed");
+  EXPECT_EQ(csv_error("\n\n"), "t.csv: holds no rows");
+  EXPECT_EQ(csv_error("a,b\n"), "t.csv: holds no rows below its header");
+  EXPECT_EQ(csv_error("a,b\n1,2\n", {"c"}), "t.csv: has no column named 'c'; its columns are a, b");
+}
+
+TEST(Csv, GzipDataCutShortAreNoShorterTable) {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 5000; ++i) text += fmt::format("{},{}\n", i, i * i);
+  const std::string gzipped = testing::read_bytes(folder.write_gzipped("a.gz", text));
+  const std::string path = folder.write("t.csv.gz", gzipped.substr(0, gzipped.size() - 9));
+  const std::string message = message_of<DataError>([&] { read_csv(path, ','); });
+  EXPECT_EQ(message.rfind(path + ": truncated: its gzip data end after ", 0), 0u) << message;
+}
+
+/// A .npy file of version 1 (or 2) around a dictionary and values.
+std::string npy_bytes(const std::string& dictionary, const std::string& values, char version = 1) {
+  std::string bytes = "\x93NUMPY";
+  bytes += {version, '\0', static_cast<char>(dictionary.size()), '\0'};
+  if (version > 1) bytes += std::string(2, '\0');
+  return bytes + dictionary + values;
+}
+
+std::string npy_error(const std::string& bytes) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a.npy", bytes);
+  return message_of<DataError>([&] { read_npy(path); }).substr(path.size());
+}
+
+TEST(Npy, TypesVersionsAndShapes) {
+  const TemporaryFolder folder;
+  const std::string scalar = "{'descr': '<i4', 'fortran_order': False, 'shape': (), }";
+  EXPECT_EQ(read_npy(folder.write("a.npy", npy_bytes(scalar, std::string("\x01\x02\0\0", 4)))).item<int32_t>(), 513);
+  const std::string bytes = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 3), }\n";
+  const Tensor values = read_npy(folder.write_gzipped("b.npy.gz", npy_bytes(bytes, "abcdef", 2)));
+  EXPECT_EQ(values.sizes(), (at::IntArrayRef{2, 3}));
+  EXPECT_EQ(values[1][2].item<uint8_t>(), 'f');
+  const std::string vector = "{'shape': (1,), 'fortran_order': False, 'descr': '|b1'}";
+  EXPECT_TRUE(read_npy(folder.write("c.npy", npy_bytes(vector, "\x01")))[0].item<bool>());
+}
+
+TEST(Npy, Errors) {
+  const std::string half = "{'descr': '<f2', 'fortran_order': False, 'shape': (1,), }";
+  EXPECT_EQ(npy_error(npy_bytes(half, "ab")),
+            ": values of type <f2, but float32, float64, uint8, int32, int64 or bool (<f4 <f8 |u1 <i4 <i8 |b1) is "
+            "expected; convert with .astype('float32')");
+  const std::string fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }";
+  EXPECT_EQ(npy_error(npy_bytes(fortran, "abcd")),
+            ": Fortran order, but C order is expected; save numpy.ascontiguousarray(...)");
+  const std::string two = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }";
+  EXPECT_EQ(npy_error(npy_bytes(two, "abcdef")), ": truncated: got 6 bytes of values, 8 are wanted");
+  EXPECT_EQ(npy_error(npy_bytes(two, "abcdefghi")), ": got 9 bytes of values, but its header announces 8");
+  const std::string huge = "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }";
+  EXPECT_EQ(npy_error(npy_bytes(huge, "abcd")).substr(0, 45), ": truncated: got 4 bytes of values, 737869762");
+  const std::string record = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }";
+  EXPECT_EQ(npy_error(npy_bytes(record, "abcd")).substr(0, 24), ": values of type record,");
+  EXPECT_EQ(npy_error(npy_bytes("{}", "")), ": the header of this .npy file lacks descr, fortran_order or shape");
+  EXPECT_EQ(npy_error(npy_bytes(half, "", 9)), ": the header of this .npy file is damaged or of an unknown version");
+  EXPECT_EQ(npy_error("1,2\n3,4\n"), ": is no .npy file (its first bytes are not those of NumPy)");
+}
+
+}  // namespace
+}  // namespace vem
