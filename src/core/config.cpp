@@ -29,7 +29,7 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
     for (const auto& [name, child] : *table) flatten(child, join(key, std::string(name.str())), source, with_line, into);
     return;
   }
-  Config::Value value{{}, node.is_array(), where};
+  Config::Value value{{}, node.is_array(), where, false};
   if (const auto* array = node.as_array())
     for (const auto& item : *array) value.items.push_back(scalar_of(item, key, where));
   else
@@ -82,7 +82,7 @@ void Config::set(const std::string& assignment) {
     const toml::table table = toml::parse("value = " + text, std::string_view("--set"));
     flatten(*table.get("value"), key, "--set", false, fresh);
   } catch (const toml::parse_error&) {  // a plain word
-    fresh[key] = Value{{text}, false, "--set"};
+    fresh[key] = Value{{text}, false, "--set", false};
   }
   for (const auto& [name, value] : fresh) {
     // Another choice leaves the options of the previous one behind, but not those of an earlier --set.
@@ -114,7 +114,9 @@ void Config::underlay(const Config& other, const std::string& prefix) {
       hidden = hidden || (ours && theirs && ours->items != theirs->items);
     }
     if (const std::string section = chosen_section(name); choice(mine.values_, join(prefix, section))) hidden = true;
-    if (!hidden) values_[key] = value;
+    if (hidden) continue;
+    values_[key] = value;
+    values_[key].laid_under = true;
   }
 }
 
@@ -194,7 +196,7 @@ class OptionReader final : public OptionVisitor {
   /// Throws for the first key (in the order of lines) that nothing has read.
   void check_all_used(Options& options) const {
     for (const auto& [key, value] : config_.values_)
-      if (!used_.count(key)) unused(key, value, options);
+      if (!used_.count(key) && !value.laid_under) unused(key, value, options);
   }
 
  private:
@@ -238,7 +240,7 @@ class OptionReader final : public OptionVisitor {
     if (is_word) {
       config_.values_[section + ".kind"] = short_form;
     } else if (value.kind == "schedule" && !short_form.array && !std::holds_alternative<bool>(short_form.items[0])) {
-      config_.values_[section + ".kind"] = Config::Value{{std::string("constant")}, false, short_form.where};
+      config_.values_[section + ".kind"] = Config::Value{{std::string("constant")}, false, short_form.where, short_form.laid_under};
       config_.values_[section + ".value"] = short_form;
     } else {
       fail<ConfigError>("{}: {} must be the name of a {}, got {}", short_form.where, section, value.kind,

@@ -20,7 +20,7 @@ class Config {
 
   /// Applies one `key=value`; the value is TOML, or a plain word taken as a string. Overrides what was there.
   void set(const std::string& assignment);
-  /// Lays other's keys under this one's: only keys that are absent here are taken. Keys move below `prefix`.
+  /// Lays defaults under this one's keys: only keys that are absent here are taken. Keys move below `prefix`.
   void underlay(const Config& other, const std::string& prefix = "");
   /// True if the key, or a key below it, is present.
   bool has(const std::string& key) const;
@@ -33,7 +33,8 @@ class Config {
   struct Value {
     std::vector<Scalar> items;  ///< one item, or those of an array
     bool array = false;
-    std::string where;  ///< "vae.toml:12" or "--set"
+    std::string where;      ///< "vae.toml:12" or "--set"
+    bool laid_under = false; ///< a default of a plug-in: no error where it has no effect
   };
 
  private:

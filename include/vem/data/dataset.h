@@ -33,9 +33,9 @@ struct Schema {
   std::string source;                      ///< where the data came from, for people
   std::vector<std::string> feature_names;  ///< of column "x"; empty where they have none
   Shape item_shape;                        ///< of one row of "x": {784}, or {channels, height, width} for images
-  int64_t num_classes = 0;                 ///< of column "label"; 0: none
+  int64_t num_classes = 0;                 ///< of column "label", whose entry is -1 where it is missing; 0: none
   bool operator==(const Schema& other) const;
-  int64_t num_features() const;            ///< product of item_shape
+  int64_t num_features() const;  ///< product of item_shape
 };
 
 /// How pixels become 0 or 1 (Bernoulli data).
@@ -43,19 +43,20 @@ enum class Binarize { none, fixed, dynamic };
 
 struct Dataset {
   Schema schema;
-  TensorMap columns;  ///< "x" [rows, features] in the type it was read (uint8 pixels stay uint8), "label" ...
-  Tensor offsets;     ///< [items + 1] int64 for ragged items
-  Tensor index;       ///< [items] int64: identity of each item, kept through splits; undefined: 0 .. size-1
-  Tensor weight;      ///< [items] float64; undefined: 1
-  int64_t size = 0;   ///< items
-  double pixel_scale = 1;              ///< "x" is divided by this (255 for uint8 images)
+  TensorMap columns;       ///< "x" [rows, features] in the type it was read (uint8 pixels stay uint8), "label" ...
+  Tensor offsets;          ///< [items + 1] int64 for ragged items
+  Tensor index;            ///< [items] int64: identity of each item, kept through splits; undefined: 0 .. size-1
+  Tensor weight;           ///< [items] float64; undefined: 1
+  int64_t size = 0;        ///< items
+  double pixel_scale = 1;  ///< "x" is divided by this (255 for uint8 images)
   Binarize binarize = Binarize::none;  ///< dynamic: redrawn each epoch; fixed: drawn once from the seed
   uint64_t binarize_seed = 0;
 
   /// Items at these positions: selected, scaled and binarised; "x" floating [rows, features]. A pure function of its
-  /// arguments: `epoch` matters for dynamic binarisation only (evaluations pass 0).
+  /// arguments: `epoch` matters for dynamic binarisation only (evaluations pass 0). Columns of neighbouring positions
+  /// may be views of the data set's, so a batch is never written to. Throws DataError for positions not [items] int64.
   Batch batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const;
-  /// The items at these positions as a data set of their own; identities are kept.
+  /// The items at these positions as a data set of their own; identities are kept, neighbours share the storage.
   Dataset subset(const Tensor& positions) const;
   double total_weight() const;
 };

@@ -1,4 +1,5 @@
-// Readers, one a format. All read plain or gzipped files, told apart by content.
+// Readers, one a format. All read plain or gzipped files, told apart by content. A file that is not there or may not be
+// read is a MissingInputError, one that is not what it should be a DataError.
 #pragma once
 
 #include <string>
@@ -8,20 +9,23 @@
 
 namespace vem {
 
-/// IDX (the MNIST container): uint8 [items, rows, columns] for images (magic 0x0803), uint8 [items] for labels (0x0801).
-/// Throws DataError for another magic or a size that does not match ("truncated").
+/// IDX (the MNIST container): uint8 [items, rows, columns] for images (magic 0x0803), uint8 [items] for labels
+/// (0x0801). Throws DataError for another magic or a size that does not match ("truncated: got .. bytes, .. are
+/// wanted").
 Tensor read_idx(const std::string& path);
 
 struct Table {
-  std::vector<std::string> names;                ///< of the numeric columns
-  Tensor values;                                 ///< [rows, columns] float64; empty cells, NA and NaN are NaN
-  std::vector<std::vector<std::string>> words;   ///< per column asked for as text: its cells
+  std::vector<std::string> names;               ///< of the numeric columns
+  Tensor values;                                ///< [rows, columns] float64; empty cells, NA and NaN are NaN
+  std::vector<std::vector<std::string>> words;  ///< per column asked for as text: its cells
 };
-/// Comma- or tab-separated, with a header line if its first line is not all numbers. `text_columns` are read as words.
-/// Throws DataError with file and line for a text cell in a numeric column or a row of another length.
+/// Comma- or tab-separated, with a header line if its first line is not all numbers (else the columns are x1, x2 ...).
+/// `text_columns` are read as words. A first column named "" or rownames holds row names, as R writes them: left out.
+/// Throws DataError with file and line for a text cell in a numeric column or a row of another length, and for a name
+/// in `text_columns` that no column has.
 Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {});
 
-/// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool.
+/// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool. Throws DataError for others.
 Tensor read_npy(const std::string& path);
 
 }  // namespace vem

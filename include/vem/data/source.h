@@ -8,14 +8,14 @@ namespace vem {
 
 /// The [data] section.
 struct DataOptions final : Options {
-  std::string source;                   ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, also .gz)
-  std::string label;                    ///< csv/tsv: the column that is a label and no feature; empty: none
-  double validation = 0;                ///< held out of training: a count if >= 1, else a fraction
-  double test = 0;                      ///< likewise; only for sources without a test set of their own
-  int64_t limit = 0;                    ///< first items of the training file only; 0: all
+  std::string source;     ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, also .gz)
+  std::string label;      ///< csv/tsv: the column that is a label and no feature; empty: none
+  double validation = 0;  ///< held out of training: a count if >= 1, else a fraction
+  double test = 0;        ///< likewise; only for sources without a test set of their own
+  int64_t limit = 0;      ///< first items of the training file only; 0: all
   enum class Split { random, tail } split = Split::random;  ///< which items are held out
   Binarize binarize = Binarize::none;
-  uint64_t seed = 0;                    ///< of the split and of binarising; set by the caller, not visited
+  uint64_t seed = 0;  ///< of the split and of binarising; set by the caller, not visited
 
   void visit(OptionVisitor& v) override;
 };
@@ -24,7 +24,10 @@ struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none
 };
 
-/// Reads the source and splits it. Throws MissingInputError (no such file) or DataError (file, line, what was wanted).
+/// Reads the source and splits it. Items keep their place in the training file as identity; each part is in the order
+/// of the file. Bytes of images are grey levels (pixel_scale 255) unless none is above 1; words of a label become
+/// classes in sorted order. Throws ConfigError (a part that leaves nothing to train on), MissingInputError (no such
+/// file) or DataError (file, line, what was wanted).
 Splits load_splits(const DataOptions& options);
 
 }  // namespace vem

@@ -9,15 +9,18 @@
 
 namespace vem {
 
-/// Calls write(temporary path), flushes the file to disk and renames it to `path`. Throws OutputError; `path` is then
-/// as it was.
+/// Calls write(temporary path), flushes the file to disk and renames it to `path`. Throws OutputError with
+/// the system's reason, also for what `write` throws unless that is an Error; `path` is then as it was. Links are
+/// followed; a device or a pipe (/dev/stdout) is written to directly. Parent folders are not made.
 void write_atomically(const std::string& path, const std::function<void(const std::string&)>& write);
 
 void write_text(const std::string& path, const std::string& text);
+/// float32, float64, uint8, int32, int64 or bool; DataError for others.
 void write_npy(const std::string& path, const Tensor& tensor);
-/// values [rows, columns]; shortest decimals that read back to the same number.
+/// values [rows, columns]; shortest decimals that read back to the same number. One name a column.
 void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names);
-/// images [n, channels (1 or 3), height, width] in [0, 1] as a grid of `columns`, two pixels apart, enlarged `zoom` times.
+/// images [n, channels (1 or 3), height, width] in [0, 1] as a grid of `columns`, two pixels apart on grey, then
+/// enlarged `zoom` times. Levels outside [0, 1] are cut, NaN is black. Throws DataError for another shape.
 void write_png_grid(const std::string& path, const Tensor& images, int64_t columns, int64_t zoom = 2);
 
 }  // namespace vem

@@ -1,0 +1,104 @@
+#include "support/models.h"
+
+#include <gtest/gtest.h>
+
+#include "vem/models/registry.h"
+
+namespace vem {
+namespace {
+
+const Registry& registry() {
+  static const Registry registry = builtin_registry();
+  return registry;
+}
+
+struct ModelChoice final : Options {
+  Choice model{"model", "vae", nullptr};
+  void visit(OptionVisitor& v) override { v("model", model, "the model"); }
+};
+
+}  // namespace
+
+std::vector<Variant> variants(const std::string& precision) {
+  std::vector<Variant> rows;
+  for (const std::string covariance : {"full", "diagonal"})
+    for (const std::string estimate : {"ml", "map", "posterior"})
+      rows.push_back({"gmm_" + covariance + "_" + estimate,
+                      "kind = \"gmm\"\nnum_components = 3\nestimate = \"" + estimate +
+                          "\"\n[model.observation]\nkind = \"normal\"\ncovariance = \"" + covariance + "\"\n",
+                      Sample::blobs, true});
+  const std::string mlp = "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n";
+  const auto vae = [&](const std::string& name, const std::string& top, const std::string& networks, Sample sample) {
+    rows.push_back({"vae_" + name, "kind = \"vae\"\nlatent_dim = 2\n" + top + networks, sample, false});
+  };
+  vae("elbo", "", mlp, Sample::images);
+  vae("elbo_monte_carlo", "objective = {kind = \"elbo\", kl = \"monte-carlo\", num_samples = 3}\n", mlp, Sample::images);
+  vae("beta", "objective = \"beta-elbo\"\n", mlp, Sample::images);
+  vae("iwae", "objective = {kind = \"iwae\", num_samples = 4}\n", mlp, Sample::images);
+  vae("gated", "", "[model.encoder]\nkind = \"mlp\"\nwidths = [8, 8]\ngated = true\n[model.decoder]\nkind = \"mlp\"\nwidths = [8]\ngated = true\n", Sample::images);
+  vae("conv", "", "[model.encoder]\nkind = \"conv\"\nchannels = [4, 6]\n[model.decoder]\nkind = \"conv\"\nchannels = [6, 4]\n", Sample::images);
+  vae("continuous_bernoulli", "likelihood = \"continuous-bernoulli\"\n", mlp, Sample::positive_images);
+  for (const std::string scale : {"fixed", "shared", "predicted"})
+    vae("normal_" + scale, "likelihood = {kind = \"normal\", scale = \"" + scale + "\"}\n", mlp, Sample::blobs);
+  vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp, Sample::blobs);
+  vae("mixture_prior", "prior = {kind = \"mixture\", num_components = 3}\n", mlp, Sample::images);
+  vae("mixture_prior_iwae", "prior = {kind = \"mixture\", num_components = 3}\nobjective = {kind = \"iwae\", num_samples = 3}\n", mlp, Sample::images);
+  vae("local", "e_step = \"local\"\ninner_steps = 5\n", "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\n", Sample::images);
+  vae("semi_amortized", "e_step = \"semi-amortized\"\ninner_steps = 5\n", mlp, Sample::images);
+  for (Variant& row : rows) {
+    const size_t end = row.toml.find('\n');
+    row.toml.insert(end + 1, "precision = \"" + precision + "\"\n");
+    row.toml = "[model]\n" + row.toml;
+  }
+  return rows;
+}
+
+Dataset sample_data(Sample sample) {
+  const int64_t n = 60;
+  const Tensor index = at::arange(n, at::kLong);
+  const Rng rng(12);
+  Dataset data;
+  data.size = n;
+  const Tensor group = index.remainder(3);
+  if (sample == Sample::blobs) {
+    const Tensor centers = at::tensor({0., 0., 0., 4., 4., 0., -4., 3., 1.}, at::kDouble).view({3, 3});
+    data.columns["x"] = centers.index_select(0, group) + rng.normal(index, {3}, "x");
+    data.schema.item_shape = {3};
+  } else {
+    const Tensor prototype = rng.uniform(at::arange(3, at::kLong), {36}, "prototype") * 0.8 + 0.1;
+    const Tensor p = prototype.index_select(0, group), u = rng.uniform(index, {36}, "pixel");
+    data.columns["x"] = sample == Sample::images ? (u < p).to(at::kDouble) : (0.5 * p + 0.5 * u);
+    data.schema.item_shape = {1, 6, 6};
+  }
+  data.columns["label"] = group;
+  data.schema.num_classes = 3;
+  return data;
+}
+
+std::shared_ptr<Model> make_model(const std::string& toml, const Dataset& data) {
+  ModelChoice choice;
+  Config::parse(toml, "test").read(choice, registry());
+  return registry().create<Model>(choice.model, {data.schema, registry()});
+}
+
+double difference(const Tensor& a, const Tensor& b) {
+  if (a.sizes() != b.sizes()) return std::numeric_limits<double>::infinity();
+  if (a.numel() == 0) return 0;
+  const Tensor x = a.detach().to(at::kDouble), y = b.detach().to(at::kDouble);
+  return at::where(x == y, at::zeros_like(x), (x - y).abs()).max().item<double>();
+}
+
+double difference(const TensorMap& a, const TensorMap& b) {
+  double largest = a.size() == b.size() ? 0 : std::numeric_limits<double>::infinity();
+  for (const auto& [key, value] : a)
+    largest = std::max(largest, b.count(key) ? difference(value, b.at(key)) : std::numeric_limits<double>::infinity());
+  return largest;
+}
+
+TensorMap copy(const TensorMap& tensors) {
+  TensorMap out;
+  for (const auto& [key, value] : tensors) out[key] = value.detach().clone();
+  return out;
+}
+
+}  // namespace vem
