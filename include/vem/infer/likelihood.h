@@ -28,10 +28,8 @@ class Likelihood {
   virtual Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const = 0;
   /// The output bias [parameters * D] at which a constant decoder fits rows of that mean and variance [D] best.
   virtual Tensor output_bias(const Tensor& mean, const Tensor& variance) const = 0;
-  /// Throws DataError (column, row, value) if x [rows, D] lies outside the support.
-  virtual void check(const Tensor& x) const = 0;
-  /// Whether x is measured on a continuous scale, so that standardising it makes sense.
-  virtual bool continuous() const = 0;
+  /// What a number of x may be; never NaN or infinite.
+  virtual Range support() const = 0;
 };
 
 }  // namespace vem

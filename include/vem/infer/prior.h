@@ -30,10 +30,14 @@ class Prior {
   virtual void initialize(const Rng&) {}
   /// n draws [n, L].
   virtual Tensor sample(int64_t n, const Rng& rng) const = 0;
-  /// TorchScript statements that set `z` [n, L], given `n`, for exports; `self` has the tensors of methods().
+  /// TorchScript statements (indented by four) that set `z` [n, L], given `n`; they may call methods() on self.
   virtual std::string sample_script() const = 0;
-  /// Methods that the prior adds to the model's ("responsibilities" of z).
+  /// Methods that the prior adds to the model's.
   virtual std::vector<Method> methods() const { return {}; }
+  /// Whether the prior has components that items belong to.
+  virtual bool clusters() const { return false; }
+  /// [rows, K] probabilities of the components given q, where clusters().
+  virtual Tensor responsibilities(const Distribution&, const TensorMap& /*globals*/) const { return {}; }
 };
 
 /// Options of a prior say whether it is updated in closed form.

@@ -1,0 +1,36 @@
+// Bernoulli likelihood of pixels in [0, 1], by logits: log p(x) = x l - log(1 + e^l).
+#include "vem/core/error.h"
+#include "vem/infer/likelihood.h"
+
+namespace vem {
+namespace {
+
+struct BernoulliOptions final : Options {
+  void visit(OptionVisitor&) override {}
+};
+
+class Bernoulli final : public Likelihood {
+ public:
+  int64_t parameters_per_feature() const override { return 1; }
+  Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
+    return (x * outputs).sum(-1) - at::softplus(outputs).sum(-1);
+  }
+  Tensor mean(const Tensor& outputs) const override { return at::sigmoid(outputs); }
+  Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
+    const Tensor p = mean(outputs);
+    return (rng.uniform(index, {p.size(-1)}, "likelihood", p.scalar_type()) < p).to(p.scalar_type());
+  }
+  Tensor output_bias(const Tensor& mean, const Tensor&) const override { return at::logit(mean, 1e-3); }
+  Range support() const override { return {0, 1, false}; }
+};
+
+}  // namespace
+
+void register_bernoulli(Registry& registry) {
+  registry.add<Likelihood, BernoulliOptions>("bernoulli", "pixels that are 0 or 1 (or probabilities in between)",
+                                             [](const BernoulliOptions&, const Likelihood::Context&) {
+                                               return std::make_shared<Bernoulli>();
+                                             });
+}
+
+}  // namespace vem

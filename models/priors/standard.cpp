@@ -1,0 +1,46 @@
+// The standard normal prior, with its closed-form KL to a diagonal normal (Kingma and Welling 2014, appendix B).
+#include "vem/infer/prior.h"
+
+namespace vem {
+namespace {
+
+struct StandardOptions final : PriorOptions {
+  void visit(OptionVisitor&) override {}
+};
+
+class StandardPrior final : public Prior {
+ public:
+  explicit StandardPrior(const Context& context) : latent_dim_(context.latent_dim), dtype_(context.dtype) {}
+
+  Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap&) const override {
+    const double constant = -0.5 * std::log(2 * M_PI) * static_cast<double>(latent_dim_);
+    return batch.per_item((z * z).sum(-1) * -0.5 + constant);
+  }
+  Tensor kl(const Distribution& q, const Batch& batch, const TensorMap&) const override {
+    const auto* normal = dynamic_cast<const DiagonalNormal*>(&q);
+    if (!normal) return {};
+    const Tensor mean = normal->mean(), log_std = normal->log_std();
+    return batch.per_item(((2 * log_std).exp() + mean * mean - 1) * 0.5 - log_std, 0);
+  }
+  Tensor sample(int64_t n, const Rng& rng) const override {
+    return rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_);
+  }
+  std::string sample_script() const override {
+    return fmt::format("    z = torch.randn([n, {}], dtype=torch.{})\n", latent_dim_, dtype_ == at::kFloat ? "float32" : "float64");
+  }
+
+ private:
+  int64_t latent_dim_;
+  at::ScalarType dtype_;
+};
+
+}  // namespace
+
+void register_standard_prior(Registry& registry) {
+  registry.add<Prior, StandardOptions>("standard", "standard normal, KL in closed form",
+                                       [](const StandardOptions&, const Prior::Context& context) {
+                                         return std::make_shared<StandardPrior>(context);
+                                       });
+}
+
+}  // namespace vem

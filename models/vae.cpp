@@ -1,0 +1,405 @@
+// The amortised model: prior x posterior x likelihood x objective x networks (Kingma and Welling 2014; Rezende et al. 2014),
+// with three E-steps: an encoder, per-datum parameters optimised until the bound stops rising (textbook variational EM),
+// or an encoder refined by a few such steps (Kim et al. 2018).
+// Legend: B items of a batch, S samples, L latent dimensions, P numbers of q a row, D features.
+#include "vem/core/error.h"
+#include "vem/infer/likelihood.h"
+#include "vem/infer/network.h"
+#include "vem/infer/objective.h"
+
+namespace vem {
+namespace {
+
+enum class EStep { amortized, local, semi_amortized };
+
+constexpr int64_t kChunk = 2000;       // rows a look at the training data
+constexpr int64_t kConvergenceCheck = 5;  // inner steps between two tests for convergence
+
+struct VaeOptions final : ModelOptions {
+  int64_t latent_dim = 20;
+  Precision precision = Precision::float32;
+  EStep e_step = EStep::amortized;
+  int64_t inner_steps = 20;
+  double inner_learning_rate = 0.05, inner_tolerance = 1e-4;
+  bool standardize = false;
+  Choice encoder{"network", "mlp", nullptr}, decoder{"network", "mlp", nullptr}, prior{"prior", "standard", nullptr},
+      posterior{"posterior", "diagonal", nullptr}, likelihood{"likelihood", "bernoulli", nullptr},
+      objective{"objective", "elbo", nullptr}, optimizer = default_optimizer();
+
+  void visit(OptionVisitor& v) override {
+    v("latent_dim", latent_dim, {1, 65536}, "dimensions of z");
+    visit_precision(v, precision);
+    v("e_step", e_step,
+      {{"amortized", EStep::amortized}, {"local", EStep::local}, {"semi-amortized", EStep::semi_amortized}},
+      "how q(z | x) is found: by an encoder, by optimising it for each datum, or by both");
+    v.when(e_step != EStep::amortized, "e_step is local or semi-amortized", [&] {
+      v("inner_steps", inner_steps, at_least(1), "steps of the inner optimisation of q at most");
+      v("inner_learning_rate", inner_learning_rate, positive(), "its step size (Adam on the parameters of q)");
+      v("inner_tolerance", inner_tolerance, at_least(0), "stop it when the bound rises less, in nats per item; 0: never");
+    });
+    v.when(e_step != EStep::local, "e_step has an encoder", [&] { v("encoder", encoder, "network from x to q"); });
+    v("decoder", decoder, "network from z to the likelihood");
+    v("prior", prior, "p(z)");
+    v("posterior", posterior, "family of q(z | x)");
+    v("likelihood", likelihood, "p(x | z)");
+    v.when(likelihood.name == "normal", "likelihood is \"normal\"",
+           [&] { v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units"); });
+    v("objective", objective, "what is maximised");
+    v("optimizer", optimizer, "how parameters are updated");
+  }
+  bool has_conjugate() const override {
+    const auto* chosen = dynamic_cast<const PriorOptions*>(prior.options.get());
+    return chosen && chosen->conjugate();
+  }
+  bool has_gradient() const override { return true; }
+};
+
+/// torch.autograd.grad that gives zeros where nothing depends on a leaf.
+std::vector<Tensor> gradient(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
+                             const std::vector<Tensor>& output_gradients = {}) {
+  auto gradients = torch::autograd::grad(outputs, leaves, output_gradients, c10::nullopt, false, true);
+  for (size_t i = 0; i < gradients.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
+  return gradients;
+}
+
+bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
+
+class Vae final : public Model {
+ public:
+  Vae(const VaeOptions& options, const Context& context)
+      : o_(options), schema_(context.schema), dtype_(scalar_type(options.precision)), features_(schema_.num_features()) {
+    const Registry& registry = context.registry;
+    const auto optimizer = registry.create<Optimizer>(o_.optimizer, {registry});
+    learning_rate_ = optimizer->learning_rate();
+    networks_ = std::make_shared<GradientBlock>("networks", optimizer);
+    scaling_ = std::make_shared<ConstantBlock>("scaling");
+    scaling_->add("scaling.center", at::zeros({features_}, dtype_));
+    scaling_->add("scaling.scale", at::ones({features_}, dtype_));
+    posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim});
+    likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_});
+    prior_ = registry.create<Prior>(o_.prior, {o_.latent_dim, dtype_, networks_, registry});
+    objective_ = registry.create<Objective>(o_.objective, {registry});
+    if (o_.e_step != EStep::local)
+      encoder_ = registry.create<Network>(o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_});
+    Shape output = schema_.item_shape;
+    output[0] *= likelihood_->parameters_per_feature();
+    decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_});
+    blocks_ = {networks_, scaling_};
+    for (const auto& block : prior_->blocks()) blocks_.push_back(block);
+  }
+
+  at::ScalarType dtype() const override { return dtype_; }
+
+  std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override {
+    auto all = objective_->schedules();
+    all["learning_rate"] = learning_rate_;
+    return all;
+  }
+
+  void initialize(const Dataset& train, const Rng& rng) override {
+    const auto [mean, variance] = moments(train);
+    if (o_.standardize) {
+      scaling_->set("scaling.center", mean);
+      scaling_->set("scaling.scale", variance.sqrt().clamp_min(1e-8));
+    }
+    if (encoder_) encoder_->initialize(rng);
+    decoder_->initialize(rng);
+    const Tensor bias = o_.standardize ? likelihood_->output_bias(at::zeros_like(mean), at::ones_like(mean))
+                                       : likelihood_->output_bias(mean, variance);
+    decoder_->output_bias().detach().copy_(bias);
+    prior_->initialize(rng.fold("prior"));
+  }
+
+  Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override {
+    const at::AutoGradMode grad_mode(step.training);
+    const TensorMap globals = this->globals();
+    const Tensor x = scaled(batch.at("x"));
+    const Tensor noise = this->noise(batch, rng);
+    Expectation e;
+    const Tensor own = encoder_ ? encoder_->forward(x) : start_of(batch);
+    const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, rng, globals);
+    if (o_.e_step == EStep::local) e.local["q"] = parameters.detach();
+    Pull pulled = pull(x, parameters, noise, batch, step, globals, step.training);
+    e.count = batch.weight.sum();
+    e.bound = (pulled.value.bound.to(at::kDouble) * batch.weight).sum() + log_jacobian() * e.count;
+    measure(e, pulled, parameters.detach(), batch, globals);
+    if (!step.training) return e;
+    e.sums = std::move(pulled.sums);
+    if (!encoder_) return e;
+    if (o_.e_step == EStep::semi_amortized) pulled = pull(x, own, noise, batch, step, globals, false);
+    add_encoder_sums(e.sums, pulled, globals);
+    return e;
+  }
+
+  std::map<std::string, std::vector<double>> report(const Expectation& total) const override {
+    auto values = Model::report(total);
+    const auto mean = values.at("mean"), square = values.at("mean_sq");
+    double active = 0;
+    for (size_t i = 0; i < mean.size(); ++i) active += square[i] - mean[i] * mean[i] > 0.01;
+    values.erase("mean");
+    values.erase("mean_sq");
+    values["active_units"] = {active};
+    return values;
+  }
+
+  std::vector<Method> methods() const override;
+
+ private:
+  /// The objective at q, and what it sends to the sampling graph: one pass over the density graph.
+  struct Pull {
+    ObjectiveValue value;
+    Tensor log_px;                           // [S, items], for the metrics
+    std::vector<Tensor> outputs, gradients;  // z and the parameters of q, and the surrogate's gradients there
+    TensorMap sums;                          // of everything but the encoder
+  };
+
+  Tensor scaled(const Tensor& x) const {
+    return o_.standardize ? (x - scaling_->get("scaling.center")) / scaling_->get("scaling.scale") : x;
+  }
+  Tensor unscaled(const Tensor& x) const {
+    return o_.standardize ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
+  }
+  /// log |d scaled / d x|: densities are in the user's units.
+  Tensor log_jacobian() const {
+    return o_.standardize ? -scaling_->get("scaling.scale").to(at::kDouble).log().sum() : at::zeros({}, at::kDouble);
+  }
+
+  Tensor noise(const Batch& batch, const Rng& rng) const {
+    const Tensor draws = batch.normal(rng, {objective_->num_samples(), o_.latent_dim}, "posterior", dtype_);
+    return draws.transpose(0, 1).contiguous();
+  }
+
+  Tensor start_of(const Batch& batch) const {
+    const Tensor zero = at::zeros({batch.size(), posterior_->num_parameters()}, dtype_);
+    const auto it = batch.local.find("q");
+    return it == batch.local.end() ? zero : at::where(it->second.isnan(), zero, it->second);
+  }
+
+  /// The decoder on samples [S, rows, L] -> [S, rows, outputs].
+  Tensor decode(const Tensor& z) const {
+    const Tensor outputs = decoder_->forward(z.reshape({-1, o_.latent_dim}));
+    return outputs.view({z.size(0), z.size(1), outputs.size(-1)});
+  }
+
+  Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
+            const TensorMap& globals, bool generative) const;
+  void add_encoder_sums(TensorMap& sums, const Pull& pulled, const TensorMap& globals) const;
+  Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng,
+                const TensorMap& globals) const;
+  void measure(Expectation& e, const Pull& pulled, const Tensor& parameters, const Batch& batch, const TensorMap& globals) const;
+  Batch rows(const Tensor& x) const;
+  Tensor importance(const Tensor& x, const Tensor& parameters, int64_t samples, const Rng& rng) const;
+  std::pair<Tensor, Tensor> moments(const Dataset& train) const;
+
+  VaeOptions o_;
+  Schema schema_;
+  at::ScalarType dtype_;
+  int64_t features_;
+  std::shared_ptr<GradientBlock> networks_;
+  std::shared_ptr<ConstantBlock> scaling_;
+  std::shared_ptr<Posterior> posterior_;
+  std::shared_ptr<Likelihood> likelihood_;
+  std::shared_ptr<Prior> prior_;
+  std::shared_ptr<Objective> objective_;
+  std::shared_ptr<Network> encoder_, decoder_;
+  std::shared_ptr<const Schedule> learning_rate_;
+};
+
+// One backward pass a network: z and the parameters of q are cut out as leaves, the objective sees only the copies. What
+// it sends to them goes on into the encoder afterwards, or into the inner optimisation of q.
+Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
+                    const TensorMap& globals, bool generative) const {
+  const bool differentiate = at::GradMode::is_enabled();
+  Pull p;
+  const Tensor z = posterior_->at(parameters)->rsample(noise);
+  const Tensor z_leaf = z.detach().requires_grad_(differentiate), leaf = parameters.detach().requires_grad_(differentiate);
+  Trace trace{{{posterior_->at(leaf), posterior_->at(leaf.detach()), z_leaf, prior_.get(), &batch, &globals}},
+              batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
+  p.value = (*objective_)(trace, step);
+  p.log_px = trace.log_px.detach();
+  if (!differentiate) return p;
+
+  std::vector<Tensor> leaves{z_leaf, leaf};
+  std::vector<std::string> keys;
+  if (generative)
+    for (const auto& [key, value] : globals)
+      if (!starts_with(key, "encoder.")) {
+        keys.push_back(key);
+        leaves.push_back(value);
+      }
+  auto gradients = gradient({(p.value.surrogate * batch.weight.to(dtype_)).sum()}, leaves);
+  if (p.value.path_scale.defined()) gradients[0] = gradients[0] * p.value.path_scale.unsqueeze(-1);
+  p.outputs = {z, parameters};
+  p.gradients = {gradients[0], gradients[1]};
+  for (size_t i = 0; i < keys.size(); ++i) p.sums[keys[i]] = gradients[i + 2];
+  return p;
+}
+
+void Vae::add_encoder_sums(TensorMap& sums, const Pull& pulled, const TensorMap& globals) const {
+  std::vector<Tensor> leaves;
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : globals)
+    if (starts_with(key, "encoder.")) {
+      keys.push_back(key);
+      leaves.push_back(value);
+    }
+  const auto gradients = gradient(pulled.outputs, leaves, pulled.gradients);
+  for (size_t i = 0; i < keys.size(); ++i) sums[keys[i]] = gradients[i];
+}
+
+// Adam on the parameters of q, fresh noise each step. Each item stops on its own, when its bound on a fixed set of noise
+// rises no more, so that the result does not depend on what else is in the batch.
+Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng,
+                   const TensorMap& globals) const {
+  Tensor q = start.detach().clone(), first = at::zeros_like(q), second = at::zeros_like(q);
+  Tensor moving = at::ones({q.size(0), 1}, at::kBool), best;
+  const Tensor check_noise = noise(batch, rng.fold("inner check"));
+  for (int64_t i = 1; i <= o_.inner_steps; ++i) {
+    Tensor gradient_q;
+    {
+      const at::AutoGradMode on(true);
+      const Tensor leaf = q.detach().requires_grad_();
+      const Pull p = pull(x, leaf, noise(batch, rng.fold(static_cast<uint64_t>(i))), batch, step, globals, false);
+      gradient_q = gradient(p.outputs, {leaf}, p.gradients)[0];
+    }
+    const at::NoGradGuard off;
+    gradient_q = gradient_q / batch.weight.to(dtype_).clamp_min(1e-30).unsqueeze(-1);  // per item, whatever its weight
+    first = 0.9 * first + 0.1 * gradient_q;
+    second = 0.99 * second + 0.01 * gradient_q * gradient_q;
+    const double t = static_cast<double>(i);
+    const Tensor moved = (first / (1 - std::pow(0.9, t))) / ((second / (1 - std::pow(0.99, t))).sqrt() + 1e-8);
+    q = at::where(moving, q + o_.inner_learning_rate * moved, q);
+    if (o_.inner_tolerance == 0 || i % kConvergenceCheck != 0) continue;
+    const Tensor bound = pull(x, q, check_noise, batch, step, globals, false).value.bound;
+    if (best.defined()) moving = moving.logical_and((bound - best > o_.inner_tolerance).unsqueeze(-1));
+    best = bound;
+    if (!moving.any().item<bool>()) break;
+  }
+  return q;
+}
+
+// Sums for the log, in one matrix product: log p(x | z), KL by dimension, first and second moments of E_q[z].
+void Vae::measure(Expectation& e, const Pull& pulled, const Tensor& parameters, const Batch& batch,
+                  const TensorMap& globals) const {
+  const at::NoGradGuard no_grad;
+  const auto q = posterior_->at(parameters);
+  const Tensor mean = q->mean();
+  Tensor kl = prior_->kl(*q, batch, globals);
+  if (!kl.defined()) kl = (pulled.log_px.mean(0) - pulled.value.bound).unsqueeze(-1);
+  const std::vector<Tensor> columns{pulled.log_px.mean(0).unsqueeze(-1), kl, batch.per_item(mean, 0), batch.per_item(mean * mean, 0)};
+  const Tensor sums = at::mv(at::cat(columns, 1).to(at::kDouble).t(), batch.weight);
+  const int64_t K = kl.size(1), L = mean.size(1);
+  e.metrics["log_px"] = sums[0];
+  e.metrics["kl"] = sums.narrow(0, 1, K).sum();
+  if (K == L) e.metrics["kl_dim"] = sums.narrow(0, 1, K);
+  e.metrics["mean"] = sums.narrow(0, 1 + K, L);
+  e.metrics["mean_sq"] = sums.narrow(0, 1 + K + L, L);
+}
+
+/// Mean and variance [D] of the training data, which must be finite and within the likelihood's support.
+std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
+  const Range support = likelihood_->support();
+  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone();
+  for (int64_t begin = 0; begin < train.size; begin += kChunk) {
+    const Tensor x = train.batch(at::arange(begin, std::min(train.size, begin + kChunk), at::kLong), 0, dtype_).at("x").to(at::kDouble);
+    const Tensor bad = at::logical_not(x.ge(support.min).logical_and(x.le(support.max))).logical_or(x.isinf());
+    if (bad.any().item<bool>()) {
+      const Tensor where = bad.nonzero()[0];
+      const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
+      const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column) : schema_.feature_names[static_cast<size_t>(column)];
+      fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(), begin + row + 1,
+                      o_.likelihood.name, std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
+    }
+    sum = sum + x.sum(0);
+    square = square + (x * x).sum(0);
+  }
+  const auto n = static_cast<double>(train.size);
+  const Tensor mean = sum / n;
+  return {mean.to(dtype_), (square / n - mean * mean).clamp_min(0).to(dtype_)};
+}
+
+std::vector<Method> Vae::methods() const {
+  const auto encoded = [this](const Tensor& x, const Rng& rng) {  // the parameters of q, by the E-step's own way
+    const Tensor y = scaled(x);
+    if (o_.e_step == EStep::amortized) return encoder_->forward(y);
+    const Batch batch = rows(x);
+    Step step;
+    step.training = false;
+    return refine(y, encoder_ ? encoder_->forward(y) : start_of(batch), batch, step, rng, globals());
+  };
+  const auto decoded = [this](const Tensor& z) { return unscaled(likelihood_->mean(decoder_->forward(z))); };
+  // What needs an inner optimisation can not be traced.
+  const bool traceable = o_.e_step == EStep::amortized;
+  const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
+  const auto example = [&](const Tensor& input) { return traceable ? std::vector<Tensor>{input} : std::vector<Tensor>{}; };
+
+  std::vector<std::string> names;
+  for (const auto& entry : posterior_->named(at::zeros({1, posterior_->num_parameters()}, dtype_))) names.push_back(entry.first);
+  std::vector<Method> methods;
+  methods.push_back({"encode", "parameters of q(z | x)", {"x"}, names,
+                     [this, encoded](const std::vector<Tensor>& in, const Rng& rng) {
+                       std::vector<Tensor> out;
+                       for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
+                       return out;
+                     }, example(x)});
+  methods.push_back({"decode", "mean of p(x | z)", {"z"}, {"x"},
+                     [decoded](const std::vector<Tensor>& in, const Rng&) { return std::vector<Tensor>{decoded(in[0])}; }, {z}});
+  methods.push_back({"reconstruct", "mean of p(x | z) at the mean of q(z | x)", {"x"}, {"x"},
+                     [this, encoded, decoded](const std::vector<Tensor>& in, const Rng& rng) {
+                       return std::vector<Tensor>{decoded(posterior_->at(encoded(in[0], rng))->mean())};
+                     }, example(x)});
+  methods.push_back({"sample", "mean of p(x | z) for n draws of z from the prior", {"n"}, {"x"},
+                     [this, decoded](const std::vector<Tensor>& in, const Rng& rng) {
+                       return std::vector<Tensor>{decoded(prior_->sample(in[0].item<int64_t>(), rng))};
+                     }, {}, "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n", {"n"}});
+  methods.push_back({"importance", "log importance weights [samples, rows] of draws from q", {"x", "samples"}, {"log_weights"},
+                     [this, encoded](const std::vector<Tensor>& in, const Rng& rng) {
+                       return std::vector<Tensor>{importance(in[0], encoded(in[0], rng), in[1].item<int64_t>(), rng)};
+                     }, {}, "", {"samples"}});
+  for (Method& method : prior_->methods()) methods.push_back(std::move(method));
+  if (prior_->clusters()) {
+    const auto responsibilities = [this, encoded](const Tensor& input, const Rng& rng) {
+      return prior_->responsibilities(*posterior_->at(encoded(input, rng)), globals());
+    };
+    methods.push_back({"responsibilities", "probability of each component of the prior", {"x"}, {"responsibilities"},
+                       [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
+                         return std::vector<Tensor>{responsibilities(in[0], rng)};
+                       }, example(x)});
+    methods.push_back({"predict", "the most probable component of the prior", {"x"}, {"component"},
+                       [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
+                         return std::vector<Tensor>{responsibilities(in[0], rng).argmax(-1)};
+                       }, example(x)});
+  }
+  return methods;
+}
+
+Batch Vae::rows(const Tensor& x) const {
+  Batch batch;
+  batch.columns["x"] = x;
+  batch.index = at::arange(x.size(0), at::kLong);
+  batch.weight = at::ones({x.size(0)}, at::kDouble);
+  return batch;
+}
+
+Tensor Vae::importance(const Tensor& x, const Tensor& parameters, int64_t samples, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  const Batch batch = rows(x);
+  const Tensor draws = batch.normal(rng, {samples, o_.latent_dim}, "importance", dtype_).transpose(0, 1);
+  const auto q = posterior_->at(parameters);
+  const Tensor z = q->rsample(draws);
+  const Tensor log_px = likelihood_->log_prob(decode(z), scaled(x));
+  const Tensor log_p = prior_->log_prob(z, batch, globals());
+  return log_px.to(at::kDouble) + log_p.to(at::kDouble) - q->log_prob(z).to(at::kDouble) + log_jacobian();
+}
+
+}  // namespace
+
+void register_vae(Registry& registry) {
+  registry.add<Model, VaeOptions>(
+      "vae", "variational autoencoder: any prior x posterior x likelihood x objective x networks",
+      [](const VaeOptions& options, const Model::Context& context) { return std::make_shared<Vae>(options, context); },
+      "train.batch_size = 128\ntrain.epochs = 50\ndata.validation = 0.1\n");
+}
+
+}  // namespace vem
