@@ -55,8 +55,8 @@ struct VaeOptions final : ModelOptions {
 };
 
 /// torch.autograd.grad that gives zeros where nothing depends on a leaf.
-std::vector<Tensor> gradient(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
-                             const std::vector<Tensor>& output_gradients = {}) {
+std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
+                                 const std::vector<Tensor>& output_gradients = {}) {
   auto gradients = torch::autograd::grad(outputs, leaves, output_gradients, c10::nullopt, false, true);
   for (size_t i = 0; i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
@@ -228,7 +228,8 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
         keys.push_back(key);
         leaves.push_back(value);
       }
-  auto gradients = gradient({(p.value.surrogate * batch.weight.to(dtype_)).sum()}, leaves);
+  const Tensor target = (p.value.surrogate * batch.weight.to(dtype_)).sum();
+  std::vector<Tensor> gradients = gradients_of({target}, leaves);
   if (p.value.path_scale.defined()) gradients[0] = gradients[0] * p.value.path_scale.unsqueeze(-1);
   p.outputs = {z, parameters};
   p.gradients = {gradients[0], gradients[1]};
@@ -244,7 +245,7 @@ void Vae::add_encoder_sums(TensorMap& sums, const Pull& pulled, const TensorMap&
       keys.push_back(key);
       leaves.push_back(value);
     }
-  const auto gradients = gradient(pulled.outputs, leaves, pulled.gradients);
+  const auto gradients = gradients_of(pulled.outputs, leaves, pulled.gradients);
   for (size_t i = 0; i < keys.size(); ++i) sums[keys[i]] = gradients[i];
 }
 
@@ -261,7 +262,7 @@ Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, con
       const at::AutoGradMode on(true);
       const Tensor leaf = q.detach().requires_grad_();
       const Pull p = pull(x, leaf, noise(batch, rng.fold(static_cast<uint64_t>(i))), batch, step, globals, false);
-      gradient_q = gradient(p.outputs, {leaf}, p.gradients)[0];
+      gradient_q = gradients_of(p.outputs, {leaf}, p.gradients)[0];
     }
     const at::NoGradGuard off;
     gradient_q = gradient_q / batch.weight.to(dtype_).clamp_min(1e-30).unsqueeze(-1);  // per item, whatever its weight
@@ -302,17 +303,19 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const Range support = likelihood_->support();
   Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone();
   for (int64_t begin = 0; begin < train.size; begin += kChunk) {
-    const Tensor x = train.batch(at::arange(begin, std::min(train.size, begin + kChunk), at::kLong), 0, dtype_).at("x").to(at::kDouble);
-    const Tensor bad = at::logical_not(x.ge(support.min).logical_and(x.le(support.max))).logical_or(x.isinf());
-    if (bad.any().item<bool>()) {
+    const Tensor x = train.batch(at::arange(begin, std::min(train.size, begin + kChunk), at::kLong), 0, dtype_).at("x");
+    const auto [low, high] = at::aminmax(x);  // NaN passes on
+    const double smallest = low.item<double>(), largest = high.item<double>();
+    if (!(smallest >= support.min && largest <= support.max && std::isfinite(smallest) && std::isfinite(largest))) {
+      const Tensor bad = at::logical_not(x.ge(support.min).logical_and(x.le(support.max))).logical_or(x.isinf());
       const Tensor where = bad.nonzero()[0];
       const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
       const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column) : schema_.feature_names[static_cast<size_t>(column)];
       fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(), begin + row + 1,
                       o_.likelihood.name, std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
     }
-    sum = sum + x.sum(0);
-    square = square + (x * x).sum(0);
+    sum = sum + x.sum(0).to(at::kDouble);
+    square = square + (x * x).sum(0).to(at::kDouble);
   }
   const auto n = static_cast<double>(train.size);
   const Tensor mean = sum / n;

@@ -14,8 +14,9 @@
 namespace vem {
 namespace {
 
-constexpr int kLanes = 16;
-using Lanes = std::array<uint32_t, kLanes>;
+// Counters go through the rounds kLanes at a time; a group is their 4 * kLanes words, word by word, so that everything
+// is stored in whole vectors. A row of numbers begins a new group.
+constexpr int kLanes = 16, kGroup = 4 * kLanes;
 
 uint64_t mix(uint64_t x) {  // the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
   x += 0x9e3779b97f4a7c15ull;
@@ -32,8 +33,14 @@ uint64_t hash(std::string_view text) {  // FNV-1a, 64 bits
 
 uint64_t stream_key(uint64_t key, std::string_view stream) { return mix(key ^ hash(stream)); }
 
-/// Ten rounds on kLanes counters at once, in place.
-VEM_CLONES void philox(uint64_t key, Lanes& a, Lanes& b, Lanes& c, Lanes& d) {
+/// Where a group of draws belongs.
+struct Place {
+  uint64_t key;
+  uint32_t item, place, epoch, first_block;
+};
+
+__attribute__((always_inline)) inline void rounds(uint64_t key, uint32_t* __restrict a, uint32_t* __restrict b,
+                                                  uint32_t* __restrict c, uint32_t* __restrict d) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     for (int i = 0; i < kLanes; ++i) {
@@ -48,47 +55,52 @@ VEM_CLONES void philox(uint64_t key, Lanes& a, Lanes& b, Lanes& c, Lanes& d) {
   }
 }
 
+__attribute__((always_inline)) inline void group(const Place& p, uint32_t* __restrict w) {
+  for (int i = 0; i < kLanes; ++i) {
+    w[i] = p.item;
+    w[kLanes + i] = p.place;
+    w[2 * kLanes + i] = p.epoch;
+    w[3 * kLanes + i] = p.first_block + static_cast<uint32_t>(i);
+  }
+  rounds(p.key, w, w + kLanes, w + 2 * kLanes, w + 3 * kLanes);
+}
+
+// The three ways to turn a group into numbers on (0, 1): 24 bits for float32, 32 for Box-Muller, 53 for float64.
+VEM_CLONES void fill_24(const Place& p, float* __restrict out) {
+  alignas(64) uint32_t w[kGroup];
+  group(p, w);
+  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 8)) + 0.5f) * 0x1.0p-24f;
+}
+VEM_CLONES void fill_32(const Place& p, double* __restrict out) {
+  alignas(64) uint32_t w[kGroup];
+  group(p, w);
+  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32;
+}
+VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
+  alignas(64) uint32_t w[kGroup];
+  group(p, w);
+  for (int i = 0; i < kGroup / 2; ++i) {
+    const uint64_t bits = (static_cast<uint64_t>(w[i]) << 21) ^ (w[kGroup / 2 + i] >> 11);
+    out[i] = (static_cast<double>(static_cast<int64_t>(bits)) + 0.5) * 0x1.0p-53;
+  }
+}
+
 double unit53(uint32_t high, uint32_t low) {
   return (static_cast<double>(((static_cast<uint64_t>(high) << 32) | low) >> 11) + 0.5) * 0x1.0p-53;
 }
-// The three ways to turn words into numbers on (0, 1): 24 bits for float32, 32 for Box-Muller, 53 for float64.
-void store(float* out, const uint32_t* w) {
-  for (int i = 0; i < 4; ++i) out[i] = (static_cast<float>(w[i] >> 8) + 0.5f) * 0x1.0p-24f;
-}
-void store(double* out, const uint32_t* w) {
-  for (int i = 0; i < 4; ++i) out[i] = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32;
-}
-struct Wide {
-  double value;
-};
-void store(Wide* out, const uint32_t* w) {
-  out[0].value = unit53(w[0], w[1]);
-  out[1].value = unit53(w[2], w[3]);
-}
-
-/// Fills rows of `blocks` Philox blocks each; T numbers of a block are stored by store().
+/// Fills rows of `groups` groups each, `per_group` numbers a group.
 template <class T>
-void fill(T* out, int per_block, uint64_t key, uint32_t epoch, const Tensor& index, const Tensor& place, int64_t blocks) {
+void fill(T* out, int64_t per_group, uint64_t key, uint32_t epoch, const Tensor& index, const Tensor& place, int64_t groups,
+          void (*fill_group)(const Place&, T*)) {
   const int64_t* items = index.data_ptr<int64_t>();
   const int64_t* places = place.defined() ? place.data_ptr<int64_t>() : nullptr;
-  const int64_t total = index.numel() * blocks;
-  at::parallel_for(0, (total + kLanes - 1) / kLanes, 512, [&](int64_t begin, int64_t end) {
-    for (int64_t group = begin; group < end; ++group) {
-      Lanes a{}, b{}, c{}, d{};
-      const int lanes = static_cast<int>(std::min<int64_t>(kLanes, total - group * kLanes));
-      for (int i = 0; i < lanes; ++i) {
-        const int64_t t = group * kLanes + i, row = t / blocks;
-        const auto item = static_cast<uint64_t>(items[row]);
-        a[i] = static_cast<uint32_t>(item);
-        b[i] = static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20);
-        c[i] = epoch;
-        d[i] = static_cast<uint32_t>(t % blocks);
-      }
-      philox(key, a, b, c, d);
-      for (int i = 0; i < lanes; ++i) {
-        const uint32_t words[4] = {a[i], b[i], c[i], d[i]};
-        store(out + (group * kLanes + i) * per_block, words);
-      }
+  at::parallel_for(0, index.numel() * groups, 512, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t row = t / groups;
+      const auto item = static_cast<uint64_t>(items[row]);
+      const Place p{key, static_cast<uint32_t>(item), static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20),
+                    epoch, static_cast<uint32_t>((t % groups) * kLanes)};
+      fill_group(p, out + t * per_group);
     }
   });
 }
@@ -113,9 +125,10 @@ Tensor trim(const Tensor& padded, const Plan& p) { return padded.slice(1, 0, p.i
 }  // namespace
 
 std::array<uint32_t, 4> philox4x32(const std::array<uint32_t, 4>& counter, uint64_t key) {
-  Lanes a{counter[0]}, b{counter[1]}, c{counter[2]}, d{counter[3]};
-  philox(key, a, b, c, d);
-  return {a[0], b[0], c[0], d[0]};
+  uint32_t w[kGroup] = {};
+  for (int i = 0; i < 4; ++i) w[i * kLanes] = counter[static_cast<size_t>(i)];
+  rounds(key, w, w + kLanes, w + 2 * kLanes, w + 3 * kLanes);
+  return {w[0], w[kLanes], w[2 * kLanes], w[3 * kLanes]};
 }
 
 Rng Rng::at(int64_t epoch) const { return Rng(key_, static_cast<uint32_t>(epoch)); }
@@ -127,27 +140,27 @@ Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view st
   const Plan p = plan(index, shape, place);
   const uint64_t key = stream_key(key_, stream);
   if (dtype == at::kFloat) {
-    const int64_t blocks = (p.inner + 3) / 4;
-    Tensor out = at::empty({p.shape[0], blocks * 4}, at::kFloat);
-    fill(out.data_ptr<float>(), 4, key, epoch_, p.index, p.place, blocks);
+    const int64_t groups = (p.inner + kGroup - 1) / kGroup;
+    Tensor out = at::empty({p.shape[0], groups * kGroup}, at::kFloat);
+    fill(out.data_ptr<float>(), kGroup, key, epoch_, p.index, p.place, groups, &fill_24);
     return trim(out, p);
   }
   if (dtype != at::kDouble) fail<Error>("rng.uniform: dtype is {}, float32 or float64 is expected", toString(dtype));
-  const int64_t blocks = (p.inner + 1) / 2;
-  Tensor out = at::empty({p.shape[0], blocks * 2}, at::kDouble);
-  fill(reinterpret_cast<Wide*>(out.data_ptr<double>()), 2, key, epoch_, p.index, p.place, blocks);
+  const int64_t groups = (p.inner + kGroup / 2 - 1) / (kGroup / 2);
+  Tensor out = at::empty({p.shape[0], groups * kGroup / 2}, at::kDouble);
+  fill(out.data_ptr<double>(), kGroup / 2, key, epoch_, p.index, p.place, groups, &fill_53);
   return trim(out, p);
 }
 
 Tensor Rng::normal(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,
                    const Tensor& place) const {
   const Plan p = plan(index, shape, place);
-  const int64_t blocks = (p.inner + 3) / 4;
-  Tensor u = at::empty({p.shape[0], blocks * 2, 2}, at::kDouble);
-  fill(u.data_ptr<double>(), 4, stream_key(key_, stream), epoch_, p.index, p.place, blocks);
+  const int64_t groups = (p.inner + kGroup - 1) / kGroup;
+  Tensor u = at::empty({p.shape[0], groups, 2, kGroup / 2}, at::kDouble);
+  fill(u.data_ptr<double>(), kGroup, stream_key(key_, stream), epoch_, p.index, p.place, groups, &fill_32);
   const Tensor radius = u.select(2, 0).log().mul_(-2).sqrt_(), angle = u.select(2, 1) * (2 * M_PI);
   const Tensor pairs = at::stack({radius * angle.cos(), radius * angle.sin()}, 2);
-  return trim(pairs.reshape({p.shape[0], blocks * 4}), p).to(dtype);
+  return trim(pairs.reshape({p.shape[0], groups * kGroup}), p).to(dtype);
 }
 
 Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {

@@ -1,0 +1,107 @@
+// A conjugate mixture as the prior of a deep model: allocation x observation, updated in closed form by the same loop.
+// It has no mathematics of its own: log p(z) and KL(q || p) are the part's log_norm at a point and at E_q[s]
+// (Johnson et al. 2016, "Composing graphical models with neural networks", section 4; Jiang et al. 2017, VaDE).
+#include "vem/infer/factored.h"
+#include "vem/infer/kmeans.h"
+#include "vem/infer/prior.h"
+
+namespace vem {
+namespace {
+
+constexpr int64_t kPseudoItems = 512;  // draws of N(0, I) that the start is fitted to
+
+struct MixturePriorOptions final : PriorOptions {
+  int64_t num_components = 10;
+  Estimate estimate = Estimate::posterior;
+  Choice allocation{"allocation", "mixture-weights", nullptr}, observation{"observation", "normal", nullptr};
+  bool conjugate() const override { return true; }
+  void visit(OptionVisitor& v) override {
+    v("num_components", num_components, {1, 4096}, "components of the mixture");
+    v("estimate", estimate, {{"map", Estimate::map}, {"posterior", Estimate::posterior}},
+      "whether components are points or have a posterior of their own");
+    v("allocation", allocation, "which component a latent belongs to");
+    v("observation", observation, "family of a component");
+  }
+};
+
+class MixturePrior final : public Prior {
+ public:
+  MixturePrior(const MixturePriorOptions& o, const Context& c)
+      : latent_dim_(c.latent_dim), dtype_(c.dtype),
+        part_("prior.", o.num_components, o.estimate,
+              c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
+              c.registry.create<Observation>(o.observation, {c.latent_dim, at::kDouble, o.estimate})) {}
+
+  Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {
+    const Tensor rows = z.reshape({-1, latent_dim_});
+    const Tensor log_p = part_.log_norm(part_.observation().statistics(rows), rows_of(rows.size(0)), globals);
+    return batch.per_item(log_p.view({z.size(0), z.size(1)}).to(z.scalar_type()));
+  }
+  Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const override {
+    const Tensor entropy = q.entropy(), s = part_.observation().statistics(q);
+    const Tensor log_p = part_.log_norm(s, rows_of(s.size(0)), globals);
+    return batch.per_item(-entropy - log_p.to(entropy.scalar_type())).unsqueeze(-1);
+  }
+  std::vector<std::shared_ptr<Block>> blocks() const override {
+    const auto blocks = part_.blocks();
+    return {blocks.begin(), blocks.end()};
+  }
+  /// As if kPseudoItems draws of N(0, I) had been seen, sorted into cells by k-means so that components differ.
+  void initialize(const Rng& rng) override {
+    part_.set_priors({at::zeros({latent_dim_}, at::kDouble), at::eye(latent_dim_, at::kDouble)});
+    const Tensor x = rng.normal(at::arange(kPseudoItems, at::kLong), {latent_dim_}, "pseudo items");
+    const Batch batch = rows_of(kPseudoItems);
+    const Tensor cells = kmeans(x, batch.weight, part_.num_components(), rng).labels;
+    part_.start(x, batch, at::one_hot(cells, part_.num_components()).to(at::kDouble));
+  }
+  Tensor sample(int64_t n, const Rng& rng) const override { return part_.sample(n, rng).first.to(dtype_); }
+
+  std::vector<Method> methods() const override {
+    return {{"prior_components", "weights [K], means [K, L] and Cholesky factors of covariances [K, L, L] of the prior", {},
+             {"weights", "means", "factors"},
+             [this](const std::vector<Tensor>&, const Rng&) {
+               const TensorMap components = part_.observation().describe(part_.components()->t());
+               const auto full = components.find("covariances");
+               const Tensor factors = full != components.end() ? at::linalg_cholesky(full->second)
+                                                               : at::diag_embed(components.at("variances").sqrt());
+               return std::vector<Tensor>{part_.allocation().log_weights().exp().view({-1}), components.at("means"), factors};
+             }}};
+  }
+  std::string sample_script() const override {
+    return fmt::format(
+        "    weights, means, factors = self.prior_components()\n"
+        "    k = torch.multinomial(weights, n, True)\n"
+        "    noise = torch.randn([n, {}, 1], dtype=torch.float64)\n"
+        "    z = (means[k] + torch.matmul(factors[k], noise).squeeze(-1)).to(torch.{})\n",
+        latent_dim_, dtype_ == at::kFloat ? "float32" : "float64");
+  }
+  bool clusters() const override { return true; }
+  Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {
+    const Tensor log_lik = part_.observation().log_lik(part_.observation().statistics(q), globals.at(part_.components()->key()));
+    return at::softmax(part_.allocation().log_joint(log_lik, globals), -1).to(dtype_);
+  }
+
+ private:
+  /// Items without anything but their number: rows of z are independent items of the part.
+  static Batch rows_of(int64_t n) {
+    Batch batch;
+    batch.index = at::arange(n, at::kLong);
+    batch.weight = at::ones({n}, at::kDouble);
+    return batch;
+  }
+
+  int64_t latent_dim_;
+  at::ScalarType dtype_;
+  Factored part_;
+};
+
+}  // namespace
+
+void register_mixture_prior(Registry& registry) {
+  registry.add<Prior, MixturePriorOptions>("mixture", "conjugate mixture, updated in closed form by the same loop",
+                                           [](const MixturePriorOptions& options, const Prior::Context& context) {
+                                             return std::make_shared<MixturePrior>(options, context);
+                                           });
+}
+
+}  // namespace vem
