@@ -43,6 +43,7 @@ __attribute__((always_inline)) inline void rounds(uint64_t key, uint32_t* __rest
                                                   uint32_t* __restrict c, uint32_t* __restrict d) {
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
+#pragma omp simd
     for (int i = 0; i < kLanes; ++i) {
       const uint64_t x = 0xD2511F53ull * a[i], y = 0xCD9E8D57ull * c[i];
       a[i] = static_cast<uint32_t>(y >> 32) ^ b[i] ^ k0;
@@ -56,6 +57,7 @@ __attribute__((always_inline)) inline void rounds(uint64_t key, uint32_t* __rest
 }
 
 __attribute__((always_inline)) inline void group(const Place& p, uint32_t* __restrict w) {
+#pragma omp simd
   for (int i = 0; i < kLanes; ++i) {
     w[i] = p.item;
     w[kLanes + i] = p.place;
@@ -69,16 +71,19 @@ __attribute__((always_inline)) inline void group(const Place& p, uint32_t* __res
 VEM_CLONES void fill_24(const Place& p, float* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
+#pragma omp simd
   for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 8)) + 0.5f) * 0x1.0p-24f;
 }
 VEM_CLONES void fill_32(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
+#pragma omp simd
   for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32;
 }
 VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
+#pragma omp simd
   for (int i = 0; i < kGroup / 2; ++i) {
     const uint64_t bits = (static_cast<uint64_t>(w[i]) << 21) ^ (w[kGroup / 2 + i] >> 11);
     out[i] = (static_cast<double>(static_cast<int64_t>(bits)) + 0.5) * 0x1.0p-53;
