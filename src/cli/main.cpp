@@ -1,0 +1,4 @@
+#include "vem/cli/run.h"
+#include "vem/models/registry.h"
+
+int main(int argc, char** argv) { return vem::run(argc, argv, vem::builtin_registry()); }

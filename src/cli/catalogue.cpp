@@ -1,0 +1,93 @@
+// vem list, describe and info: what there is.
+#include <sys/utsname.h>
+#include <torch/version.h>
+
+#include <sstream>
+
+#include "platform.h"
+#include "run_options.h"
+#include "vem/core/error.h"
+#include "verbs.h"
+
+namespace vem {
+namespace {
+
+void print_options(Options& options, const Registry& registry) {
+  for (const OptionInfo& row : describe(options, registry)) {
+    fmt::print("  {} = {}\n", row.path, row.default_value);
+    fmt::print("      {}", row.help);
+    if (!row.range.empty()) fmt::print(" [{}]", row.range);
+    if (!row.condition.empty()) fmt::print(" (when {})", row.condition);
+    fmt::print("\n");
+  }
+}
+
+void print_plugin(const Plugin& plugin, const Registry& registry) {
+  fmt::print("{} {}: {}\n", plugin.kind, plugin.name, plugin.summary);
+  if (!plugin.base.empty()) fmt::print("  a preset of {}\n", plugin.base);
+  if (!plugin.defaults.empty()) {
+    fmt::print("  with these defaults:\n");
+    std::istringstream lines(plugin.defaults);
+    for (std::string line; std::getline(lines, line);) fmt::print("    {}\n", line);
+  }
+  const auto options = registry.resolve(plugin.kind, plugin.name).options();
+  print_options(*options, registry);
+  fmt::print("\n");
+}
+
+}  // namespace
+
+int list(const cxxopts::ParseResult& a, const Registry& registry) {
+  const std::string wanted = a.count("name") ? a["name"].as<std::string>() : "";
+  std::vector<std::string> kinds;
+  for (const Plugin* plugin : registry.list())
+    if (std::find(kinds.begin(), kinds.end(), plugin->kind) == kinds.end()) kinds.push_back(plugin->kind);
+  std::sort(kinds.begin(), kinds.end());
+  if (!wanted.empty() && std::find(kinds.begin(), kinds.end(), wanted) == kinds.end())
+    fail<UsageError>("unknown kind '{}'; there are: {}", wanted, fmt::join(kinds, ", "));
+  for (const std::string& kind : kinds) {
+    if (!wanted.empty() && kind != wanted) continue;
+    fmt::print("{}\n", kind);
+    for (const Plugin* plugin : registry.list(kind)) fmt::print("  {:<22} {}\n", plugin->name, plugin->summary);
+  }
+  return 0;
+}
+
+int describe(const cxxopts::ParseResult& a, const Registry& registry) {
+  if (!a.count("name")) fail<UsageError>("describe: which name? `vem list` lists them; data and train are sections of every run");
+  const std::string name = a["name"].as<std::string>();
+  RunOptions run;
+  if (name == "data" || name == "train") {
+    fmt::print("[{}]\n", name);
+    if (name == "data") print_options(run.data, registry);
+    else print_options(run.train, registry);
+    return 0;
+  }
+  bool found = false;
+  std::vector<std::string> names;
+  for (const Plugin* plugin : registry.list()) {
+    names.push_back(plugin->name);
+    if (plugin->name != name) continue;
+    print_plugin(*plugin, registry);
+    found = true;
+  }
+  if (found) return 0;
+  const std::string near = nearest(name, names);
+  fail<UsageError>("nothing is called '{}'{}; `vem list` lists everything", name, near.empty() ? "" : "; did you mean '" + near + "'?");
+}
+
+int info(const cxxopts::ParseResult&, const Registry&) {
+  tune_platform(0);
+  const BlasInfo blas = blas_info();
+  utsname system;
+  uname(&system);
+  fmt::print("vem        {}\nLibTorch   {}\nsystem     {} {} {}\ndevice     cpu\nthreads    {}\n", VEM_VERSION, TORCH_VERSION, system.sysname,
+             system.release, system.machine, at::get_num_threads());
+  fmt::print("BLAS       {}\n", blas.library);
+  if (!blas.config.empty()) fmt::print("           {}\n", blas.config);
+  fmt::print("speed      {:.0f} GFLOP/s (float32 product of 1024 x 1024 matrices)\n", measured_gflops());
+  if (!blas.warning.empty()) fmt::print("warning    {}\n", blas.warning);
+  return 0;
+}
+
+}  // namespace vem

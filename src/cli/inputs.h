@@ -1,0 +1,28 @@
+// What the verbs that read a run share: the run, its data, a method by name.
+#pragma once
+
+#include <cxxopts.hpp>
+
+#include "run_directory.h"
+
+namespace vem {
+
+LoadedRun load_run(const cxxopts::ParseResult& arguments, const Registry& registry);
+
+/// The items that --data, --split and --limit name, and what to call them.
+struct Items {
+  Dataset data;
+  std::string name;
+};
+Items load_items(const cxxopts::ParseResult& arguments, const LoadedRun& run);
+
+/// The method, or a UsageError that lists what this model has.
+const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run);
+
+/// Calls a method that takes x on all items in chunks; outputs are joined along their first dimension.
+std::vector<Tensor> map_items(const Method& method, const Model& model, const Dataset& data, uint64_t seed);
+
+/// True if `path` ends so.
+bool has_extension(const std::string& path, const std::string& extension);
+
+}  // namespace vem

@@ -1,0 +1,54 @@
+#include "platform.h"
+
+#include <dlfcn.h>
+#include <malloc.h>
+#include <omp.h>
+
+#include <chrono>
+
+
+namespace vem {
+
+void tune_platform(int64_t threads) {
+  // Activations and gradients are megabytes that come and go each step: keep them instead of asking the kernel.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+  at::set_num_threads(static_cast<int>(threads > 0 ? threads : omp_get_num_procs()));
+  at::globalContext().setFlushDenormal(true);
+#pragma omp parallel
+  at::globalContext().setFlushDenormal(true);  // the flag belongs to a thread
+}
+
+BlasInfo blas_info() {
+  BlasInfo info;
+  Dl_info where;
+  void* product = dlsym(RTLD_DEFAULT, "sgemm_");
+  if (product && dladdr(product, &where) && where.dli_fname) info.library = where.dli_fname;
+  using Text = char* (*)();
+  using Number = int (*)();
+  if (const auto config = reinterpret_cast<Text>(dlsym(RTLD_DEFAULT, "openblas_get_config"))) info.config = config();
+  if (info.config.empty()) {
+    info.warning = "matrix products use a reference BLAS, many times slower than OpenBLAS; apt-get install libopenblas-openmp-dev and build again";
+    return info;
+  }
+  const auto parallel = reinterpret_cast<Number>(dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
+  if (parallel && parallel() == 1)
+    info.warning = "this OpenBLAS has threads of its own that fight with LibTorch's; apt-get install libopenblas-openmp-dev and build again";
+  return info;
+}
+
+double measured_gflops() {
+  const int64_t n = 1024;
+  const at::Tensor a = at::ones({n, n}), b = at::ones({n, n});
+  double best = 0;
+  for (int i = 0; i < 6; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    const at::Tensor c = at::mm(a, b);
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, 2.0 * n * n * n / seconds * 1e-9);
+  }
+  return best;
+}
+
+}  // namespace vem

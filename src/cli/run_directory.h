@@ -1,0 +1,43 @@
+// A run is a folder: config.toml, metrics.jsonl, checkpoints/, export/, images/.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "run_options.h"
+#include "vem/train/checkpoint.h"
+
+namespace vem {
+
+class RunDirectory {
+ public:
+  explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
+  /// Creates the folder. One that holds a run is refused without `force`, with which it is emptied of that run's files.
+  static RunDirectory create(const std::string& path, bool force);
+  /// An existing run. Throws MissingInputError with a hint.
+  static RunDirectory open(const std::string& path);
+
+  std::string path() const { return root_.string(); }
+  std::string config() const { return (root_ / "config.toml").string(); }
+  std::string metrics() const { return (root_ / "metrics.jsonl").string(); }
+  std::string checkpoint(const std::string& name) const { return (root_ / "checkpoints" / (name + ".safetensors")).string(); }
+  std::string image(const std::string& name) const { return (root_ / "images" / (name + ".png")).string(); }
+  std::string file(const std::string& name) const { return (root_ / name).string(); }
+
+ private:
+  std::filesystem::path root_;
+};
+
+/// A model as a run left it.
+struct LoadedRun {
+  RunDirectory directory;
+  RunOptions options;
+  Checkpoint checkpoint;
+  std::shared_ptr<Model> model;
+};
+
+/// Loads a run's "best" checkpoint, or "last" where there is none (or as asked), and tunes the platform as it says.
+LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which = "");
+
+}  // namespace vem

@@ -1,0 +1,21 @@
+#include "run_options.h"
+
+namespace vem {
+
+// The model comes first: its defaults are laid under the other sections, and its regimes decide what has an effect there.
+void RunOptions::visit(OptionVisitor& v) {
+  v("seed", seed, at_least(0), "of everything random: splits, starts, order, noise");
+  v("threads", threads, {0, 1024}, "threads of matrix products and loops; 0: all cores");
+  v.word("device", device, {"cpu"}, "where tensors live");
+  v("model", model, "what is fitted");
+  if (const auto* options = dynamic_cast<const ModelOptions*>(model.options.get())) {
+    train.has_conjugate = options->has_conjugate();
+    train.has_gradient = options->has_gradient();
+  }
+  v("data", data, "what it is fitted to");
+  train.has_validation = data.validation > 0;
+  v("train", train, "how");
+  data.seed = train.seed = static_cast<uint64_t>(seed);
+}
+
+}  // namespace vem

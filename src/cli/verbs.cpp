@@ -1,0 +1,106 @@
+// The table of verbs with their options and examples.
+#include "verbs.h"
+
+namespace vem {
+namespace {
+
+using Values = std::vector<std::string>;
+
+void declare_train(cxxopts::Options& o) {
+  o.add_options()("what", "model, preset or TOML file", cxxopts::value<std::string>())(
+      "data", "named set or path (data.source)", cxxopts::value<std::string>())(
+      "out", "folder of the run; default runs/MODEL-DATA", cxxopts::value<std::string>())(
+      "set", "key=value, as in a TOML file; any number of times", cxxopts::value<Values>())(
+      "seed", "of everything random", cxxopts::value<std::string>())("threads", "0: all cores", cxxopts::value<std::string>())(
+      "device", "where tensors live", cxxopts::value<std::string>())("resume", "go on with the run in this folder", cxxopts::value<std::string>())(
+      "force", "replace a run that is there");
+  o.parse_positional({"what"});
+}
+void declare_run(cxxopts::Options& o) {
+  o.add_options()("run", "folder of a run", cxxopts::value<std::string>())("checkpoint", "best or last", cxxopts::value<std::string>());
+  o.parse_positional({"run"});
+}
+void declare_data(cxxopts::Options& o) {
+  o.add_options()("data", "named set or path; default: the run's own", cxxopts::value<std::string>())(
+      "split", "train, validation or test; default: test where there is one", cxxopts::value<std::string>())(
+      "limit", "first so many items only", cxxopts::value<int64_t>()->default_value("0"));
+}
+void declare_seed(cxxopts::Options& o) { o.add_options()("seed", "of random draws", cxxopts::value<uint64_t>()->default_value("0")); }
+void declare_evaluate(cxxopts::Options& o) {
+  declare_run(o);
+  declare_data(o);
+  declare_seed(o);
+  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"));
+}
+void declare_encode(cxxopts::Options& o) {
+  declare_run(o);
+  declare_data(o);
+  declare_seed(o);
+  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>());
+}
+void declare_sample(cxxopts::Options& o) {
+  declare_run(o);
+  declare_seed(o);
+  o.add_options()("n", "number of draws", cxxopts::value<int64_t>()->default_value("64"))(
+      "out", "file to write: .png (images), .npy or .csv", cxxopts::value<std::string>());
+}
+void declare_picture(cxxopts::Options& o) {
+  declare_run(o);
+  declare_data(o);
+  declare_seed(o);
+  o.add_options()("n", "items, or dimensions", cxxopts::value<int64_t>()->default_value("0"))("out", "file to write: .png or .npy", cxxopts::value<std::string>());
+}
+void declare_export(cxxopts::Options& o) {
+  declare_run(o);
+  o.add_options()("format", "torchscript or safetensors", cxxopts::value<std::string>()->default_value("torchscript"))(
+      "out", "file to write; default RUN/export/model.pt or .safetensors", cxxopts::value<std::string>());
+}
+void declare_kind(cxxopts::Options& o) {
+  o.add_options()("name", "kind, or name of a plug-in", cxxopts::value<std::string>());
+  o.parse_positional({"name"});
+}
+void declare_nothing(cxxopts::Options&) {}
+
+}  // namespace
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> table{
+      {"train", "fit a model to data", "MODEL|FILE.toml",
+       "  vem train vae --data fashion-mnist --out runs/first --set data.binarize=dynamic --set train.epochs=10\n"
+       "  vem train gmm --data table.csv --set model.num_components=3\n"
+       "  vem train experiments/quickstart.toml --out runs/quickstart --force\n"
+       "  vem train --resume runs/first --set train.epochs=20\n",
+       declare_train, train},
+      {"evaluate", "bound, and likelihood exact or by importance sampling", "RUN",
+       "  vem evaluate runs/first --samples 1000 --limit 1000\n"
+       "  vem evaluate runs/first --data mnist:DIR --split test\n",
+       declare_evaluate, evaluate},
+      {"encode", "write q(z | x), or responsibilities", "RUN",
+       "  vem encode runs/first --out z.npy\n"
+       "  vem encode runs/gmm-table --data other.csv --out responsibilities.csv\n",
+       declare_encode, encode},
+      {"sample", "draw new items", "RUN",
+       "  vem sample runs/first -n 64 --out samples.png\n"
+       "  vem sample runs/gmm-table -n 1000 --out rows.csv\n",
+       declare_sample, sample},
+      {"reconstruct", "items beside what the model makes of them", "RUN",
+       "  vem reconstruct runs/first\n"
+       "  vem reconstruct runs/first -n 100 --out reconstructions.npy\n",
+       declare_picture, reconstruct},
+      {"traverse", "a walk along the most active latent dimensions", "RUN",
+       "  vem traverse runs/first\n"
+       "  vem traverse runs/first -n 5 --out walk.png\n",
+       declare_picture, traverse},
+      {"export", "write a file that other programs load", "RUN",
+       "  vem export runs/first --format torchscript --out model.pt\n"
+       "  vem export runs/first --format safetensors --out model.safetensors\n",
+       declare_export, export_model},
+      {"list", "plug-ins, of all kinds or one", "[KIND]", "  vem list\n  vem list prior\n", declare_kind, list},
+      {"describe", "every option of a plug-in, of the data or of training", "NAME",
+       "  vem describe vae\n  vem describe mixture\n  vem describe train\n", declare_kind, describe},
+      {"info", "versions, threads, and the speed of matrix products", "", "  vem info\n", declare_nothing, info},
+  };
+  return table;
+}
+
+}  // namespace vem
