@@ -19,6 +19,8 @@ struct MixturePriorOptions final : PriorOptions {
     v("num_components", num_components, {1, 4096}, "components of the mixture");
     v("estimate", estimate, {{"map", Estimate::map}, {"posterior", Estimate::posterior}},
       "whether components are points or have a posterior of their own");
+    ConjugateOptions::tell(allocation, estimate);
+    ConjugateOptions::tell(observation, estimate);
     v("allocation", allocation, "which component a latent belongs to");
     v("observation", observation, "family of a component");
   }
@@ -32,15 +34,22 @@ class MixturePrior final : public Prior {
               c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
               c.registry.create<Observation>(o.observation, {c.latent_dim, at::kDouble, o.estimate})) {}
 
+  /// Rows that are items of their own go through the part at once, ragged items a sample at a time.
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {
+    if (batch.offsets.defined()) {
+      std::vector<Tensor> samples;
+      for (const Tensor& sample : z.unbind(0))
+        samples.push_back(part_.log_norm(part_.observation().statistics(sample), batch, globals));
+      return at::stack(samples).to(z.scalar_type());
+    }
     const Tensor rows = z.reshape({-1, latent_dim_});
     const Tensor log_p = part_.log_norm(part_.observation().statistics(rows), rows_of(rows.size(0)), globals);
-    return batch.per_item(log_p.view({z.size(0), z.size(1)}).to(z.scalar_type()));
+    return log_p.view({z.size(0), z.size(1)}).to(z.scalar_type());
   }
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const override {
-    const Tensor entropy = q.entropy(), s = part_.observation().statistics(q);
-    const Tensor log_p = part_.log_norm(s, rows_of(s.size(0)), globals);
-    return batch.per_item(-entropy - log_p.to(entropy.scalar_type())).unsqueeze(-1);
+    const Tensor entropy = batch.per_item(q.entropy());
+    const Tensor log_p = part_.log_norm(part_.observation().statistics(q), batch, globals);
+    return (-entropy - log_p.to(entropy.scalar_type())).unsqueeze(-1);
   }
   std::vector<std::shared_ptr<Block>> blocks() const override {
     const auto blocks = part_.blocks();
@@ -71,9 +80,9 @@ class MixturePrior final : public Prior {
     return fmt::format(
         "    weights, means, factors = self.prior_components()\n"
         "    k = torch.multinomial(weights, n, True)\n"
-        "    noise = torch.randn([n, {}, 1], dtype=torch.float64)\n"
-        "    z = (means[k] + torch.matmul(factors[k], noise).squeeze(-1)).to(torch.{})\n",
-        latent_dim_, dtype_ == at::kFloat ? "float32" : "float64");
+        "    noise = torch.randn([n, {}, 1], dtype={})\n"
+        "    z = (means[k] + torch.matmul(factors[k], noise).squeeze(-1)).to({})\n",
+        latent_dim_, static_cast<int>(at::kDouble), static_cast<int>(dtype_));
   }
   bool clusters() const override { return true; }
   Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {

@@ -25,8 +25,8 @@ class StandardPrior final : public Prior {
   Tensor sample(int64_t n, const Rng& rng) const override {
     return rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_);
   }
-  std::string sample_script() const override {
-    return fmt::format("    z = torch.randn([n, {}], dtype=torch.{})\n", latent_dim_, dtype_ == at::kFloat ? "float32" : "float64");
+  std::string sample_script() const override {  // TorchScript source from C++ knows types by their number only
+    return fmt::format("    z = torch.randn([n, {}], dtype={})\n", latent_dim_, static_cast<int>(dtype_));
   }
 
  private:

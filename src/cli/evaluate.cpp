@@ -70,7 +70,7 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   if (items.data.binarize != Binarize::none) fmt::print("  binarised once with seed {}\n", items.data.binarize_seed);
   const Expectation total = evaluate(*run.model, items.data, kBatch, seed);
   const double bound = (total.bound / total.count).item<double>();
-  fmt::print("  {:<32}{:12.4f}\n", "bound (ELBO or the objective's)", bound);
+  fmt::print("  {:<32}{:12.4f}\n", "bound", bound);
   result["bound"] = bound;
   for (const auto& [name, values] : run.model->report(total)) {
     if (values.size() != 1) continue;

@@ -108,7 +108,8 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
   const Tensor means = encoder.call({first_rows(items, *run.model, 1000)}, rng)[0];
   const Tensor spread = means.var(0), order = std::get<1>(spread.sort(0, true));
-  const int64_t dimensions = std::min<int64_t>(count_of(a, 10), means.size(1)), steps = 11;
+  const auto active = std::max<int64_t>(1, (spread > 0.01).sum().item<int64_t>());  // the threshold of active units
+  const int64_t dimensions = std::min<int64_t>(count_of(a, std::min<int64_t>(active, 10)), means.size(1)), steps = 11;
   Tensor z = means[0].repeat({dimensions * steps, 1});
   for (int64_t d = 0; d < dimensions; ++d)
     z.slice(0, d * steps, (d + 1) * steps).select(1, order[d].item<int64_t>()).copy_(at::linspace(-3, 3, steps, z.options()));
