@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 run=${1:-runs/quickstart}
 sh experiments/build.sh vem
-vem=build/vem
+vem=${VEM:-build/vem}
 
 $vem train experiments/quickstart.toml --out "$run" --force
 $vem evaluate "$run" --samples 1000 --limit 1000

@@ -12,8 +12,9 @@ namespace {
 
 enum class EStep { amortized, local, semi_amortized };
 
-constexpr int64_t kChunk = 2000;       // rows a look at the training data
+constexpr int64_t kChunk = 2000;          // rows a look at the training data
 constexpr int64_t kConvergenceCheck = 5;  // inner steps between two tests for convergence
+constexpr int64_t kFromScratch = 10;      // an evaluation without an encoder starts anew: so many times the inner steps
 
 struct VaeOptions final : ModelOptions {
   int64_t latent_dim = 20;
@@ -33,7 +34,8 @@ struct VaeOptions final : ModelOptions {
       {{"amortized", EStep::amortized}, {"local", EStep::local}, {"semi-amortized", EStep::semi_amortized}},
       "how q(z | x) is found: by an encoder, by optimising it for each datum, or by both");
     v.when(e_step != EStep::amortized, "e_step is local or semi-amortized", [&] {
-      v("inner_steps", inner_steps, at_least(1), "steps of the inner optimisation of q at most");
+      v("inner_steps", inner_steps, at_least(1),
+        "steps of the inner optimisation of q at most; ten times as many where local evaluates, which starts anew");
       v("inner_learning_rate", inner_learning_rate, positive(), "its step size (Adam on the parameters of q)");
       v("inner_tolerance", inner_tolerance, at_least(0), "stop it when the bound rises less, in nats per item; 0: never");
     });
@@ -61,6 +63,22 @@ std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::
   for (size_t i = 0; i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
   return gradients;
+}
+
+/// Sums over rows of weight * x^power, [rows, C] -> [C] float64. A plain loop: for a few thousand numbers the calls of
+/// tensor operations would cost more than the arithmetic.
+Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
+  const Tensor rows = x.contiguous();
+  Tensor sums = at::zeros({x.size(1)}, at::kDouble);
+  const double* w = weight.data_ptr<double>();
+  double* out = sums.data_ptr<double>();
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "weighted_sums", [&] {
+    const scalar_t* row = rows.data_ptr<scalar_t>();
+    const int64_t columns = x.size(1);
+    for (int64_t i = 0; i < x.size(0); ++i, row += columns)
+      for (int64_t c = 0; c < columns; ++c) out[c] += w[i] * (power == 2 ? static_cast<double>(row[c]) * row[c] : row[c]);
+  });
+  return sums;
 }
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
@@ -101,7 +119,7 @@ class Vae final : public Model {
     const auto [mean, variance] = moments(train);
     if (o_.standardize) {
       scaling_->set("scaling.center", mean);
-      scaling_->set("scaling.scale", variance.sqrt().clamp_min(1e-8));
+      scaling_->set("scaling.scale", at::where(variance > 0, variance.sqrt(), at::ones_like(variance)));
     }
     if (encoder_) encoder_->initialize(rng);
     decoder_->initialize(rng);
@@ -122,8 +140,9 @@ class Vae final : public Model {
     if (o_.e_step == EStep::local) e.local["q"] = parameters.detach();
     Pull pulled = pull(x, parameters, noise, batch, step, globals, step.training);
     e.count = batch.weight.sum();
-    e.bound = (pulled.value.bound.to(at::kDouble) * batch.weight).sum() + log_jacobian() * e.count;
-    measure(e, pulled, parameters.detach(), batch, globals);
+    e.bound = at::dot(pulled.value.bound.to(at::kDouble), batch.weight);
+    if (o_.standardize) e.bound = e.bound + log_jacobian() * e.count;
+    measure(e, pulled, batch);
     if (!step.training) return e;
     e.sums = std::move(pulled.sums);
     if (!encoder_) return e;
@@ -149,7 +168,7 @@ class Vae final : public Model {
   /// The objective at q, and what it sends to the sampling graph: one pass over the density graph.
   struct Pull {
     ObjectiveValue value;
-    Tensor log_px;                           // [S, items], for the metrics
+    Tensor log_px, kl, mean;                 // for the metrics: [S, items], [items, L or 1], E_q[z] [rows, L]
     std::vector<Tensor> outputs, gradients;  // z and the parameters of q, and the surrogate's gradients there
     TensorMap sums;                          // of everything but the encoder
   };
@@ -187,7 +206,7 @@ class Vae final : public Model {
   void add_encoder_sums(TensorMap& sums, const Pull& pulled, const TensorMap& globals) const;
   Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng,
                 const TensorMap& globals) const;
-  void measure(Expectation& e, const Pull& pulled, const Tensor& parameters, const Batch& batch, const TensorMap& globals) const;
+  void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
   Batch rows(const Tensor& x) const;
   Tensor importance(const Tensor& x, const Tensor& parameters, int64_t samples, const Rng& rng) const;
   std::pair<Tensor, Tensor> moments(const Dataset& train) const;
@@ -214,10 +233,11 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   Pull p;
   const Tensor z = posterior_->at(parameters)->rsample(noise);
   const Tensor z_leaf = z.detach().requires_grad_(differentiate), leaf = parameters.detach().requires_grad_(differentiate);
-  Trace trace{{{posterior_->at(leaf), posterior_->at(leaf.detach()), z_leaf, prior_.get(), &batch, &globals}},
-              batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
+  const Trace trace{{Latent(*posterior_, leaf, z_leaf, *prior_, batch, globals)}, batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
   p.value = (*objective_)(trace, step);
   p.log_px = trace.log_px.detach();
+  p.mean = trace.latents[0].q().mean().detach();
+  if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
   if (!differentiate) return p;
 
   std::vector<Tensor> leaves{z_leaf, leaf};
@@ -228,7 +248,7 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
         keys.push_back(key);
         leaves.push_back(value);
       }
-  const Tensor target = (p.value.surrogate * batch.weight.to(dtype_)).sum();
+  const Tensor target = at::dot(p.value.surrogate, batch.weight.to(dtype_));
   std::vector<Tensor> gradients = gradients_of({target}, leaves);
   if (p.value.path_scale.defined()) gradients[0] = gradients[0] * p.value.path_scale.unsqueeze(-1);
   p.outputs = {z, parameters};
@@ -256,7 +276,8 @@ Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, con
   Tensor q = start.detach().clone(), first = at::zeros_like(q), second = at::zeros_like(q);
   Tensor moving = at::ones({q.size(0), 1}, at::kBool), best;
   const Tensor check_noise = noise(batch, rng.fold("inner check"));
-  for (int64_t i = 1; i <= o_.inner_steps; ++i) {
+  const int64_t steps = encoder_ || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
+  for (int64_t i = 1; i <= steps; ++i) {
     Tensor gradient_q;
     {
       const at::AutoGradMode on(true);
@@ -280,30 +301,30 @@ Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, con
   return q;
 }
 
-// Sums for the log, in one matrix product: log p(x | z), KL by dimension, first and second moments of E_q[z].
-void Vae::measure(Expectation& e, const Pull& pulled, const Tensor& parameters, const Batch& batch,
-                  const TensorMap& globals) const {
+// Sums for the log: log p(x | z), KL by dimension, first and second moments of E_q[z].
+void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const {
   const at::NoGradGuard no_grad;
-  const auto q = posterior_->at(parameters);
-  const Tensor mean = q->mean();
-  Tensor kl = prior_->kl(*q, batch, globals);
-  if (!kl.defined()) kl = (pulled.log_px.mean(0) - pulled.value.bound).unsqueeze(-1);
-  const std::vector<Tensor> columns{pulled.log_px.mean(0).unsqueeze(-1), kl, batch.per_item(mean, 0), batch.per_item(mean * mean, 0)};
-  const Tensor sums = at::mv(at::cat(columns, 1).to(at::kDouble).t(), batch.weight);
-  const int64_t K = kl.size(1), L = mean.size(1);
-  e.metrics["log_px"] = sums[0];
-  e.metrics["kl"] = sums.narrow(0, 1, K).sum();
-  if (K == L) e.metrics["kl_dim"] = sums.narrow(0, 1, K);
-  e.metrics["mean"] = sums.narrow(0, 1 + K, L);
-  e.metrics["mean_sq"] = sums.narrow(0, 1 + K + L, L);
+  const Tensor log_px = pulled.log_px.mean(0), mean = batch.per_item(pulled.mean, 0);
+  const Tensor kl = pulled.kl.defined() ? pulled.kl : (log_px - pulled.value.bound).unsqueeze(-1);
+  e.metrics["log_px"] = at::dot(log_px.to(at::kDouble), batch.weight);
+  if (o_.standardize) e.metrics["log_px"] = e.metrics["log_px"] + log_jacobian() * e.count;
+  const Tensor kl_sums = weighted_sums(kl, batch.weight);
+  e.metrics["kl"] = kl_sums.sum();
+  if (kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
+  e.metrics["mean"] = weighted_sums(mean, batch.weight);
+  e.metrics["mean_sq"] = weighted_sums(mean, batch.weight, 2);
 }
 
-/// Mean and variance [D] of the training data, which must be finite and within the likelihood's support.
+/// Mean and variance [D] of the weighted training data, which must be finite and within the likelihood's support. Moments
+/// are taken about the first row: far from zero, squares would lose the variance.
 std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const Range support = likelihood_->support();
+  const auto rows_from = [&](int64_t begin, int64_t end) { return train.batch(at::arange(begin, end, at::kLong), 0, dtype_); };
   Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone();
+  const Tensor center = rows_from(0, 1).at("x")[0].clone();
   for (int64_t begin = 0; begin < train.size; begin += kChunk) {
-    const Tensor x = train.batch(at::arange(begin, std::min(train.size, begin + kChunk), at::kLong), 0, dtype_).at("x");
+    const Batch batch = rows_from(begin, std::min(train.size, begin + kChunk));
+    const Tensor& x = batch.at("x");
     const auto [low, high] = at::aminmax(x);  // NaN passes on
     const double smallest = low.item<double>(), largest = high.item<double>();
     if (!(smallest >= support.min && largest <= support.max && std::isfinite(smallest) && std::isfinite(largest))) {
@@ -311,19 +332,21 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
       const Tensor where = bad.nonzero()[0];
       const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
       const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column) : schema_.feature_names[static_cast<size_t>(column)];
-      fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(), begin + row + 1,
+      fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(), batch.index[row].item<int64_t>() + 1,
                       o_.likelihood.name, std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
     }
-    sum = sum + x.sum(0).to(at::kDouble);
-    square = square + (x * x).sum(0).to(at::kDouble);
+    const Tensor difference = x - center, weight = batch.weight.to(dtype_);
+    sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
+    square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
   }
-  const auto n = static_cast<double>(train.size);
-  const Tensor mean = sum / n;
-  return {mean.to(dtype_), (square / n - mean * mean).clamp_min(0).to(dtype_)};
+  const Tensor shift = sum / train.total_weight();
+  const Tensor variance = (square / train.total_weight() - shift * shift).clamp_min(0);
+  return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
 }
 
 std::vector<Method> Vae::methods() const {
   const auto encoded = [this](const Tensor& x, const Rng& rng) {  // the parameters of q, by the E-step's own way
+    const at::NoGradGuard no_grad;
     const Tensor y = scaled(x);
     if (o_.e_step == EStep::amortized) return encoder_->forward(y);
     const Batch batch = rows(x);
@@ -331,7 +354,10 @@ std::vector<Method> Vae::methods() const {
     step.training = false;
     return refine(y, encoder_ ? encoder_->forward(y) : start_of(batch), batch, step, rng, globals());
   };
-  const auto decoded = [this](const Tensor& z) { return unscaled(likelihood_->mean(decoder_->forward(z))); };
+  const auto decoded = [this](const Tensor& z) {
+    const at::NoGradGuard no_grad;
+    return unscaled(likelihood_->mean(decoder_->forward(z)));
+  };
   // What needs an inner optimisation can not be traced.
   const bool traceable = o_.e_step == EStep::amortized;
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);

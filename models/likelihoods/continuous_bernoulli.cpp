@@ -39,10 +39,12 @@ class ContinuousBernoulli final : public Likelihood {
     return (x * outputs).sum(-1) - log_normaliser(outputs).sum(-1);
   }
   Tensor mean(const Tensor& outputs) const override { return expectation(outputs); }
-  /// By inversion: F(x) = (e^{l x} - 1) / (e^l - 1).
+  /// By inversion of F(x) = (e^{l x} - 1) / (e^l - 1) at -|l|, where nothing overflows; 1 - x has the logit -l.
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
-    const Tensor u = rng.uniform(index, {outputs.size(-1)}, "likelihood", outputs.scalar_type()), l = away_from_zero(outputs);
-    return at::where(outputs.abs() < 1e-3, u, at::log1p(u * at::expm1(l)) / l).clamp(0, 1);
+    const Tensor u = rng.uniform(index, {outputs.size(-1)}, "likelihood", outputs.scalar_type());
+    const Tensor l = -outputs.abs().clamp_min(1e-3);  // nearer to zero the density is flat to rounding
+    const Tensor x = (at::log1p(u * at::expm1(l)) / l).clamp(0, 1);
+    return at::where(outputs > 0, 1 - x, x);
   }
   /// Bisection on E[x] = mean, which rises with l.
   Tensor output_bias(const Tensor& mean, const Tensor&) const override {

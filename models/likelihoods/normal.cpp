@@ -1,4 +1,5 @@
 // Normal likelihood: the decoder gives the mean, and the scale is fixed, learned as one number a feature, or predicted.
+// A learned scale is min_scale + exp(parameter): the floor is approached but never reached, so no gradient dies on it.
 #include "vem/infer/likelihood.h"
 
 namespace vem {
@@ -31,25 +32,25 @@ class NormalLikelihood final : public Likelihood {
     if (o_.scale == Scale::fixed)
       return (difference * difference).sum(-1) * (-0.5 / (o_.value * o_.value)) -
              (constant + static_cast<double>(features_) * std::log(o_.value));
-    const Tensor log_scale = this->log_scale(outputs), z = difference * (-log_scale).exp();
-    return (z * z).sum(-1) * -0.5 - log_scale.sum(-1) - constant;
+    const Tensor scale = this->scale(outputs), z = difference / scale;
+    return (z * z).sum(-1) * -0.5 - scale.log().sum(-1) - constant;
   }
   Tensor mean(const Tensor& outputs) const override { return outputs.narrow(-1, 0, features_); }
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
     const Tensor noise = rng.normal(index, {features_}, "likelihood", outputs.scalar_type());
-    return mean(outputs) + noise * (o_.scale == Scale::fixed ? at::full({}, o_.value, outputs.options()) : log_scale(outputs).exp());
+    return mean(outputs) + noise * (o_.scale == Scale::fixed ? at::full({}, o_.value, outputs.options()) : scale(outputs));
   }
   Tensor output_bias(const Tensor& mean, const Tensor& variance) const override {
-    const Tensor start = (0.5 * variance.clamp_min(o_.min_scale * o_.min_scale).log()).clamp_min(std::log(o_.min_scale));
+    const Tensor start = (variance.sqrt() - o_.min_scale).clamp_min(o_.min_scale).log();  // at least twice the floor
     if (o_.scale == Scale::shared) log_scale_.detach().copy_(start);
     return o_.scale == Scale::predicted ? at::cat({mean, start}) : mean;
   }
   Range support() const override { return {}; }
 
  private:
-  Tensor log_scale(const Tensor& outputs) const {
-    const Tensor raw = o_.scale == Scale::shared ? log_scale_ : outputs.narrow(-1, features_, features_);
-    return raw.clamp_min(std::log(o_.min_scale));
+  Tensor scale(const Tensor& outputs) const {
+    const Tensor parameter = o_.scale == Scale::shared ? log_scale_ : outputs.narrow(-1, features_, features_);
+    return parameter.exp() + o_.min_scale;
   }
 
   NormalOptions o_;

@@ -24,7 +24,9 @@ class Conv final : public Network {
   Conv(const ConvOptions& options, const Context& context)
       : o_(options), name_(context.prefix), input_(context.input), output_(context.output), down_(context.input.size() == 3) {
     if (!down_ && output_.size() != 3)
-      fail<ConfigError>("{}: conv needs images, the data are rows of {} numbers; mlp takes those", name_, product(input_));
+      fail<ConfigError>("{}: conv needs images on one side, got {} -> {} numbers a row; mlp takes those", name_,
+                        product(input_), product(output_));
+    if (o_.channels.empty()) fail<ConfigError>("{}: conv needs at least one entry in channels, got []", name_);
     const Shape image = down_ ? input_ : output_;
     sizes_ = {{image[1], image[2]}};
     for (size_t i = 0; i < o_.channels.size(); ++i)
@@ -54,7 +56,10 @@ class Conv final : public Network {
     Tensor weight, bias;
   };
   int64_t padding() const { return (o_.kernel - 1) / 2; }
-  int64_t reduced(int64_t size) const { return (size + 2 * padding() - o_.kernel) / o_.stride + 1; }
+  int64_t reduced(int64_t size) const {
+    const int64_t room = size + 2 * padding() - o_.kernel;
+    return room < 0 ? 0 : room / o_.stride + 1;
+  }
 
   void build_down(const Context& c) {
     int64_t channels = input_[0];

@@ -23,7 +23,8 @@ class DiagonalPosterior final : public Posterior {
 
  private:
   std::pair<Tensor, Tensor> split(const Tensor& parameters) const {
-    return {parameters.narrow(-1, 0, latent_dim_), parameters.narrow(-1, latent_dim_, latent_dim_)};
+    const auto halves = parameters.split(latent_dim_, -1);  // one node whose gradient is one cat
+    return {halves[0], halves[1]};
   }
   int64_t latent_dim_;
 };

@@ -20,7 +20,7 @@ class StandardPrior final : public Prior {
     const auto* normal = dynamic_cast<const DiagonalNormal*>(&q);
     if (!normal) return {};
     const Tensor mean = normal->mean(), log_std = normal->log_std();
-    return batch.per_item(((2 * log_std).exp() + mean * mean - 1) * 0.5 - log_std, 0);
+    return batch.per_item((at::addcmul((2 * log_std).exp(), mean, mean) - 1) * 0.5 - log_std, 0);
   }
   Tensor sample(int64_t n, const Rng& rng) const override {
     return rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_);

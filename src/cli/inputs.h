@@ -1,7 +1,7 @@
 // What the verbs that read a run share: the run, its data, a method by name.
 #pragma once
 
-#include <cxxopts.hpp>
+#include "arguments.h"
 
 #include "run_directory.h"
 

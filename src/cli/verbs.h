@@ -1,7 +1,7 @@
 // The verbs of the command line, one function each: parsed arguments in, exit code out.
 #pragma once
 
-#include <cxxopts.hpp>
+#include "arguments.h"
 
 #include "vem/core/registry.h"
 

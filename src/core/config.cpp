@@ -81,8 +81,10 @@ void Config::set(const std::string& assignment) {
   try {
     const toml::table table = toml::parse("value = " + text, std::string_view("--set"));
     flatten(*table.get("value"), key, "--set", false, fresh);
-  } catch (const toml::parse_error&) {  // a plain word
-    fresh[key] = Value{{text}, false, "--set", false};
+  } catch (const toml::parse_error& e) {
+    if (text.empty() || std::string("[{\"'").find(text[0]) != std::string::npos)
+      fail<ConfigError>("--set {}: {}", assignment, e.description());
+    fresh[key] = Value{{text}, false, "--set", false};  // a plain word
   }
   for (const auto& [name, value] : fresh) {
     // Another choice leaves the options of the previous one behind, but not those of an earlier --set.

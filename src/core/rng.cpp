@@ -67,12 +67,12 @@ __attribute__((always_inline)) inline void group(const Place& p, uint32_t* __res
   rounds(p.key, w, w + kLanes, w + 2 * kLanes, w + 3 * kLanes);
 }
 
-// The three ways to turn a group into numbers on (0, 1): 24 bits for float32, 32 for Box-Muller, 53 for float64.
-VEM_CLONES void fill_24(const Place& p, float* __restrict out) {
+// The three ways to turn a group into numbers on (0, 1): 23 bits for float32, 32 for Box-Muller, 53 for float64.
+VEM_CLONES void fill_23(const Place& p, float* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
-  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 8)) + 0.5f) * 0x1.0p-24f;
+  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 9)) + 0.5f) * 0x1.0p-23f;
 }
 VEM_CLONES void fill_32(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
@@ -147,7 +147,7 @@ Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view st
   if (dtype == at::kFloat) {
     const int64_t groups = (p.inner + kGroup - 1) / kGroup;
     Tensor out = at::empty({p.shape[0], groups * kGroup}, at::kFloat);
-    fill(out.data_ptr<float>(), kGroup, key, epoch_, p.index, p.place, groups, &fill_24);
+    fill(out.data_ptr<float>(), kGroup, key, epoch_, p.index, p.place, groups, &fill_23);
     return trim(out, p);
   }
   if (dtype != at::kDouble) fail<Error>("rng.uniform: dtype is {}, float32 or float64 is expected", toString(dtype));

@@ -46,25 +46,17 @@ int64_t ByteReader::read(void* to, int64_t size) {
   return done;
 }
 
-std::string ByteReader::read_rest() {
-  std::string bytes;
-  for (int64_t got = kBlock; got == kBlock;) {
-    const size_t before = bytes.size();
-    bytes.resize(before + kBlock);
-    got = read(bytes.data() + before, kBlock);
-    bytes.resize(before + got);
-  }
-  int code = Z_OK;
-  gzerror(file_.get(), &code);
-  if (code == Z_BUF_ERROR) fail<DataError>("{}: truncated: its gzip data end after {} bytes", path_, position_);
-  return bytes;
-}
-
 int64_t ByteReader::skip_rest() {
   std::vector<char> block(kBlock);
   int64_t skipped = 0;
   for (int64_t got = kBlock; got == kBlock; skipped += got) got = read(block.data(), kBlock);
   return skipped;
+}
+
+void ByteReader::expect_complete() const {
+  int code = Z_OK;
+  gzerror(file_.get(), &code);
+  if (code == Z_BUF_ERROR) fail<DataError>("{}: truncated: its gzip data end after {} bytes", path_, position_);
 }
 
 int64_t ByteReader::max_size() const {

@@ -18,10 +18,10 @@ class ByteReader {
   /// Reads `size` bytes into `to` and returns how many there were: fewer only where the file, or its gzip stream, ends.
   /// Throws DataError for damaged gzip data.
   int64_t read(void* to, int64_t size);
-  /// Everything that is left. Throws DataError for gzip data that are damaged or cut short.
-  std::string read_rest();
   /// Passes over everything that is left; returns its size.
   int64_t skip_rest();
+  /// Throws DataError if what was read ended because its gzip data are cut short.
+  void expect_complete() const;
   /// No content is longer than this: a header that promises more is wrong, and must not make us allocate it.
   int64_t max_size() const;
 

@@ -1,5 +1,6 @@
 // Comma- and tab-separated tables. Cells may be quoted ("" inside stands for one quote), but hold no line break.
 // A number is what std::from_chars takes; an empty cell, NA and NaN are NaN. Row names, as R writes them, are left out.
+// The file is read twice, to count and to parse: its text, several times larger than the numbers, is never held.
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -21,18 +22,61 @@ struct Line {
   int64_t number;  // from 1, blank lines counted, as an editor shows it
 };
 
-/// The lines that are not blank, without their line ends.
-std::vector<Line> split_lines(std::string_view text) {
-  std::vector<Line> lines;
-  if (text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);  // the byte order mark of some spreadsheets
-  for (int64_t number = 1; !text.empty(); ++number) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (line.find_first_not_of(" \t") != std::string_view::npos) lines.push_back({line, number});
+/// The lines of a file that are not blank, without their line ends, one after the other.
+class LineReader {
+ public:
+  explicit LineReader(const std::string& path) : file_(path) {}
+
+  /// The next line, which stays valid until the next call; nothing at the end of the file.
+  std::optional<Line> next() {
+    while (const auto line = next_any()) {
+      std::string_view text = *line;
+      if (++number_ == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);  // a byte order mark
+      if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
+      if (text.find_first_not_of(" \t") != std::string_view::npos) return Line{text, number_};
+    }
+    return std::nullopt;
   }
-  return lines;
+
+ private:
+  std::optional<std::string_view> next_any() {
+    size_t end = buffer_.find('\n', position_);
+    while (end == std::string::npos && !at_end_) {
+      const size_t searched = buffer_.size() - position_;
+      read_block();
+      end = buffer_.find('\n', searched);
+    }
+    if (end == std::string::npos && position_ == buffer_.size()) return std::nullopt;
+    const size_t start = position_, stop = std::min(end, buffer_.size());
+    position_ = std::min(stop + 1, buffer_.size());
+    return std::string_view(buffer_).substr(start, stop - start);
+  }
+
+  /// Drops what was read and appends the next bytes.
+  void read_block() {
+    constexpr int64_t kBlock = 1 << 20;
+    buffer_.erase(0, position_);
+    position_ = 0;
+    const size_t size = buffer_.size();
+    buffer_.resize(size + kBlock);
+    const int64_t got = file_.read(buffer_.data() + size, kBlock);
+    buffer_.resize(size + got);
+    at_end_ = got < kBlock;
+    if (at_end_) file_.expect_complete();
+  }
+
+  ByteReader file_;
+  std::string buffer_;
+  size_t position_ = 0;
+  int64_t number_ = 0;
+  bool at_end_ = false;
+};
+
+int64_t count_lines(const std::string& path) {
+  LineReader lines(path);
+  int64_t count = 0;
+  while (lines.next()) ++count;
+  return count;
 }
 
 std::string_view trim(std::string_view text) {
@@ -83,14 +127,20 @@ class TableReader {
       : path_(std::move(path)), separator_(separator), text_columns_(text_columns) {}
 
   Table read() const {
-    const std::string text = ByteReader(path_).read_rest();
-    const std::vector<Line> lines = split_lines(text);
-    if (lines.empty()) fail<DataError>("{}: holds no rows", path_);
-    const std::vector<std::string_view> first = cells(lines[0], 16);
+    const int64_t num_lines = count_lines(path_);
+    LineReader lines(path_);
+    std::optional<Line> line = lines.next();
+    if (!line) fail<DataError>("{}: holds no rows", path_);
+    const std::vector<std::string_view> first = cells(*line, 16);
     const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
     const std::vector<std::string> names = column_names(first, has_header);
-    if (has_header && lines.size() == 1) fail<DataError>("{}: holds no rows below its header", path_);
-    return fill(lines, has_header ? 1 : 0, names);
+    check_text_columns(names);
+    const std::vector<int64_t> role = roles(names);
+    if (has_header && !(line = lines.next())) fail<DataError>("{}: holds no rows below its header", path_);
+
+    Table table = empty_table(num_lines - has_header, names, role);
+    for (int64_t r = 0; line; ++r, line = lines.next()) fill_row(table, r, *line, names, role);
+    return table;
   }
 
  private:
@@ -139,32 +189,28 @@ class TableReader {
       }
   }
 
-  Table fill(const std::vector<Line>& lines, size_t header, const std::vector<std::string>& names) const {
-    check_text_columns(names);
-    const std::vector<int64_t> role = roles(names);
+  Table empty_table(int64_t rows, const std::vector<std::string>& names, const std::vector<int64_t>& role) const {
     Table table;
     for (size_t c = 0; c < names.size(); ++c)
       if (role[c] >= 0 && role[c] != kSkip) table.names.push_back(names[c]);
-    const auto rows = static_cast<int64_t>(lines.size() - header);
-    const auto width = static_cast<int64_t>(table.names.size());
-    table.values = at::empty({rows, width}, at::kDouble);
+    table.values = at::empty({rows, static_cast<int64_t>(table.names.size())}, at::kDouble);
     table.words.assign(text_columns_.size(), std::vector<std::string>(rows));
-
-    double* const values = table.values.data_ptr<double>();
-    for (int64_t r = 0; r < rows; ++r) {
-      const Line& line = lines[header + r];
-      const std::vector<std::string_view> row = cells(line, names.size());
-      if (row.size() != names.size())
-        fail<DataError>("{}:{}: has {} cells, {} are expected", path_, line.number, row.size(), names.size());
-      for (size_t c = 0; c < row.size(); ++c) {
-        if (role[c] == kSkip) continue;
-        if (role[c] < 0)
-          table.words[-1 - role[c]][r] = word_of(row[c]);
-        else
-          values[r * width + role[c]] = number_in(row[c], line, names[c]);
-      }
-    }
     return table;
+  }
+
+  void fill_row(Table& table, int64_t r, const Line& line, const std::vector<std::string>& names,
+                const std::vector<int64_t>& role) const {
+    const std::vector<std::string_view> row = cells(line, names.size());
+    if (row.size() != names.size())
+      fail<DataError>("{}:{}: has {} cells, {} are expected", path_, line.number, row.size(), names.size());
+    double* const values = table.values.data_ptr<double>() + r * table.values.size(1);
+    for (size_t c = 0; c < row.size(); ++c) {
+      if (role[c] == kSkip) continue;
+      if (role[c] < 0)
+        table.words[-1 - role[c]][r] = word_of(row[c]);
+      else
+        values[role[c]] = number_in(row[c], line, names[c]);
+    }
   }
 
   double number_in(std::string_view cell, const Line& line, const std::string& name) const {

@@ -85,8 +85,11 @@ Tensor read_npy(const std::string& path) {
     fail<DataError>("{}: Fortran order, but C order is expected; save numpy.ascontiguousarray(...)", path);
 
   auto wanted = static_cast<double>(c10::elementSize(type));
-  for (const int64_t size : header.shape) wanted *= static_cast<double>(size);
-  const bool possible = wanted >= 0 && wanted <= static_cast<double>(file.max_size());
+  for (const int64_t size : header.shape) {
+    if (size < 0) fail<DataError>("{}: the header of this .npy file names a negative size", path);
+    wanted *= static_cast<double>(size);
+  }
+  const bool possible = wanted <= static_cast<double>(file.max_size());
   const Tensor values = at::empty(possible ? header.shape : Shape{0}, type);
   const auto bytes = static_cast<int64_t>(values.nbytes());
   const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();

@@ -2,6 +2,7 @@
 #include "vem/data/writers.h"
 
 #include <fcntl.h>
+#include <fmt/compile.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -129,7 +130,7 @@ void append_rows(fmt::memory_buffer& text, const Tensor& values) {
     for (int64_t c = 0; c < rows.size(1); ++c, ++value) {
       // fmt writes the shortest decimals that read back to the same number.
       if (*value == *value)
-        fmt::format_to(std::back_inserter(text), "{}", *value);
+        fmt::format_to(std::back_inserter(text), FMT_COMPILE("{}"), *value);
       else
         text.append(std::string_view("NaN"));
       text.push_back(c + 1 < rows.size(1) ? ',' : '\n');
@@ -179,7 +180,8 @@ void write_csv(const std::string& path, const Tensor& values, const std::vector<
     append_rows<double>(text, values.detach().to(at::kDouble));
   else
     append_rows<int64_t>(text, values.to(at::kLong));
-  write_text(path, fmt::to_string(text));
+  const std::string_view bytes(text.data(), text.size());
+  write_atomically(path, [&](const std::string& file) { write_file(file, {bytes}); });
 }
 
 }  // namespace vem

@@ -7,7 +7,8 @@ namespace {
 
 // A component that has seen less than this counts as never seen: ratios of such numbers have no digits.
 constexpr double kEmpty = 1e-250;
-// The precision's exponent over beta at least: a prior without a mode then gives a very wide normal, not an infinite one.
+// The precision's exponent over beta at least: a prior without a mode then gives a very wide normal, not an infinite
+// one.
 constexpr double kSmallestExponent = 1e-12;
 
 /// t at (mu, lambda) from E[lambda mu^2], E[lambda mu], E[lambda], E[log lambda].
@@ -15,7 +16,9 @@ Tensor join(const Tensor& lambda_mu2, const Tensor& lambda_mu, const Tensor& lam
   return at::cat({-0.5 * lambda_mu2, lambda_mu, -0.5 * lambda, 0.5 * log_lambda}, -1);
 }
 
-Tensor point(const Tensor& mu, const Tensor& lambda) { return join(lambda * mu * mu, lambda * mu, lambda, lambda.log()); }
+Tensor point(const Tensor& mu, const Tensor& lambda) {
+  return join(lambda * mu * mu, lambda * mu, lambda, lambda.log());
+}
 
 /// The variance that maximises <eta, t> at mu = m without a floor; 1 for what was never seen, where any value does.
 Tensor free_variance(const Tensor& eta) {

@@ -17,8 +17,10 @@ Tensor log_det(const Tensor& cholesky) { return 2 * cholesky.diagonal(0, -2, -1)
 Tensor cholesky(const Tensor& matrix, const char* what) {
   const auto [factor, info] = at::linalg_cholesky_ex(matrix);
   if (info.any().item<bool>())
-    fail<NumericError>("normal-wishart: the {} of component {} is not positive definite; a larger variance_floor or "
-                       "standardize = true helps", what, info.gt(0).to(at::kLong).argmax().item<int64_t>());
+    fail<NumericError>(
+        "normal-wishart: the {} of component {} is not positive definite; a larger variance_floor or "
+        "standardize = true helps",
+        what, info.gt(0).to(at::kLong).argmax().item<int64_t>());
   return factor;
 }
 
@@ -30,8 +32,8 @@ std::pair<Tensor, Tensor> triangle(int64_t D) {
 
 Tensor outer(const Tensor& a) { return a.unsqueeze(-1) * a.unsqueeze(-2); }
 
-/// t from the mean [R, D], the precision [R, D, D], E[log|Lambda|] [R] and `extra` [R], which E[mu' Lambda mu] has on top
-/// of m' Lambda m.
+/// t from the mean [R, D], the precision [R, D, D], E[log|Lambda|] [R] and `extra` [R], which E[mu' Lambda mu] has on
+/// top of m' Lambda m.
 Tensor join(const Tensor& m, const Tensor& precision, const Tensor& log_det_precision, const Tensor& extra) {
   const Tensor precision_m = at::matmul(precision, m.unsqueeze(-1)).squeeze(-1);
   const Tensor off_diagonal = triangle(m.size(-1)).second;

@@ -1,4 +1,5 @@
-// Checkpoints as safetensors files whose metadata say what is inside.
+// Checkpoints as safetensors files whose metadata say what is inside: format, version, configuration, schema and notes.
+// How the tensors lie in the file is safetensors.cpp's part; what they mean is the model's and the trainer's.
 #include "vem/train/checkpoint.h"
 
 #include <nlohmann/json.hpp>
@@ -8,48 +9,93 @@
 namespace vem {
 namespace {
 
-const char* const kFormat = "vem-checkpoint";
-const char* const kVersion = "1";
+using nlohmann::json;
+
+constexpr const char* kFormat = "vem-checkpoint";
+constexpr const char* kVersion = "1";
+
+std::string print(const json& value, const char* what) {
+  try {
+    return value.dump();
+  } catch (const json::exception&) {
+    fail<DataError>("checkpoint: the {} hold text that is not UTF-8; convert the data's names", what);
+  }
+}
+
+/// A number of the schema; get<int64_t>() alone would also take 2.5 and true.
+int64_t whole_number(const json& value, const char* key, int64_t min) {
+  if (!value.is_number_integer() || value.get<int64_t>() < min)
+    fail<DataError>("schema: {} must be whole numbers from {}, got {}", key, min, value.dump());
+  return value.get<int64_t>();
+}
+
+std::map<std::string, std::string> parse_notes(const std::string& text) {
+  try {
+    return json::parse(text).get<std::map<std::string, std::string>>();
+  } catch (const json::exception&) {
+    fail<DataError>("notes: a JSON object of texts is expected");
+  }
+}
+
+/// A metadata entry that every checkpoint has.
+const std::string& entry(const std::string& path, const Safetensors& file, const std::string& key) {
+  const auto it = file.metadata.find(key);
+  if (it == file.metadata.end()) fail<DataError>("{}: is no checkpoint of vem: its metadata have no {}", path, key);
+  return it->second;
+}
+
+void check_format(const std::string& path, const Safetensors& file) {
+  if (const std::string& format = entry(path, file, "format"); format != kFormat)
+    fail<DataError>("{}: is no checkpoint of vem: its format is \"{}\", \"{}\" is expected", path, format, kFormat);
+  if (const std::string& version = entry(path, file, "version"); version != kVersion)
+    fail<DataError>("{}: is a checkpoint of version {}, this program reads version {}", path, version, kVersion);
+}
 
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   save_safetensors(path, {checkpoint.state,
-                          {{"format", kFormat}, {"version", kVersion}, {"config", checkpoint.config},
-                           {"schema", to_json(checkpoint.schema)}, {"notes", nlohmann::json(checkpoint.notes).dump()}}});
+                          {{"format", kFormat},
+                           {"version", kVersion},
+                           {"config", checkpoint.config},
+                           {"schema", to_json(checkpoint.schema)},
+                           {"notes", print(checkpoint.notes, "notes")}}});
 }
 
 Checkpoint load_checkpoint(const std::string& path) {
   Safetensors file = load_safetensors(path);
-  const auto text = [&](const char* key) {
-    const auto it = file.metadata.find(key);
-    if (it == file.metadata.end()) fail<DataError>("{}: is no checkpoint of vem: its metadata has no {}", path, key);
-    return it->second;
-  };
-  if (text("format") != kFormat) fail<DataError>("{}: is no checkpoint of vem: its format is \"{}\"", path, text("format"));
-  if (text("version") != kVersion)
-    fail<DataError>("{}: is a checkpoint of version {}, this program reads version {}", path, text("version"), kVersion);
+  check_format(path, file);
   try {
-    return {text("config"), schema_from_json(text("schema")), std::move(file.tensors),
-            nlohmann::json::parse(text("notes")).get<std::map<std::string, std::string>>()};
-  } catch (const nlohmann::json::exception& e) {
-    fail<DataError>("{}: its metadata are damaged: {}", path, e.what());
+    return {entry(path, file, "config"), schema_from_json(entry(path, file, "schema")), std::move(file.tensors),
+            parse_notes(entry(path, file, "notes"))};
+  } catch (const DataError& error) {
+    const std::string what = error.what();
+    if (what.compare(0, path.size(), path) == 0) throw;
+    fail<DataError>("{}: its metadata are damaged: {}", path, what);
   }
 }
 
 std::string to_json(const Schema& schema) {
-  return nlohmann::ordered_json{{"source", schema.source}, {"feature_names", schema.feature_names},
-                                {"item_shape", schema.item_shape}, {"num_classes", schema.num_classes}}.dump();
+  return print({{"source", schema.source},
+                {"feature_names", schema.feature_names},
+                {"item_shape", schema.item_shape},
+                {"num_classes", schema.num_classes}},
+               "names of the schema");
 }
 
 Schema schema_from_json(const std::string& text) {
-  const auto json = nlohmann::json::parse(text);
-  Schema schema;
-  schema.source = json.at("source").get<std::string>();
-  schema.feature_names = json.at("feature_names").get<std::vector<std::string>>();
-  schema.item_shape = json.at("item_shape").get<Shape>();
-  schema.num_classes = json.at("num_classes").get<int64_t>();
-  return schema;
+  try {
+    const json value = json::parse(text);
+    Schema schema;
+    schema.source = value.at("source").get<std::string>();
+    schema.feature_names = value.at("feature_names").get<std::vector<std::string>>();
+    for (const json& size : value.at("item_shape"))
+      schema.item_shape.push_back(whole_number(size, "the sizes of item_shape", 1));
+    schema.num_classes = whole_number(value.at("num_classes"), "num_classes", 0);
+    return schema;
+  } catch (const json::exception&) {
+    fail<DataError>("schema: an object with source, feature_names, item_shape and num_classes is expected");
+  }
 }
 
 }  // namespace vem

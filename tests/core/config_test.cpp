@@ -141,6 +141,7 @@ TEST(Config, RefusesInClearWords) {
   EXPECT_EQ(error_of("prior = 3"), "a.toml:1: prior must be the name of a prior, got 3");
   EXPECT_EQ(error_of("", {"size"}), "--set size: key=value is expected, for example --set train.epochs=20");
   EXPECT_EQ(error_of("", {"size=0"}), "--set: size must be in [1, 100], got 0");
+  EXPECT_EQ(error_of("", {"widths=[1, 2"}).rfind("--set widths=[1, 2: Error while parsing array", 0), 0u);
   EXPECT_EQ(error_of("size = "), "a.toml:1: Error while parsing key-value pair: encountered end-of-file");
 }
 

@@ -9,8 +9,6 @@
 namespace vem {
 namespace {
 
-using testing::message_of;
-
 Tensor ints(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
 
 Dataset grey_images(int64_t n = 40) {

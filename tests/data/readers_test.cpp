@@ -9,10 +9,6 @@
 namespace vem {
 namespace {
 
-using testing::idx_bytes;
-using testing::message_of;
-using testing::TemporaryFolder;
-
 Table csv(const std::string& text, const std::vector<std::string>& words = {}) {
   const TemporaryFolder folder;
   return read_csv(folder.write("t.csv", text), ',', words);
@@ -63,7 +59,7 @@ TEST(Idx, TruncationNamesBothSizes) {
 
 TEST(Idx, DamagedGzipDataAreSeen) {
   const TemporaryFolder folder;
-  const std::string gzipped = testing::read_bytes(folder.write_gzipped("a.gz", idx_bytes({100, 10, 10})));
+  const std::string gzipped = read_bytes(folder.write_gzipped("a.gz", idx_bytes({100, 10, 10})));
   const std::string cut = folder.write("cut.gz", gzipped.substr(0, gzipped.size() / 2));
   const std::string message = message_of<DataError>([&] { read_idx(cut); });
   EXPECT_NE(message.find(": truncated: got "), std::string::npos) << message;
@@ -131,6 +127,16 @@ TEST(Csv, TabsAndTextColumnsInTheOrderAsked) {
   EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"u", "v"}, {"x y", "z"}}));
 }
 
+TEST(Csv, LinesAcrossTheBlocksThatAreRead) {
+  // Blocks are of 1 MiB; rows of 7 bytes never end with one, rows of 8 bytes always do.
+  for (const int64_t width : {6, 7}) {
+    const int64_t rows = 400000;
+    std::string text;
+    for (int64_t r = 0; r < rows; ++r) text += fmt::format("{:0{}}\n", r, width);
+    EXPECT_TRUE(at::equal(csv(text).values.reshape({-1}), at::arange(rows, at::kDouble)));
+  }
+}
+
 TEST(Csv, NumbersBeyondTheRange) {
   EXPECT_TRUE(same(csv("1e400,-1e400,1e-400,inf\n").values, {INFINITY, -INFINITY, 0, INFINITY}));
 }
@@ -150,7 +156,7 @@ TEST(Csv, GzipDataCutShortAreNoShorterTable) {
   const TemporaryFolder folder;
   std::string text;
   for (int i = 0; i < 5000; ++i) text += fmt::format("{},{}\n", i, i * i);
-  const std::string gzipped = testing::read_bytes(folder.write_gzipped("a.gz", text));
+  const std::string gzipped = read_bytes(folder.write_gzipped("a.gz", text));
   const std::string path = folder.write("t.csv.gz", gzipped.substr(0, gzipped.size() - 9));
   const std::string message = message_of<DataError>([&] { read_csv(path, ','); });
   EXPECT_EQ(message.rfind(path + ": truncated: its gzip data end after ", 0), 0u) << message;
@@ -195,6 +201,8 @@ TEST(Npy, Errors) {
   EXPECT_EQ(npy_error(npy_bytes(two, "abcdefghi")), ": got 9 bytes of values, but its header announces 8");
   const std::string huge = "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }";
   EXPECT_EQ(npy_error(npy_bytes(huge, "abcd")).substr(0, 45), ": truncated: got 4 bytes of values, 737869762");
+  const std::string negative = "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, -1), }";
+  EXPECT_EQ(npy_error(npy_bytes(negative, "abcd")), ": the header of this .npy file names a negative size");
   const std::string record = "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }";
   EXPECT_EQ(npy_error(npy_bytes(record, "abcd")).substr(0, 24), ": values of type record,");
   EXPECT_EQ(npy_error(npy_bytes("{}", "")), ": the header of this .npy file lacks descr, fortran_order or shape");

@@ -12,11 +12,6 @@
 namespace vem {
 namespace {
 
-using testing::idx_bytes;
-using testing::message_of;
-using testing::shared_data;
-using testing::TemporaryFolder;
-
 DataOptions options_for(const std::string& source) {
   DataOptions options;
   options.source = source;

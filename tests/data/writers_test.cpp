@@ -14,10 +14,6 @@
 namespace vem {
 namespace {
 
-using testing::message_of;
-using testing::read_bytes;
-using testing::TemporaryFolder;
-
 /// No file of this process grows beyond `bytes`: a write fails as on a full disk (EFBIG for ENOSPC).
 class FileSizeLimit {
  public:

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace vem::testing {
+namespace vem {
 
 class TemporaryFolder {
  public:
@@ -85,4 +85,4 @@ inline std::string shared_data() {
   return folder && std::filesystem::is_directory(folder) ? folder : "";
 }
 
-}  // namespace vem::testing
+}  // namespace vem

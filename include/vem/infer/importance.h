@@ -1,6 +1,6 @@
 // Log-likelihoods from importance weights, with the numbers that say how far they can be trusted. Pure functions.
-// Pareto smoothed importance sampling: Vehtari, Simpson, Gelman, Yao and Gabry 2024 (JMLR 25:72), section 2 for the tail
-// and its size, appendix C for the prior on k; the fit is that of Zhang and Stephens 2009 (Technometrics 51:316).
+// The tail, its size and the threshold 0.7 are those of Pareto smoothed importance sampling (Vehtari, Simpson, Gelman, Yao
+// and Gabry 2024, JMLR 25:72); the fit is that of Zhang and Stephens 2009 (Technometrics 51:316-325) with k's sign turned.
 #pragma once
 
 #include <vector>

@@ -13,18 +13,26 @@ namespace vem {
 
 /// One latent group. q and z are leaf copies: the graph that drew z and the graph of densities meet only here, so one
 /// backward pass of each network serves every objective. Nothing is computed before it is asked for.
-struct Latent {
-  std::shared_ptr<const Distribution> q;          ///< at leaf parameters
-  std::shared_ptr<const Distribution> q_stopped;  ///< the same numbers, no gradient
-  Tensor z;                                       ///< [S, rows, L], leaf
-  const Prior* prior;
-  const Batch* batch;
-  const TensorMap* globals;
+class Latent {
+ public:
+  Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z, const Prior& prior, const Batch& batch,
+         const TensorMap& globals);
 
   Tensor log_q() const;          ///< [S, items]
   Tensor log_q_stopped() const;  ///< [S, items], a gradient through z alone
   Tensor log_p() const;          ///< [S, items]
-  Tensor kl() const;             ///< [items, L or 1]; undefined without a closed form
+  const Tensor& kl() const;      ///< [items, L or 1], computed once; undefined without a closed form
+  const Distribution& q() const { return *q_; }
+
+ private:
+  const Posterior& posterior_;
+  Tensor parameters_, z_;  // leaves: the parameters of q, and [S, rows, L]
+  std::shared_ptr<const Distribution> q_;
+  const Prior& prior_;
+  const Batch& batch_;
+  const TensorMap& globals_;
+  mutable Tensor kl_;
+  mutable bool kl_known_ = false;
 };
 
 struct Trace {

@@ -9,13 +9,15 @@
 namespace vem {
 
 struct Safetensors {
-  TensorMap tensors;                            ///< float64, float32, bfloat16, int64, int32, uint8, bool; contiguous
+  TensorMap tensors;  ///< any shape; float64, float32, bfloat16, float16, int64, int32, uint8 or bool
   std::map<std::string, std::string> metadata;  ///< the header's __metadata__
 };
 
-/// Writes to a temporary name beside `path`, flushes to disk, then renames. Throws OutputError; the old file stays.
+/// Writes to a temporary name beside `path`, flushes to disk, then renames. Throws OutputError, and DataError for what
+/// the format can not hold (a type beyond those above, text that is not UTF-8); the old file stays.
 void save_safetensors(const std::string& path, const Safetensors& file);
-/// Reads and checks: header, sizes, overlaps, truncation, duplicate names. Throws MissingInputError or DataError.
+/// Tensors on the CPU, contiguous. Everything that the header says is checked before memory is taken: size, names that
+/// stand twice, types, shapes against bytes, gaps, overlaps, truncation. Throws MissingInputError or DataError.
 Safetensors load_safetensors(const std::string& path);
 
 }  // namespace vem

@@ -1,0 +1,31 @@
+// The options of the normal observation and what its two covariance structures share beside the kernels.
+#pragma once
+
+#include "normal_kernel.h"
+
+namespace vem {
+
+struct NormalOptions final : ConjugateOptions {
+  enum class Covariance { full, diagonal };
+  Covariance covariance = Covariance::full;
+  double mean_strength = 1, degrees_of_freedom = 0, covariance_scale = 1, variance_floor = 1e-6;
+
+  void visit(OptionVisitor& v) override;
+};
+
+/// Directions in which the data do not vary get this share of their mean variance in the prior, which must be proper.
+constexpr double kFlat = 1e-9;
+
+/// log(2 pi) D / 2: what log p(row | k) has beside <s, t>.
+double half_log_two_pi(int64_t num_features);
+/// q as a diagonal normal; ConfigError if it is another distribution.
+const DiagonalNormal& require_diagonal(const Distribution& q);
+/// The packed kernel in the cheapest type that is exact enough for components as far from the origin as these
+/// (squared_distance [K], in their own standard deviations), or residuals where none is.
+std::unique_ptr<const RowKernel> kernel_for(const Tensor& squared_distance, at::ScalarType dtype, const Tensor& weights,
+                                            bool full, const std::function<QuadraticForm()>& form);
+
+std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context);
+std::shared_ptr<Observation> diagonal_normal(const NormalOptions& options, const Observation::Context& context);
+
+}  // namespace vem

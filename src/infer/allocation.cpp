@@ -1,0 +1,34 @@
+// What autograd gives every allocation: marginals and sums as gradients of its local bound.
+#include "vem/infer/allocation.h"
+
+#include "vem/core/error.h"
+
+namespace vem {
+
+Allocation::Counts Allocation::expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const {
+  at::AutoGradMode with_gradients(true);
+  TensorMap at_leaves = globals;
+  std::vector<Tensor> leaves{log_lik.detach().to(at::kDouble).requires_grad_()};
+  for (const auto& block : blocks()) {
+    leaves.push_back(globals.at(block->key()).detach().clone().requires_grad_());
+    at_leaves[block->key()] = leaves.back();
+  }
+  const Tensor bound = (log_norm(leaves[0], batch, at_leaves) * batch.weight).sum();
+  std::vector<Tensor> gradients(leaves.size());
+  if (bound.requires_grad()) gradients = torch::autograd::grad({bound}, leaves, {}, false, false, true);
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
+  Counts counts{bound.detach(), gradients[0].to(log_lik.scalar_type()), {}, {}};
+  for (size_t i = 1; i < leaves.size(); ++i) counts.sums[blocks()[i - 1]->key()] = gradients[i];
+  return counts;
+}
+
+Tensor Allocation::log_joint(const Tensor&, const TensorMap&) const {
+  fail<Error>("allocation: the components of its rows depend on each other, so no row has a joint density of its own");
+}
+
+Tensor Allocation::log_weights() const {
+  fail<Error>("allocation: the components of its rows depend on each other, so they have no weights");
+}
+
+}  // namespace vem

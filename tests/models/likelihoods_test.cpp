@@ -1,0 +1,151 @@
+// p(x | z): every likelihood integrates to one, has the mean it says, and gradients that central differences confirm.
+#include <gtest/gtest.h>
+
+#include "support/amortised.h"
+#include "support/gradcheck.h"
+#include "vem/infer/likelihood.h"
+
+namespace vem {
+namespace {
+
+constexpr int64_t kFeatures = 3;
+
+struct Case {
+  std::string name, toml;
+  Tensor grid, weight;  // quadrature of one feature: points and weights, or the points of a discrete support
+};
+
+/// Simpson's rule on [from, to].
+Case continuous(const std::string& name, const std::string& toml, double from, double to) {
+  const int64_t n = 4000;
+  const double h = (to - from) / n;
+  Tensor weight = at::ones({n + 1}, at::kDouble) * (2 * h / 3);
+  weight.slice(0, 1, n, 2).mul_(2);
+  weight[0] = weight[n] = h / 3;
+  return {name, toml, at::linspace(from, to, n + 1, at::kDouble), weight};
+}
+
+std::vector<Case> cases() {
+  const Tensor bits = at::tensor({0.0, 1.0}, at::kDouble);
+  return {{"bernoulli", "kind = \"bernoulli\"\n", bits, at::ones({2}, at::kDouble)},
+          continuous("continuous_bernoulli", "kind = \"continuous-bernoulli\"\n", 0, 1),
+          continuous("normal_fixed", "kind = \"normal\"\nscale = \"fixed\"\nvalue = 0.8\n", -30, 30),
+          continuous("normal_shared", "kind = \"normal\"\nscale = \"shared\"\n", -30, 30),
+          continuous("normal_predicted", "kind = \"normal\"\nscale = \"predicted\"\n", -30, 30)};
+}
+
+std::shared_ptr<Likelihood> make(const std::string& toml, int64_t features, at::ScalarType dtype,
+                                 const std::shared_ptr<GradientBlock>& block = parameter_block()) {
+  return plugins().create<Likelihood>(chosen("likelihood", toml), {features, dtype, block});
+}
+
+class EveryLikelihood : public testing::TestWithParam<Case> {};
+
+TEST_P(EveryLikelihood, IntegratesToOneAndHasItsMean) {
+  const auto likelihood = make(GetParam().toml, 1, at::kDouble);
+  for (const double output : {-6.0, -0.31, -0.29, -1e-4, 0.0, 0.2, 1.0, 5.0}) {
+    Tensor outputs = at::full({1, 1, likelihood->parameters_per_feature()}, output, at::kDouble);
+    if (outputs.size(-1) == 2) outputs[0][0][1] = 0.1 * output;
+    const Tensor x = GetParam().grid.unsqueeze(-1);
+    const Tensor density = likelihood->log_prob(outputs.expand({1, x.size(0), -1}), x)[0].exp() * GetParam().weight;
+    // Simpson's rule with 4000 steps: h^4 of the fourth derivative, 1e-9 for the narrowest of these densities
+    EXPECT_NEAR(density.sum().item<double>(), 1, 1e-8) << output;
+    EXPECT_NEAR((density * GetParam().grid).sum().item<double>(), likelihood->mean(outputs).item<double>(), 1e-7) << output;
+  }
+}
+
+TEST_P(EveryLikelihood, GradientsAreThoseOfCentralDifferences) {
+  const auto block = parameter_block();
+  const auto likelihood = make(GetParam().toml, kFeatures, at::kDouble, block);
+  const Tensor x = at::sigmoid(random({4, kFeatures}, "x"));
+  const Tensor outputs = random({2, 4, kFeatures * likelihood->parameters_per_feature()}, "outputs") * 2;
+  const auto value = [&](const std::vector<Tensor>& in) { return (likelihood->log_prob(in[0], x) * random({2, 4}, "w")).sum(); };
+  EXPECT_LT(gradient_error(value, {outputs}), 1e-6);
+}
+
+TEST_P(EveryLikelihood, DrawsHaveTheMean) {
+  const auto likelihood = make(GetParam().toml, kFeatures, at::kDouble);
+  const int64_t n = 40000;
+  for (const double size : {0.1, 1.0, 4.0}) {
+    const Tensor outputs = random({1, kFeatures * likelihood->parameters_per_feature()}, "outputs") * size;
+    const Tensor rows = outputs.expand({n, -1}), draws = likelihood->sample(rows, items(n), Rng(3));
+    const Tensor error = draws.mean(0) - likelihood->mean(outputs)[0], spread = draws.std(0) / std::sqrt(static_cast<double>(n));
+    EXPECT_LT((error.abs() / spread.clamp_min(1e-9)).max().item<double>(), 4.5) << size;  // of 15 draws in standard errors
+  }
+}
+
+TEST_P(EveryLikelihood, TheOutputBiasIsTheBestConstantDecoder) {
+  const auto block = parameter_block();
+  const auto likelihood = make(GetParam().toml, kFeatures, at::kDouble, block);
+  const Tensor x = (random({50, kFeatures}, "rows") > 0.3).to(at::kDouble);  // in every support
+  const Tensor bias = likelihood->output_bias(x.mean(0), x.var(0, false));
+  std::vector<Tensor> inputs{bias.clone().requires_grad_()};
+  for (const Parameter& p : block->parameters()) inputs.push_back(p.value);
+  const Tensor total = likelihood->log_prob(inputs[0].expand({1, 50, -1}), x).sum();
+  for (const Tensor& gradient : torch::autograd::grad({total}, inputs)) EXPECT_LT(gradient.abs().max().item<double>(), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EveryLikelihood, testing::ValuesIn(cases()), [](const auto& info) { return info.param.name; });
+
+// The fused kernel against the plain formula, values and slopes, over the range of logits that training meets.
+TEST(Bernoulli, TheFusedKernelEqualsThePlainFormula) {
+  const auto likelihood = make("kind = \"bernoulli\"\n", 101, at::kFloat);
+  for (const double size : {0.01, 1.0, 8.0, 60.0, 200.0}) {
+    const Tensor logits = (random({3, 7, 101}, "logits") * size).to(at::kFloat).requires_grad_();
+    const Tensor x = at::sigmoid(random({7, 101}, "x")).to(at::kFloat), weight = random({3, 7}, "weight");
+    const Tensor plain_logits = logits.detach().to(at::kDouble).requires_grad_(), plain_x = x.to(at::kDouble);
+    const Tensor fused = likelihood->log_prob(logits, x);
+    const Tensor plain = (plain_x * plain_logits - at::softplus(plain_logits, 1, 1e4)).sum(-1);
+    // 101 terms in single precision
+    EXPECT_LT(((fused.to(at::kDouble) - plain).abs() / (1 + plain.abs())).max().item<double>(), 2e-6) << size;
+    const Tensor a = torch::autograd::grad({(fused * weight).sum()}, {logits})[0];
+    const Tensor b = torch::autograd::grad({(plain * weight).sum()}, {plain_logits})[0];
+    EXPECT_LT((a.to(at::kDouble) - b).abs().max().item<double>(), 2e-6) << size;  // weights up to 2.5
+  }
+}
+
+TEST(Bernoulli, TheFusedKernelTakesNoItemsAndKeepsNaN) {
+  const auto likelihood = make("kind = \"bernoulli\"\n", 20, at::kFloat);
+  EXPECT_EQ(likelihood->log_prob(at::zeros({2, 0, 20}), at::zeros({0, 20})).sizes(), at::IntArrayRef({2, 0}));
+  Tensor x = at::zeros({2, 20});
+  x[1][19] = std::nan("");
+  const Tensor log_prob = likelihood->log_prob(at::zeros({1, 2, 20}), x)[0];
+  EXPECT_NEAR(log_prob[0].item<double>(), -20 * std::log(2), 1e-5);
+  EXPECT_TRUE(std::isnan(log_prob[1].item<double>()));
+}
+
+// Loaiza-Ganem and Cunningham 2019, equation 8: log C = log(2 atanh(1 - 2 p) / (1 - 2 p)) + the Bernoulli's own terms.
+TEST(ContinuousBernoulli, AgreesWithThePaperAndIsSmoothAcrossTheSeries) {
+  const auto exact = make("kind = \"continuous-bernoulli\"\n", 1, at::kDouble), single = make("kind = \"continuous-bernoulli\"\n", 1, at::kFloat);
+  const Tensor x = at::full({1, 1}, 0.3, at::kDouble);
+  for (const double l : {-20.0, -3.0, -0.5, -0.301, -0.3, -0.299, -0.05, 0.01, 0.1, 0.2999, 0.3001, 0.7, 15.0}) {
+    const double p = 1 / (1 + std::exp(-l)), paper = 0.3 * std::log(p) + 0.7 * std::log1p(-p) + std::log(2 * std::atanh(1 - 2 * p) / (1 - 2 * p));
+    const Tensor at_l = at::full({1, 1, 1}, l, at::kDouble);
+    EXPECT_NEAR(exact->log_prob(at_l, x).item<double>(), paper, 1e-9 * (1 + std::abs(paper))) << l;  // atanh near one
+    Tensor logit = at::full({1, 1, 1}, l, at::kFloat).requires_grad_();
+    const Tensor value = single->log_prob(logit, x.to(at::kFloat));
+    EXPECT_NEAR(value.item<double>(), paper, 1e-6 * (1 + std::abs(paper))) << l;
+    const double slope = torch::autograd::grad({value.sum()}, {logit})[0].item<double>();
+    EXPECT_NEAR(slope, 0.3 - exact->mean(at_l).item<double>(), 2e-6) << l;
+  }
+}
+
+TEST(ContinuousBernoulli, DrawsFollowExtremeLogits) {
+  const auto likelihood = make("kind = \"continuous-bernoulli\"\n", 1, at::kFloat);
+  for (const double l : {-300.0, 300.0}) {
+    const Tensor outputs = at::full({20000, 1}, l, at::kFloat), draws = likelihood->sample(outputs, items(20000), Rng(1));
+    const double rest = l > 0 ? (1 - draws).mean().item<double>() : draws.mean().item<double>();
+    EXPECT_NEAR(rest, 1 / 300.0, 4 / 300.0 / std::sqrt(20000.0));  // exponential: its spread is its mean
+  }
+}
+
+TEST(NormalLikelihood, TheScaleHasAFloorThatKillsNoGradient) {
+  const auto likelihood = make("kind = \"normal\"\nscale = \"predicted\"\nmin_scale = 0.01\n", 1, at::kDouble);
+  const Tensor outputs = at::tensor({0.0, -12.0}, at::kDouble).view({1, 1, 2}).requires_grad_();
+  const Tensor log_prob = likelihood->log_prob(outputs, at::ones({1, 1}, at::kDouble));
+  EXPECT_NEAR(log_prob.item<double>(), -0.5 / 1e-4 - std::log(0.01) - 0.5 * std::log(2 * M_PI), 10);  // e^-12 above the floor
+  EXPECT_GT(torch::autograd::grad({log_prob.sum()}, {outputs})[0][0][0][1].item<double>(), 1.0);
+}
+
+}  // namespace
+}  // namespace vem

@@ -1,0 +1,143 @@
+// p(z): closed-form KLs against Monte Carlo, zero at equality, draws that follow the density, and the mixture's clusters.
+#include <gtest/gtest.h>
+
+#include "support/amortised.h"
+#include "support/gradcheck.h"
+#include "vem/dist/normal_gamma.h"
+#include "vem/infer/prior.h"
+
+namespace vem {
+namespace {
+
+constexpr int64_t kLatent = 2;
+
+std::shared_ptr<Prior> make(const std::string& toml) {
+  const auto prior = plugins().create<Prior>(chosen("prior", toml), {kLatent, at::kDouble, parameter_block(), plugins()});
+  prior->initialize(Rng(6));
+  return prior;
+}
+
+TensorMap globals_of(const Prior& prior) {
+  TensorMap globals;
+  for (const auto& block : prior.blocks()) globals.merge(block->globals());
+  return globals;
+}
+
+std::string mixture(int64_t num_components, const std::string& estimate) {
+  return fmt::format(
+      "kind = \"mixture\"\nnum_components = {}\nestimate = \"{}\"\n[part.observation]\nkind = \"normal\"\ncovariance = \"diagonal\"\n",
+      num_components, estimate);
+}
+
+DiagonalNormal some_q(int64_t rows) { return {random({rows, kLatent}, "mean"), 0.5 * random({rows, kLatent}, "log_std") - 0.5}; }
+
+/// KL(q || p) [rows] from draws, and its standard error.
+std::pair<Tensor, Tensor> monte_carlo(const Prior& prior, const DiagonalNormal& q, int64_t draws) {
+  const int64_t rows = q.mean().size(0);
+  const Tensor z = q.rsample(random({draws, rows, kLatent}, "draws"));
+  const Tensor difference = (q.log_prob(z) - prior.log_prob(z, blank_batch(rows), globals_of(prior))).detach();
+  return {difference.mean(0), difference.std(0) / std::sqrt(static_cast<double>(draws))};
+}
+
+TEST(StandardPrior, ItsKlIsThatOfMonteCarloAndZeroAtEquality) {
+  const auto prior = make("kind = \"standard\"\n");
+  const DiagonalNormal q = some_q(6);
+  const Tensor kl = prior->kl(q, blank_batch(6), {});
+  EXPECT_EQ(kl.sizes(), at::IntArrayRef({6, kLatent}));
+  const auto [estimate, error] = monte_carlo(*prior, q, 40000);
+  EXPECT_LT(((kl.sum(-1) - estimate).abs() / error).max().item<double>(), 4);  // six draws, in standard errors
+  const DiagonalNormal same(at::zeros({3, kLatent}, at::kDouble), at::zeros({3, kLatent}, at::kDouble));
+  EXPECT_EQ(prior->kl(same, blank_batch(3), {}).abs().max().item<double>(), 0);
+}
+
+TEST(StandardPrior, DrawsAndDensityBelongTogether) {
+  const auto prior = make("kind = \"standard\"\n");
+  const Tensor z = prior->sample(20000, Rng(2));
+  EXPECT_LT(z.mean(0).abs().max().item<double>(), 4 / std::sqrt(20000.0));
+  EXPECT_LT((z.var(0) - 1).abs().max().item<double>(), 4 * std::sqrt(2 / 20000.0));
+  const double at_zero = prior->log_prob(at::zeros({1, 1, kLatent}, at::kDouble), blank_batch(1), {}).item<double>();
+  EXPECT_NEAR(at_zero, -0.5 * kLatent * std::log(2 * M_PI), 1e-14);
+}
+
+// With one component at a point there is nothing to bound: the KL is exact, and zero where q is that component.
+TEST(MixturePrior, OnePointComponentGivesTheExactKl) {
+  const auto prior = make(mixture(1, "map"));
+  const DiagonalNormal q = some_q(6);
+  const auto [estimate, error] = monte_carlo(*prior, q, 40000);
+  const Tensor kl = prior->kl(q, blank_batch(6), globals_of(*prior)).detach().squeeze(-1);
+  EXPECT_LT(((kl - estimate).abs() / error).max().item<double>(), 4);
+  const auto [mean, variance] = NormalGamma::moments(globals_of(*prior).at("prior.components.t").detach());
+  const DiagonalNormal same(mean, 0.5 * variance.log());
+  EXPECT_NEAR(prior->kl(same, blank_batch(1), globals_of(*prior)).item<double>(), 0, 1e-12);
+}
+
+// With several it is the tight bound over the component: never below the truth.
+TEST(MixturePrior, SeveralComponentsGiveAnUpperBound) {
+  const auto prior = make(mixture(4, "map"));
+  const DiagonalNormal q = some_q(12);
+  const auto [estimate, error] = monte_carlo(*prior, q, 40000);
+  const Tensor kl = prior->kl(q, blank_batch(12), globals_of(*prior)).detach().squeeze(-1);
+  EXPECT_GT(((kl - estimate) / error).min().item<double>(), -4);
+  EXPECT_GT((kl - estimate).max().item<double>(), 1e-3);
+}
+
+TEST(MixturePrior, ItsDensityIsTheSumOverComponents) {
+  const auto prior = make(mixture(3, "map"));
+  const TensorMap globals = globals_of(*prior);
+  const auto [mean, variance] = NormalGamma::moments(globals.at("prior.components.t").detach());
+  const Tensor z = random({2, 5, kLatent}, "z"), difference = z.unsqueeze(2) - mean;
+  const Tensor each = (difference * difference / variance * -0.5 - 0.5 * (2 * M_PI * variance).log()).sum(-1);
+  const Tensor expected = at::logsumexp(each + globals.at("prior.weights.t").detach(), -1);
+  EXPECT_TRUE(at::allclose(prior->log_prob(z, blank_batch(5), globals).detach(), expected, 1e-10, 1e-10));
+}
+
+TEST(MixturePrior, GradientsAreThoseOfCentralDifferences) {
+  for (const std::string estimate : {"map", "posterior"}) {
+    const auto prior = make(mixture(3, estimate));
+    const Batch batch = blank_batch(4);
+    const auto value = [&](const std::vector<Tensor>& in) {
+      const TensorMap globals{{"prior.components.t", in[0]}, {"prior.weights.t", in[1]}};
+      const DiagonalNormal q(in[3], in[4]);
+      return prior->log_prob(in[2], batch, globals).sum() + prior->kl(q, batch, globals).sum();
+    };
+    const TensorMap globals = globals_of(*prior);
+    EXPECT_LT(gradient_error(value, {globals.at("prior.components.t"), globals.at("prior.weights.t"), random({2, 4, kLatent}, "z"),
+                                     random({4, kLatent}, "mean"), 0.3 * random({4, kLatent}, "log_std")}),
+              2e-6) << estimate;
+  }
+}
+
+TEST(MixturePrior, StartsWithComponentsThatDifferAndCoverTheStandardNormal) {
+  const auto prior = make(mixture(5, "posterior"));
+  const Tensor t = globals_of(*prior).at("prior.components.t").detach();
+  const Tensor means = NormalGamma::moments(t).first;
+  const Tensor distances = at::cdist(means, means) + 10 * at::eye(5, at::kDouble);
+  EXPECT_GT(distances.min().item<double>(), 0.3);
+  const Tensor z = prior->sample(20000, Rng(1));
+  EXPECT_LT(z.mean(0).abs().max().item<double>(), 0.15);  // 512 pseudo items: 0.044 a standard error
+  EXPECT_LT((z.var(0) - 1).abs().max().item<double>(), 0.4);
+}
+
+TEST(MixturePrior, ResponsibilitiesAreProbabilities) {
+  const auto prior = make(mixture(3, "posterior"));
+  const Tensor r = prior->responsibilities(some_q(7), globals_of(*prior)).detach();
+  EXPECT_EQ(r.sizes(), at::IntArrayRef({7, 3}));
+  EXPECT_LT((r.sum(-1) - 1).abs().max().item<double>(), 1e-12);
+  EXPECT_GE(r.min().item<double>(), 0);
+}
+
+TEST(MixturePrior, RaggedItemsAddTheirRows) {
+  const auto prior = make(mixture(3, "posterior"));
+  const TensorMap globals = globals_of(*prior);
+  const DiagonalNormal q = some_q(5);
+  const Tensor z = random({2, 5, kLatent}, "z");
+  Batch ragged = blank_batch(2);
+  ragged.offsets = at::tensor({0, 2, 5}, at::kLong);
+  const auto by_item = [](const Tensor& rows) { return at::stack({rows.narrow(-1, 0, 2).sum(-1), rows.narrow(-1, 2, 3).sum(-1)}, -1); };
+  const Tensor log_prob = prior->log_prob(z, blank_batch(5), globals), kl = prior->kl(q, blank_batch(5), globals).squeeze(-1);
+  EXPECT_TRUE(at::allclose(prior->log_prob(z, ragged, globals), by_item(log_prob), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(prior->kl(q, ragged, globals).squeeze(-1), by_item(kl), 1e-12, 1e-12));
+}
+
+}  // namespace
+}  // namespace vem

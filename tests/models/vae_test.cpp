@@ -1,0 +1,365 @@
+// The amortised model: exact evidence of a linear one, one backward pass against a plain graph, the three E-steps, the
+// user's units, its methods and what it refuses. What every model promises is in table_test.cpp.
+#include <gtest/gtest.h>
+
+#include "support/amortised.h"
+#include "support/linear_vae.h"
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+const std::string kNetworks =
+    "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n"
+    "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n";
+
+std::string vae(const std::string& top, const std::string& networks = kNetworks) {
+  return "[model]\nkind = \"vae\"\nlatent_dim = 2\nprecision = \"float64\"\n" + top + networks;
+}
+
+Batch all_of(const Dataset& data, at::ScalarType dtype = at::kDouble) { return data.batch(items(data.size), 0, dtype); }
+
+Step judging() {
+  Step step;
+  step.training = false;
+  return step;
+}
+
+double bound_of(const Model& model, const Dataset& data, uint64_t seed = 1) {
+  return model.e_step(all_of(data), judging(), Rng(seed)).bound.item<double>();
+}
+
+Tensor call(const Model& model, const std::string& name, const std::vector<Tensor>& inputs, size_t output = 0) {
+  return Model::find(model.methods(), name)->call(inputs, Rng(1)).at(output);
+}
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+// ---- a linear VAE is probabilistic PCA -------------------------------------------------------------------------------
+
+TEST(LinearVae, TheBoundIsTheExactEvidenceAtTheBestEncoder) {
+  for (const std::string objective : {"objective = {kind = \"elbo\", kl = \"monte-carlo\"}\n", "objective = {kind = \"iwae\", num_samples = 3}\n"}) {
+    const LinearVae v = linear_vae(objective);
+    // every importance weight is p(x) itself, so there is no noise either
+    EXPECT_NEAR(bound_of(*v.model, v.data), v.log_evidence().sum().item<double>(), 1e-9) << objective;
+  }
+  const LinearVae v = linear_vae("objective = {kind = \"elbo\", num_samples = 20000}\n");
+  // the analytic KL leaves the noise of E_q log p(x | z): about 1 nat an item, 40 items, 20000 draws
+  EXPECT_NEAR(bound_of(*v.model, v.data), v.log_evidence().sum().item<double>(), 0.2);
+}
+
+TEST(LinearVae, BoundsAreOrderedBelowTheEvidence) {
+  const auto bound = [](const std::string& objective) {
+    const LinearVae v = linear_vae(objective);
+    v.set_encoder(0.4);
+    double sum = 0;
+    for (uint64_t seed = 0; seed < 50; ++seed) sum += bound_of(*v.model, v.data, seed) / 50;
+    return sum;
+  };
+  const double elbo = bound("objective = {kind = \"elbo\", num_samples = 10}\n"), few = bound("objective = {kind = \"iwae\", num_samples = 5}\n"),
+               many = bound("objective = {kind = \"iwae\", num_samples = 100}\n"), evidence = linear_vae().log_evidence().sum().item<double>();
+  EXPECT_LT(elbo + 1, few);  // gaps of several nats; the averages err by about 0.3
+  EXPECT_LT(few + 1, many);
+  EXPECT_LT(many, evidence);
+}
+
+TEST(LinearVae, ImportanceWeightsEstimateTheEvidence) {
+  const LinearVae v = linear_vae();
+  const Tensor x = v.data.columns.at("x"), samples = at::scalar_tensor(7, at::kLong);
+  const Tensor exact = call(*v.model, "importance", {x, samples});
+  EXPECT_EQ(exact.sizes(), at::IntArrayRef({7, 40}));
+  EXPECT_EQ(exact.scalar_type(), at::kDouble);
+  EXPECT_LT((exact - v.log_evidence()).abs().max().item<double>(), 1e-9);
+  v.set_encoder(0.3);
+  const Tensor rough = call(*v.model, "importance", {x, at::scalar_tensor(20000, at::kLong)});
+  const Tensor estimate = rough.logsumexp(0) - std::log(20000.0);
+  EXPECT_LT((estimate - v.log_evidence()).abs().max().item<double>(), 0.1);  // weights vary by about 2 in ratio
+}
+
+TEST(LinearVae, LocalParametersFindTheExactPosterior) {
+  const LinearVae v = linear_vae("e_step = \"local\"\ninner_steps = 60\ninner_learning_rate = 0.02\n");
+  const Expectation e = v.model->e_step(all_of(v.data), judging(), Rng(1));
+  const double evidence = v.log_evidence().sum().item<double>();
+  const Tensor q = e.local.at("q"), mean = q.narrow(1, 0, 2), log_std = q.narrow(1, 2, 2);
+  // stochastic steps of 0.02 end within a few steps of the optimum
+  EXPECT_LT((mean - v.posterior_mean()).abs().max().item<double>(), 0.35);
+  EXPECT_LT((2 * log_std - v.posterior_variance().log()).abs().max().item<double>(), 0.9);
+  const Tensor kl = 0.5 * (((mean - v.posterior_mean()).pow(2) + (2 * log_std).exp()) / v.posterior_variance() - 1 +
+                           v.posterior_variance().log() - 2 * log_std);
+  EXPECT_LT(kl.sum().item<double>() / 40, 0.12);  // nats an item between q and the exact posterior, which the bound misses
+  EXPECT_LT(e.bound.item<double>(), evidence + 15);
+}
+
+// ---- gradients -------------------------------------------------------------------------------------------------------
+
+/// Analytic and numeric slope of `value` along a random direction of one global.
+std::pair<double, double> slopes(const Model& model, const std::string& key, const Tensor& leaf, const Tensor& sums,
+                                 const std::function<double()>& value) {
+  const Tensor direction = Rng(9).normal(items(leaf.numel()), {}, key).view(leaf.sizes()), start = leaf.detach().clone();
+  const double h = 1e-5;
+  const auto value_at = [&](double by) {
+    leaf.detach().copy_(start + by * direction);
+    const double result = value();
+    leaf.detach().copy_(start);
+    return result;
+  };
+  return {(sums * direction).sum().item<double>(), (value_at(h) - value_at(-h)) / (2 * h)};
+}
+
+TEST(Vae, TheSumsOfAWeightedBoundAreTheGradientOfItsSurrogate) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("objective = {kind = \"elbo\", kl_weight = 4.0}\n"), data);
+  model->initialize(data, Rng(3));
+  Step step;
+  step.weights["kl_weight"] = 4;
+  const Expectation e = model->e_step(all_of(data), step, Rng(1));
+  EXPECT_EQ(e.bound.item<double>(), bound_of(*model, data));  // the bound itself is never weighted
+  const auto surrogate = [&] {
+    const Expectation now = model->e_step(all_of(data), judging(), Rng(1));
+    return (now.metrics.at("log_px") - 4 * now.metrics.at("kl")).item<double>();
+  };
+  for (const auto& [key, leaf] : model->globals()) {
+    const auto [analytic, numeric] = slopes(*model, key, leaf, e.sums.at(key), surrogate);
+    EXPECT_NEAR(analytic, numeric, 1e-6 * std::max(1.0, std::abs(numeric))) << key;
+  }
+}
+
+// With inner steps that do not move q the sums are the gradient at q, for the decoder and for the encoder alike.
+TEST(Vae, TheSumsOfRefinedStepsAreGradientsAtTheirOwnQ) {
+  const Dataset data = sample_data(Sample::images);
+  const std::string still = "inner_steps = 2\ninner_learning_rate = 1e-12\ninner_tolerance = 0.0\n";
+  const auto plain = make_model(vae(""), data), semi = make_model(vae("e_step = \"semi-amortized\"\n" + still), data);
+  plain->initialize(data, Rng(3));
+  semi->load(plain->state());
+  const Expectation a = plain->e_step(all_of(data), Step(), Rng(1)), b = semi->e_step(all_of(data), Step(), Rng(1));
+  for (const auto& [key, value] : a.sums) EXPECT_LT(difference(value, b.sums.at(key)), 1e-8) << key;
+
+  const auto moved = make_model(vae("e_step = \"semi-amortized\"\ninner_steps = 10\n"), data);
+  moved->load(plain->state());
+  const Expectation c = moved->e_step(all_of(data), Step(), Rng(1));
+  for (const auto& [key, value] : a.sums)  // the encoder's at its own output, the decoder's at the refined q
+    EXPECT_EQ(difference(value, c.sums.at(key)) < 1e-8, key.rfind("encoder.", 0) == 0) << key;
+}
+
+TEST(Vae, TheDecoderOfALocalModelFollowsItsBound) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("e_step = \"local\"\ninner_steps = 1\ninner_learning_rate = 1e-12\n", "decoder = {widths = [12], activation = \"tanh\"}\n"), data);
+  model->initialize(data, Rng(3));
+  Batch batch = all_of(data);
+  batch.local["q"] = 0.3 * random({data.size, 4}, "q");
+  const Expectation e = model->e_step(batch, Step(), Rng(1));
+  const auto bound = [&] { return model->e_step(batch, Step(), Rng(1)).bound.item<double>(); };
+  for (const auto& [key, leaf] : model->globals()) {
+    const auto [analytic, numeric] = slopes(*model, key, leaf, e.sums.at(key), bound);
+    EXPECT_NEAR(analytic, numeric, 1e-6 * std::max(1.0, std::abs(numeric))) << key;
+  }
+}
+
+// ---- the E-steps -----------------------------------------------------------------------------------------------------
+
+TEST(Vae, RefiningRaisesTheBoundOfTheSameDecoder) {
+  const Dataset data = sample_data(Sample::images);
+  const auto amortised = make_model(vae("objective = {kind = \"elbo\", num_samples = 8}\n"), data);
+  FitOptions o;
+  o.epochs = 60;
+  o.batch_size = 20;
+  o.seed = 2;
+  fit(*amortised, data, o, {plugins()});
+  const auto refined = make_model(vae("e_step = \"semi-amortized\"\ninner_steps = 60\nobjective = {kind = \"elbo\", num_samples = 8}\n"), data);
+  refined->load(amortised->state());
+  const auto local = make_model(vae("e_step = \"local\"\ninner_steps = 30\nobjective = {kind = \"elbo\", num_samples = 8}\n", "decoder = {widths = [12], activation = \"tanh\"}\n"), data);
+  local->load(amortised->state());  // the encoder's entries are not asked for
+  const double a = bound_of(*amortised, data) / 60, s = bound_of(*refined, data) / 60, l = bound_of(*local, data) / 60;
+  EXPECT_GT(s, a);  // the amortisation gap, in nats an item
+  EXPECT_GT(l, a);
+}
+
+TEST(Vae, LocalStateIsCarriedFromPassToPass) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("e_step = \"local\"\ninner_steps = 3\n", "decoder = {widths = [12]}\n"), data);
+  model->initialize(data, Rng(3));
+  Batch batch = all_of(data);
+  const Expectation first = model->e_step(batch, Step(), Rng(1));
+  ASSERT_EQ(first.local.at("q").sizes(), at::IntArrayRef({60, 4}));
+  batch.local["q"] = at::full({60, 4}, std::nan(""), at::kDouble);  // never seen: the same as no state at all
+  EXPECT_EQ(difference(model->e_step(batch, Step(), Rng(1)).local, first.local), 0);
+  double bound = first.bound.item<double>();
+  batch.local = first.local;
+  for (int i = 0; i < 10; ++i) batch.local = model->e_step(batch, Step(), Rng(1)).local;
+  EXPECT_GT(model->e_step(batch, Step(), Rng(1)).bound.item<double>(), bound + 1);
+}
+
+TEST(Vae, AnItemIsRefinedWhateverElseIsInTheBatch) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("e_step = \"local\"\ninner_steps = 40\ninner_tolerance = 0.05\n", "decoder = {widths = [12]}\n"), data);
+  model->initialize(data, Rng(3));
+  const Tensor together = model->e_step(all_of(data), Step(), Rng(1)).local.at("q");
+  const Tensor alone = model->e_step(data.batch(at::tensor({17}, at::kLong), 0, at::kDouble), Step(), Rng(1)).local.at("q");
+  EXPECT_LT(difference(alone[0], together[17]), 1e-9);
+}
+
+TEST(Vae, AnEmptyBatchGivesEveryKeyWithZeros) {
+  for (const std::string e_step : {"amortized", "local", "semi-amortized"})
+    for (const std::string network : {"mlp", "conv"}) {
+      const Dataset data = sample_data(Sample::images);
+      const std::string networks = std::string(e_step == "local" ? "" : "encoder = {kind = \"" + network + "\"}\n") + "decoder = {kind = \"" + network + "\"}\n";
+      const auto model = make_model(vae("e_step = \"" + e_step + "\"\nprior = {kind = \"mixture\", num_components = 2}\n", networks), data);
+      model->initialize(data, Rng(3));
+      const Expectation e = model->e_step(data.batch(items(0), 0, at::kDouble), Step(), Rng(1));
+      EXPECT_EQ(e.count.item<double>(), 0);
+      EXPECT_EQ(e.bound.item<double>(), 0);
+      for (const auto& [key, leaf] : model->globals()) EXPECT_EQ(difference(e.sums.at(key), at::zeros_like(leaf.detach())), 0) << key;
+      EXPECT_EQ(e.metrics.at("log_px").item<double>(), 0);
+    }
+}
+
+TEST(Vae, AnEvaluationHasNoSums) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae(""), data);
+  model->initialize(data, Rng(3));
+  const Expectation e = model->e_step(all_of(data), judging(), Rng(1));
+  EXPECT_TRUE(e.sums.empty());
+  EXPECT_FALSE(e.bound.requires_grad());
+  EXPECT_NEAR(e.bound.item<double>(), (e.metrics.at("log_px") - e.metrics.at("kl")).item<double>(), 1e-9);
+  EXPECT_NEAR(e.metrics.at("kl_dim").sum().item<double>(), e.metrics.at("kl").item<double>(), 1e-9);
+}
+
+// ---- units, starts, reports ------------------------------------------------------------------------------------------
+
+// x -> 10 x + 1000 changes nothing but the density's unit: D log 10 nats an item, for a model of standardised data.
+TEST(Vae, DensitiesAreInTheUsersUnits) {
+  const std::string toml = vae("standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n");
+  Dataset data = sample_data(Sample::blobs), moved = data;
+  moved.columns["x"] = 10 * data.columns.at("x") + 1000;
+  const auto a = make_model(toml, data), b = make_model(toml, moved);
+  a->initialize(data, Rng(3));
+  b->initialize(moved, Rng(3));
+  const Expectation of_a = a->e_step(all_of(data), Step(), Rng(1)), of_b = b->e_step(all_of(moved), Step(), Rng(1));
+  const double shift = 60 * 3 * std::log(10.0);
+  EXPECT_NEAR(of_a.bound.item<double>() - of_b.bound.item<double>(), shift, 1e-6);
+  EXPECT_NEAR((of_b.metrics.at("log_px") - of_b.metrics.at("kl")).item<double>(), of_b.bound.item<double>(), 1e-8);
+  for (const auto& [key, value] : of_a.sums) EXPECT_LT(difference(value, of_b.sums.at(key)), 1e-7) << key;
+  const Tensor z = random({4, 2}, "z"), samples = at::scalar_tensor(3, at::kLong);
+  EXPECT_LT(difference(call(*b, "decode", {z}), 10 * call(*a, "decode", {z}) + 1000), 1e-8);
+  const Tensor w_a = call(*a, "importance", {data.columns.at("x"), samples}), w_b = call(*b, "importance", {moved.columns.at("x"), samples});
+  EXPECT_LT(difference(w_a, w_b + 3 * std::log(10.0)), 1e-7);
+}
+
+TEST(Vae, AConstantColumnIsNotStretched) {
+  Dataset data = sample_data(Sample::blobs);
+  data.columns["x"].select(1, 1).fill_(0.1);
+  const auto model = make_model(vae("standardize = true\nlikelihood = {kind = \"normal\", scale = \"fixed\"}\n"), data);
+  model->initialize(data, Rng(3));
+  EXPECT_EQ(model->state().at("model/scaling.scale")[1].item<double>(), 1);
+  EXPECT_EQ(model->state().at("model/scaling.center")[1].item<double>(), 0.1);
+}
+
+TEST(Vae, MomentsOfDataFarFromZeroAreExact) {
+  Dataset data = sample_data(Sample::blobs);
+  const Tensor x = data.columns.at("x");
+  data.columns["x"] = (x + 1e5).to(at::kFloat);
+  data.weight = items(60).remainder(3).to(at::kDouble);
+  const Tensor stored = data.columns.at("x").to(at::kDouble), share = (data.weight / data.weight.sum()).unsqueeze(-1);
+  const Tensor mean = (stored * share).sum(0), std = ((stored - mean).pow(2) * share).sum(0).sqrt();
+  const auto model = make_model("[model]\nkind = \"vae\"\nstandardize = true\nlikelihood = {kind = \"normal\", scale = \"fixed\"}\n", data);
+  model->initialize(data, Rng(3));
+  EXPECT_LT(((model->state().at("model/scaling.scale").to(at::kDouble) - std) / std).abs().max().item<double>(), 1e-5);
+  EXPECT_LT(difference(model->state().at("model/scaling.center"), mean), 0.01);  // one unit of float32 at 1e5
+}
+
+TEST(Vae, StartsAtTheMeanOfItsData) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("", "encoder = {widths = [12]}\ndecoder = {widths = []}\n"), data);
+  model->initialize(data, Rng(3));
+  const Tensor decoded = call(*model, "decode", {at::zeros({1, 2}, at::kDouble)})[0];
+  EXPECT_LT(difference(decoded, data.columns.at("x").mean(0).clamp(1e-3, 1 - 1e-3)), 1e-9);
+}
+
+TEST(Vae, ReportsActiveUnits) {
+  const LinearVae v = linear_vae();
+  const auto report = v.model->report(v.model->e_step(all_of(v.data), judging(), Rng(1)));
+  EXPECT_EQ(report.at("active_units"), (std::vector<double>{2}));
+  EXPECT_EQ(report.at("kl_dim").size(), 2u);
+  EXPECT_EQ(report.count("mean"), 0u);
+  v.model->globals().at("encoder.output.weight").detach()[1].zero_();  // the second mean no longer depends on x
+  EXPECT_EQ(v.model->report(v.model->e_step(all_of(v.data), judging(), Rng(1))).at("active_units"), (std::vector<double>{1}));
+}
+
+// ---- methods ---------------------------------------------------------------------------------------------------------
+
+TEST(Vae, MethodsAgreeWithEachOther) {
+  const LinearVae v = linear_vae();
+  const Tensor x = v.data.columns.at("x");
+  const Tensor mean = call(*v.model, "encode", {x}), log_std = call(*v.model, "encode", {x}, 1);
+  EXPECT_LT(difference(mean, v.posterior_mean()), 1e-12);
+  EXPECT_LT(difference(log_std[7], 0.5 * v.posterior_variance().log()), 1e-12);
+  EXPECT_LT(difference(call(*v.model, "reconstruct", {x}), at::mm(mean, v.W.t()) + v.b), 1e-12);
+  const Tensor drawn = call(*v.model, "sample", {at::scalar_tensor(20000, at::kLong)});
+  EXPECT_LT((drawn.mean(0) - v.b).abs().max().item<double>(), 4 * 1.5 / std::sqrt(20000.0));  // standard deviations below 1.5
+  EXPECT_FALSE(drawn.requires_grad());
+  EXPECT_FALSE(mean.requires_grad());
+  for (const Method& method : v.model->methods()) EXPECT_TRUE(method.example.size() == method.inputs.size() || method.example.empty()) << method.name;
+}
+
+TEST(Vae, AMixturePriorBringsClusters) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("prior = {kind = \"mixture\", num_components = 3}\n"), data);
+  FitOptions o;
+  o.epochs = 30;
+  o.batch_size = 20;
+  o.seed = 4;
+  const FitResult result = fit(*model, data, o, {plugins()});
+  EXPECT_GT(result.bounds.back(), result.bounds.front());
+  const Tensor r = call(*model, "responsibilities", {data.columns.at("x")}), k = call(*model, "predict", {data.columns.at("x")});
+  EXPECT_LT((r.sum(-1) - 1).abs().max().item<double>(), 1e-12);
+  EXPECT_TRUE(at::equal(r.argmax(-1), k));
+  EXPECT_EQ(Model::find(make_model(vae(""), data)->methods(), "responsibilities"), nullptr);
+}
+
+// A full pass leaves eta = eta_prior + sums, so the Dirichlet's counts have grown by the number of items exactly.
+TEST(Vae, AMixturePriorCountsEveryItem) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("prior = {kind = \"mixture\", num_components = 3}\n"), data);
+  FitOptions o;
+  o.epochs = 4;
+  o.seed = 4;
+  fit(*model, data, o, {plugins()});
+  const TensorMap state = model->state();
+  const Tensor added = state.at("model/prior.weights.eta") - state.at("model/prior.weights.eta_prior");
+  EXPECT_NEAR(added.sum().item<double>(), 60, 1e-9);
+}
+
+// ---- what it refuses -------------------------------------------------------------------------------------------------
+
+TEST(Vae, NamesTheCellThatItCannotModel) {
+  Dataset data = sample_data(Sample::blobs);
+  data.schema.feature_names = {"width", "height", "depth"};
+  const auto initialize = [&](const std::string& likelihood) { make_model(vae("likelihood = \"" + likelihood + "\"\n"), data)->initialize(data, Rng(1)); };
+  data.columns["x"][16][1] = std::nan("");
+  EXPECT_EQ(message_of([&] { initialize("normal"); }), "vae: height is nan in row 17, but likelihood normal needs finite numbers");
+  data.columns["x"].fill_(0.5);
+  data.columns["x"][3][0] = 2;
+  data.index = items(60) + 100;  // rows keep the place that they had in the file
+  EXPECT_EQ(message_of([&] { initialize("bernoulli"); }), "vae: width is 2 in row 104, but likelihood bernoulli needs numbers in [0, 1]");
+  data.columns["x"][3][0] = -std::numeric_limits<double>::infinity();
+  EXPECT_EQ(message_of([&] { initialize("normal"); }), "vae: width is -inf in row 104, but likelihood normal needs finite numbers");
+  data.schema.feature_names.clear();
+  EXPECT_EQ(message_of([&] { initialize("normal"); }), "vae: feature 0 is -inf in row 104, but likelihood normal needs finite numbers");
+}
+
+TEST(Vae, RefusesOptionsWithoutEffect) {
+  const Dataset data = sample_data(Sample::images);
+  EXPECT_THROW(make_model(vae("inner_steps = 3\n"), data), ConfigError);
+  EXPECT_THROW(make_model(vae("standardize = true\n"), data), ConfigError);
+  EXPECT_THROW(make_model(vae("e_step = \"local\"\n"), data), ConfigError);  // kNetworks has an encoder
+}
+
+}  // namespace
+}  // namespace vem
