@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "vem/core/config.h"
 #include "vem/infer/block.h"
 #include "vem/models/registry.h"
 

@@ -32,7 +32,7 @@ struct FitContext {
   const Registry& registry;
   const Dataset* validation = nullptr;
   Communicator* communicator = nullptr;  ///< null: one process
-  std::vector<Callback*> callbacks;
+  std::vector<Callback*> callbacks{};
   const TensorMap* resume = nullptr;     ///< the "trainer/" entries of a checkpoint; the model is loaded already
 };
 
