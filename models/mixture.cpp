@@ -253,8 +253,12 @@ std::string Mixture::sample_script() const {
 }
 
 std::vector<Method> Mixture::methods() const {
+  at::NoGradGuard no_grad;
   const std::vector<Tensor> example{at::zeros({2, schema_.num_features()}, at::kDouble)};
-  const TensorMap parts = part_.observation().describe(part_.components()->t().detach());
+  // Which tensors describe() gives, asked at the prior: a model that was not initialised has no components yet.
+  const int64_t D = schema_.num_features();
+  const Tensor prior = part_.observation().prior(1, {at::zeros({D}, at::kDouble), at::eye(D, at::kDouble)});
+  const TensorMap parts = part_.observation().describe(part_.observation().family()->mean(prior));
   const std::string spread = parts.count("covariances") ? "covariances" : "variances";
   using Tensors = std::vector<Tensor>;
   Method log_prob{"log_prob",
@@ -276,7 +280,7 @@ std::vector<Method> Mixture::methods() const {
                  {"label"},
                  [this](const Tensors& in, const Rng&) { return Tensors{log_responsibilities(in[0]).argmax(-1)}; },
                  example};
-  Method components{"components",
+  Method components{"component_parameters",
                     "weights, means and " + spread + " of the components, in the units of the data",
                     {},
                     {"weights", "means", spread},

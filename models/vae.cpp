@@ -1,7 +1,7 @@
-// The amortised model: prior x posterior x likelihood x objective x networks (Kingma and Welling 2014; Rezende et al. 2014),
-// with three E-steps: an encoder, per-datum parameters optimised until the bound stops rising (textbook variational EM),
-// or an encoder refined by a few such steps (Kim et al. 2018).
-// Legend: B items of a batch, S samples, L latent dimensions, P numbers of q a row, D features.
+// The amortised model: prior x posterior x likelihood x objective x networks (Kingma and Welling 2014; Rezende et al.
+// 2014), with three E-steps: an encoder, per-datum parameters optimised until the bound stops rising (textbook
+// variational EM), or an encoder refined by a few such steps (Kim et al. 2018). Legend: B items of a batch, S samples,
+// L latent dimensions, P numbers of q a row, D features.
 #include "vem/core/error.h"
 #include "vem/infer/likelihood.h"
 #include "vem/infer/network.h"
@@ -12,9 +12,11 @@ namespace {
 
 enum class EStep { amortized, local, semi_amortized };
 
-constexpr int64_t kChunk = 2000;          // rows a look at the training data
-constexpr int64_t kConvergenceCheck = 5;  // inner steps between two tests for convergence
-constexpr int64_t kFromScratch = 10;      // an evaluation without an encoder starts anew: so many times the inner steps
+constexpr int64_t kChunk = 2000;            // rows a look at the training data
+constexpr int64_t kConvergenceCheck = 5;    // inner steps between two tests for convergence
+constexpr int64_t kCheckSamples = 4;        // draws of z that such a test takes at least
+constexpr double kSmallestStep = 1.0 / 16;  // share of the inner learning rate at which an item rests
+constexpr int64_t kFromScratch = 10;  // an evaluation without an encoder starts anew: so many times the inner steps
 
 struct VaeOptions final : ModelOptions {
   int64_t latent_dim = 20;
@@ -37,15 +39,17 @@ struct VaeOptions final : ModelOptions {
       v("inner_steps", inner_steps, at_least(1),
         "steps of the inner optimisation of q at most; ten times as many where local evaluates, which starts anew");
       v("inner_learning_rate", inner_learning_rate, positive(), "its step size (Adam on the parameters of q)");
-      v("inner_tolerance", inner_tolerance, at_least(0), "stop it when the bound rises less, in nats per item; 0: never");
+      v("inner_tolerance", inner_tolerance, at_least(0),
+        "shorten the steps of an item whose bound rises less, in nats, and then stop them; 0: never");
     });
     v.when(e_step != EStep::local, "e_step has an encoder", [&] { v("encoder", encoder, "network from x to q"); });
     v("decoder", decoder, "network from z to the likelihood");
     v("prior", prior, "p(z)");
     v("posterior", posterior, "family of q(z | x)");
     v("likelihood", likelihood, "p(x | z)");
-    v.when(likelihood.name == "normal", "likelihood is \"normal\"",
-           [&] { v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units"); });
+    v.when(likelihood.name == "normal", "likelihood is \"normal\"", [&] {
+      v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units");
+    });
     v("objective", objective, "what is maximised");
     v("optimizer", optimizer, "how parameters are updated");
   }
@@ -76,17 +80,40 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
     const scalar_t* row = rows.data_ptr<scalar_t>();
     const int64_t columns = x.size(1);
     for (int64_t i = 0; i < x.size(0); ++i, row += columns)
-      for (int64_t c = 0; c < columns; ++c) out[c] += w[i] * (power == 2 ? static_cast<double>(row[c]) * row[c] : row[c]);
+      for (int64_t c = 0; c < columns; ++c)
+        out[c] += w[i] * (power == 2 ? static_cast<double>(row[c]) * row[c] : row[c]);
   });
   return sums;
 }
 
-bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
+
+/// Directions of Adam (Kingma and Ba 2015) for the parameters of q; the second moment forgets faster than a network's.
+class InnerAdam {
+ public:
+  explicit InnerAdam(const Tensor& like) : first_(at::zeros_like(like)), second_(at::zeros_like(like)) {}
+  Tensor direction(const Tensor& gradient) {
+    ++steps_;
+    first_ = 0.9 * first_ + 0.1 * gradient;
+    second_ = 0.99 * second_ + 0.01 * gradient * gradient;
+    const double t = static_cast<double>(steps_);
+    return (first_ / (1 - std::pow(0.9, t))) / ((second_ / (1 - std::pow(0.99, t))).sqrt() + 1e-8);
+  }
+
+ private:
+  Tensor first_, second_;
+  int64_t steps_ = 0;
+};
 
 class Vae final : public Model {
  public:
   Vae(const VaeOptions& options, const Context& context)
-      : o_(options), schema_(context.schema), dtype_(scalar_type(options.precision)), features_(schema_.num_features()) {
+      : o_(options),
+        schema_(context.schema),
+        dtype_(scalar_type(options.precision)),
+        features_(schema_.num_features()) {
     const Registry& registry = context.registry;
     const auto optimizer = registry.create<Optimizer>(o_.optimizer, {registry});
     learning_rate_ = optimizer->learning_rate();
@@ -99,7 +126,8 @@ class Vae final : public Model {
     prior_ = registry.create<Prior>(o_.prior, {o_.latent_dim, dtype_, networks_, registry});
     objective_ = registry.create<Objective>(o_.objective, {registry});
     if (o_.e_step != EStep::local)
-      encoder_ = registry.create<Network>(o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_});
+      encoder_ = registry.create<Network>(
+          o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_});
     Shape output = schema_.item_shape;
     output[0] *= likelihood_->parameters_per_feature();
     decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_});
@@ -133,7 +161,7 @@ class Vae final : public Model {
     const at::AutoGradMode grad_mode(step.training);
     const TensorMap globals = this->globals();
     const Tensor x = scaled(batch.at("x"));
-    const Tensor noise = this->noise(batch, rng);
+    const Tensor noise = this->noise(batch, rng, objective_->num_samples());
     Expectation e;
     const Tensor own = encoder_ ? encoder_->forward(x) : start_of(batch);
     const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, rng, globals);
@@ -184,8 +212,8 @@ class Vae final : public Model {
     return o_.standardize ? -scaling_->get("scaling.scale").to(at::kDouble).log().sum() : at::zeros({}, at::kDouble);
   }
 
-  Tensor noise(const Batch& batch, const Rng& rng) const {
-    const Tensor draws = batch.normal(rng, {objective_->num_samples(), o_.latent_dim}, "posterior", dtype_);
+  Tensor noise(const Batch& batch, const Rng& rng, int64_t samples) const {
+    const Tensor draws = batch.normal(rng, {samples, o_.latent_dim}, "posterior", dtype_);
     return draws.transpose(0, 1).contiguous();
   }
 
@@ -225,15 +253,17 @@ class Vae final : public Model {
   std::shared_ptr<const Schedule> learning_rate_;
 };
 
-// One backward pass a network: z and the parameters of q are cut out as leaves, the objective sees only the copies. What
-// it sends to them goes on into the encoder afterwards, or into the inner optimisation of q.
-Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
-                    const TensorMap& globals, bool generative) const {
+// One backward pass a network: z and the parameters of q are cut out as leaves, the objective sees only the copies.
+// What it sends to them goes on into the encoder afterwards, or into the inner optimisation of q.
+Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch,
+                    const Step& step, const TensorMap& globals, bool generative) const {
   const bool differentiate = at::GradMode::is_enabled();
   Pull p;
   const Tensor z = posterior_->at(parameters)->rsample(noise);
-  const Tensor z_leaf = z.detach().requires_grad_(differentiate), leaf = parameters.detach().requires_grad_(differentiate);
-  const Trace trace{{Latent(*posterior_, leaf, z_leaf, *prior_, batch, globals)}, batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
+  const Tensor z_leaf = z.detach().requires_grad_(differentiate),
+               leaf = parameters.detach().requires_grad_(differentiate);
+  const Trace trace{{Latent(*posterior_, leaf, z_leaf, *prior_, batch, globals)},
+                    batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
   p.value = (*objective_)(trace, step);
   p.log_px = trace.log_px.detach();
   p.mean = trace.latents[0].q().mean().detach();
@@ -269,34 +299,41 @@ void Vae::add_encoder_sums(TensorMap& sums, const Pull& pulled, const TensorMap&
   for (size_t i = 0; i < keys.size(); ++i) sums[keys[i]] = gradients[i];
 }
 
-// Adam on the parameters of q, fresh noise each step. Each item stops on its own, when its bound on a fixed set of noise
-// rises no more, so that the result does not depend on what else is in the batch.
+// Adam on the parameters of q, fresh noise each step. Every few steps the bound of each item is looked at on one fixed
+// set of noise: where it set no new mark twice running, the item's steps are halved, and it rests once they are small.
+// The last q is taken, not that of the highest mark, which would be fitted to the fixed noise. What else is in the
+// batch plays no part.
 Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng,
                    const TensorMap& globals) const {
-  Tensor q = start.detach().clone(), first = at::zeros_like(q), second = at::zeros_like(q);
-  Tensor moving = at::ones({q.size(0), 1}, at::kBool), best;
-  const Tensor check_noise = noise(batch, rng.fold("inner check"));
   const int64_t steps = encoder_ || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
+  const Tensor check_noise = noise(batch, rng.fold("inner check"), std::max(kCheckSamples, objective_->num_samples()));
+  const auto gradient_at = [&](const Tensor& q, int64_t i) {
+    const at::AutoGradMode on(true);
+    const Tensor leaf = q.detach().requires_grad_(),
+                 draws = noise(batch, rng.fold(static_cast<uint64_t>(i)), objective_->num_samples());
+    const Pull p = pull(x, leaf, draws, batch, step, globals, false);
+    return gradients_of(p.outputs, {leaf}, p.gradients)[0];
+  };
+  const at::NoGradGuard off;
+  const auto bound_at = [&](const Tensor& q) {
+    return pull(x, q, check_noise, batch, step, globals, false).value.bound.unsqueeze(-1);
+  };
+  const Tensor weight = batch.weight.to(dtype_).clamp_min(1e-30).unsqueeze(-1);
+  InnerAdam adam(start);
+  Tensor q = start.detach(), rate = at::full_like(weight, o_.inner_learning_rate), stalls = at::zeros_like(rate), best;
+  const bool checks = o_.inner_tolerance > 0 && steps > kConvergenceCheck;
+  if (checks) best = bound_at(q);
   for (int64_t i = 1; i <= steps; ++i) {
-    Tensor gradient_q;
-    {
-      const at::AutoGradMode on(true);
-      const Tensor leaf = q.detach().requires_grad_();
-      const Pull p = pull(x, leaf, noise(batch, rng.fold(static_cast<uint64_t>(i))), batch, step, globals, false);
-      gradient_q = gradients_of(p.outputs, {leaf}, p.gradients)[0];
-    }
-    const at::NoGradGuard off;
-    gradient_q = gradient_q / batch.weight.to(dtype_).clamp_min(1e-30).unsqueeze(-1);  // per item, whatever its weight
-    first = 0.9 * first + 0.1 * gradient_q;
-    second = 0.99 * second + 0.01 * gradient_q * gradient_q;
-    const double t = static_cast<double>(i);
-    const Tensor moved = (first / (1 - std::pow(0.9, t))) / ((second / (1 - std::pow(0.99, t))).sqrt() + 1e-8);
-    q = at::where(moving, q + o_.inner_learning_rate * moved, q);
-    if (o_.inner_tolerance == 0 || i % kConvergenceCheck != 0) continue;
-    const Tensor bound = pull(x, q, check_noise, batch, step, globals, false).value.bound;
-    if (best.defined()) moving = moving.logical_and((bound - best > o_.inner_tolerance).unsqueeze(-1));
-    best = bound;
-    if (!moving.any().item<bool>()) break;
+    q = q + rate * adam.direction(gradient_at(q, i) / weight);  // per item, whatever its weight
+    if (!checks || i % kConvergenceCheck != 0) continue;
+    const Tensor bound = bound_at(q), rose = bound - best > o_.inner_tolerance;
+    best = at::where(rose, bound, best);
+    stalls = at::where(rose, at::zeros_like(stalls), stalls + 1);
+    const Tensor halve = stalls == 2;
+    stalls = at::where(halve, at::zeros_like(stalls), stalls);
+    rate = at::where(halve, 0.5 * rate, rate);
+    rate = at::where(rate < kSmallestStep * o_.inner_learning_rate, at::zeros_like(rate), rate);
+    if (!rate.any().item<bool>()) break;
   }
   return q;
 }
@@ -315,11 +352,13 @@ void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const 
   e.metrics["mean_sq"] = weighted_sums(mean, batch.weight, 2);
 }
 
-/// Mean and variance [D] of the weighted training data, which must be finite and within the likelihood's support. Moments
-/// are taken about the first row: far from zero, squares would lose the variance.
+/// Mean and variance [D] of the weighted training data, which must be finite and within the likelihood's support.
+/// Moments are taken about the first row: far from zero, squares would lose the variance.
 std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const Range support = likelihood_->support();
-  const auto rows_from = [&](int64_t begin, int64_t end) { return train.batch(at::arange(begin, end, at::kLong), 0, dtype_); };
+  const auto rows_from = [&](int64_t begin, int64_t end) {
+    return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
+  };
   Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone();
   const Tensor center = rows_from(0, 1).at("x")[0].clone();
   for (int64_t begin = 0; begin < train.size; begin += kChunk) {
@@ -331,9 +370,12 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
       const Tensor bad = at::logical_not(x.ge(support.min).logical_and(x.le(support.max))).logical_or(x.isinf());
       const Tensor where = bad.nonzero()[0];
       const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
-      const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column) : schema_.feature_names[static_cast<size_t>(column)];
-      fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(), batch.index[row].item<int64_t>() + 1,
-                      o_.likelihood.name, std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
+      const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column)
+                                                             : schema_.feature_names[static_cast<size_t>(column)];
+      fail<DataError>(
+          "vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(),
+          batch.index[row].item<int64_t>() + 1, o_.likelihood.name,
+          std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
     }
     const Tensor difference = x - center, weight = batch.weight.to(dtype_);
     sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
@@ -361,44 +403,80 @@ std::vector<Method> Vae::methods() const {
   // What needs an inner optimisation can not be traced.
   const bool traceable = o_.e_step == EStep::amortized;
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
-  const auto example = [&](const Tensor& input) { return traceable ? std::vector<Tensor>{input} : std::vector<Tensor>{}; };
+  const auto example = [&](const Tensor& input) {
+    return traceable ? std::vector<Tensor>{input} : std::vector<Tensor>{};
+  };
 
   std::vector<std::string> names;
-  for (const auto& entry : posterior_->named(at::zeros({1, posterior_->num_parameters()}, dtype_))) names.push_back(entry.first);
+  for (const auto& entry : posterior_->named(at::zeros({1, posterior_->num_parameters()}, dtype_)))
+    names.push_back(entry.first);
   std::vector<Method> methods;
-  methods.push_back({"encode", "parameters of q(z | x)", {"x"}, names,
+  methods.push_back({"encode",
+                     "parameters of q(z | x)",
+                     {"x"},
+                     names,
                      [this, encoded](const std::vector<Tensor>& in, const Rng& rng) {
                        std::vector<Tensor> out;
                        for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
                        return out;
-                     }, example(x)});
-  methods.push_back({"decode", "mean of p(x | z)", {"z"}, {"x"},
-                     [decoded](const std::vector<Tensor>& in, const Rng&) { return std::vector<Tensor>{decoded(in[0])}; }, {z}});
-  methods.push_back({"reconstruct", "mean of p(x | z) at the mean of q(z | x)", {"x"}, {"x"},
+                     },
+                     example(x)});
+  methods.push_back(
+      {"decode",
+       "mean of p(x | z)",
+       {"z"},
+       {"x"},
+       [decoded](const std::vector<Tensor>& in, const Rng&) { return std::vector<Tensor>{decoded(in[0])}; },
+       {z}});
+  methods.push_back({"reconstruct",
+                     "mean of p(x | z) at the mean of q(z | x)",
+                     {"x"},
+                     {"x"},
                      [this, encoded, decoded](const std::vector<Tensor>& in, const Rng& rng) {
                        return std::vector<Tensor>{decoded(posterior_->at(encoded(in[0], rng))->mean())};
-                     }, example(x)});
-  methods.push_back({"sample", "mean of p(x | z) for n draws of z from the prior", {"n"}, {"x"},
+                     },
+                     example(x)});
+  methods.push_back({"sample",
+                     "mean of p(x | z) for n draws of z from the prior",
+                     {"n"},
+                     {"x"},
                      [this, decoded](const std::vector<Tensor>& in, const Rng& rng) {
                        return std::vector<Tensor>{decoded(prior_->sample(in[0].item<int64_t>(), rng))};
-                     }, {}, "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n", {"n"}});
-  methods.push_back({"importance", "log importance weights [samples, rows] of draws from q", {"x", "samples"}, {"log_weights"},
+                     },
+                     {},
+                     "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
+                     {"n"}});
+  methods.push_back({"importance",
+                     "log importance weights [samples, rows] of draws from q",
+                     {"x", "samples"},
+                     {"log_weights"},
                      [this, encoded](const std::vector<Tensor>& in, const Rng& rng) {
                        return std::vector<Tensor>{importance(in[0], encoded(in[0], rng), in[1].item<int64_t>(), rng)};
-                     }, {}, "", {"samples"}});
+                     },
+                     {},
+                     "",
+                     {"samples"}});
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
   if (prior_->clusters()) {
     const auto responsibilities = [this, encoded](const Tensor& input, const Rng& rng) {
       return prior_->responsibilities(*posterior_->at(encoded(input, rng)), globals());
     };
-    methods.push_back({"responsibilities", "probability of each component of the prior", {"x"}, {"responsibilities"},
+    methods.push_back({"responsibilities",
+                       "probability of each component of the prior",
+                       {"x"},
+                       {"responsibilities"},
                        [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
                          return std::vector<Tensor>{responsibilities(in[0], rng)};
-                       }, example(x)});
-    methods.push_back({"predict", "the most probable component of the prior", {"x"}, {"component"},
+                       },
+                       example(x)});
+    methods.push_back({"predict",
+                       "the most probable component of the prior",
+                       {"x"},
+                       {"component"},
                        [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
                          return std::vector<Tensor>{responsibilities(in[0], rng).argmax(-1)};
-                       }, example(x)});
+                       },
+                       example(x)});
   }
   return methods;
 }

@@ -14,8 +14,10 @@ class Bernoulli final : public Likelihood {
  public:
   int64_t parameters_per_feature() const override { return 1; }
   Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
-    if (outputs.scalar_type() == at::kFloat && outputs.device().is_cpu() && outputs.dim() == 3) return bernoulli_log_prob(outputs, x);
-    return (x * outputs).sum(-1) - at::softplus(outputs, 1, 1e3).sum(-1);  // 1e3: no early switch to the identity
+    if (outputs.scalar_type() == at::kFloat && outputs.device().is_cpu() && outputs.dim() == 3)
+      return bernoulli_log_prob(outputs, x);
+    return (x * outputs).sum(-1) -
+           at::softplus(outputs, 1, 40).sum(-1);  // e^-40 is below rounding, e^40 below overflow
   }
   Tensor mean(const Tensor& outputs) const override { return at::sigmoid(outputs); }
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
@@ -29,10 +31,9 @@ class Bernoulli final : public Likelihood {
 }  // namespace
 
 void register_bernoulli(Registry& registry) {
-  registry.add<Likelihood, BernoulliOptions>("bernoulli", "pixels that are 0 or 1 (or probabilities in between)",
-                                             [](const BernoulliOptions&, const Likelihood::Context&) {
-                                               return std::make_shared<Bernoulli>();
-                                             });
+  registry.add<Likelihood, BernoulliOptions>(
+      "bernoulli", "pixels that are 0 or 1 (or probabilities in between)",
+      [](const BernoulliOptions&, const Likelihood::Context&) { return std::make_shared<Bernoulli>(); });
 }
 
 }  // namespace vem

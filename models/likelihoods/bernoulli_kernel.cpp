@@ -1,7 +1,7 @@
 // One pass instead of a dozen: with e = exp(-|l|),
 //   log p = x l - max(l, 0) - log1p(e),   d log p / d l = x - sigmoid(l),   sigmoid(l) = (l >= 0 ? 1 : e) / (1 + e).
-// exp by range reduction and a polynomial, log1p(e) = 2 atanh(e / (2 + e)) by its series, whose argument is at most 1/3:
-// the plain version in tests/support checks both.
+// exp by range reduction and a polynomial, log1p(e) = 2 atanh(e / (2 + e)) by its series, whose argument is at most
+// 1/3: the plain version in tests/support checks both.
 #include "bernoulli_kernel.h"
 
 #include <torch/csrc/autograd/custom_function.h>
@@ -51,7 +51,8 @@ __attribute__((always_inline)) inline float log1p_unit(float e) {
 }
 
 /// One row: the sum, and the derivative by element.
-VEM_CLONES float row(const float* __restrict logits, const float* __restrict x, float* __restrict derivative, int64_t n) {
+VEM_CLONES float row(const float* __restrict logits, const float* __restrict x, float* __restrict derivative,
+                     int64_t n) {
   float total = 0;
 #pragma omp simd reduction(+ : total)
   for (int64_t i = 0; i < n; ++i) {
@@ -76,7 +77,8 @@ class BernoulliLogProb final : public torch::autograd::Function<BernoulliLogProb
     context->save_for_backward({derivative});
     return sums;
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradient) {
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradient) {
     return {gradient[0].unsqueeze(-1) * context->get_saved_variables()[0], Tensor()};
   }
 };

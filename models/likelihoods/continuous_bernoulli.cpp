@@ -1,5 +1,6 @@
 // Continuous Bernoulli likelihood on [0, 1] (Loaiza-Ganem and Cunningham 2019), by logits:
-//   log p(x) = x l - log(1 + e^l) + log C(l),  C = (2 atanh(1 - 2 p)) / (1 - 2 p) = l / tanh(l / 2)  with p = sigmoid(l).
+//   log p(x) = x l - log(1 + e^l) + log C(l),  C = (2 atanh(1 - 2 p)) / (1 - 2 p) = l / tanh(l / 2)  with p =
+//   sigmoid(l).
 // Together log p(x) = x l - log((e^l - 1) / l), and E[x] = 1 / (1 - e^-l) - 1 / l.
 #include "vem/infer/likelihood.h"
 
@@ -14,7 +15,9 @@ struct ContinuousBernoulliOptions final : Options {
 };
 
 /// Logits at which autograd never meets 0 / 0: what where() does not choose must be finite too.
-Tensor away_from_zero(const Tensor& logits) { return at::where(logits.abs() < kSmall, at::full_like(logits, 1.0), logits); }
+Tensor away_from_zero(const Tensor& logits) {
+  return at::where(logits.abs() < kSmall, at::full_like(logits, 1.0), logits);
+}
 
 /// log((e^l - 1) / l) = l / 2 + log(sinh(l / 2) / (l / 2)), even part by series near zero.
 Tensor log_normaliser(const Tensor& logits) {
@@ -63,10 +66,11 @@ class ContinuousBernoulli final : public Likelihood {
 }  // namespace
 
 void register_continuous_bernoulli(Registry& registry) {
-  registry.add<Likelihood, ContinuousBernoulliOptions>("continuous-bernoulli", "intensities in [0, 1], properly normalised",
-                                                       [](const ContinuousBernoulliOptions&, const Likelihood::Context&) {
-                                                         return std::make_shared<ContinuousBernoulli>();
-                                                       });
+  registry.add<Likelihood, ContinuousBernoulliOptions>(
+      "continuous-bernoulli", "intensities in [0, 1], properly normalised",
+      [](const ContinuousBernoulliOptions&, const Likelihood::Context&) {
+        return std::make_shared<ContinuousBernoulli>();
+      });
 }
 
 }  // namespace vem

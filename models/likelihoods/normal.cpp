@@ -14,14 +14,16 @@ struct NormalOptions final : Options {
     v("scale", scale, {{"fixed", Scale::fixed}, {"shared", Scale::shared}, {"predicted", Scale::predicted}},
       "standard deviation: one given number, one learned number a feature, or an output of the decoder");
     v.when(scale == Scale::fixed, "scale is fixed", [&] { v("value", value, positive(), "the standard deviation"); });
-    v.when(scale != Scale::fixed, "scale is shared or predicted",
-           [&] { v("min_scale", min_scale, positive(), "floor of the standard deviation, which maximum likelihood needs"); });
+    v.when(scale != Scale::fixed, "scale is shared or predicted", [&] {
+      v("min_scale", min_scale, positive(), "floor of the standard deviation, which maximum likelihood needs");
+    });
   }
 };
 
 class NormalLikelihood final : public Likelihood {
  public:
-  NormalLikelihood(const NormalOptions& options, const Context& context) : o_(options), features_(context.num_features) {
+  NormalLikelihood(const NormalOptions& options, const Context& context)
+      : o_(options), features_(context.num_features) {
     if (o_.scale == Scale::shared) log_scale_ = context.block->add("likelihood.log_scale", {features_}, context.dtype);
   }
   int64_t parameters_per_feature() const override { return o_.scale == Scale::predicted ? 2 : 1; }
@@ -38,7 +40,8 @@ class NormalLikelihood final : public Likelihood {
   Tensor mean(const Tensor& outputs) const override { return outputs.narrow(-1, 0, features_); }
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
     const Tensor noise = rng.normal(index, {features_}, "likelihood", outputs.scalar_type());
-    return mean(outputs) + noise * (o_.scale == Scale::fixed ? at::full({}, o_.value, outputs.options()) : scale(outputs));
+    return mean(outputs) +
+           noise * (o_.scale == Scale::fixed ? at::full({}, o_.value, outputs.options()) : scale(outputs));
   }
   Tensor output_bias(const Tensor& mean, const Tensor& variance) const override {
     const Tensor start = (variance.sqrt() - o_.min_scale).clamp_min(o_.min_scale).log();  // at least twice the floor

@@ -22,7 +22,11 @@ struct ConvOptions final : Options {
 class Conv final : public Network {
  public:
   Conv(const ConvOptions& options, const Context& context)
-      : o_(options), name_(context.prefix), input_(context.input), output_(context.output), down_(context.input.size() == 3) {
+      : o_(options),
+        name_(context.prefix),
+        input_(context.input),
+        output_(context.output),
+        down_(context.input.size() == 3) {
     if (!down_ && output_.size() != 3)
       fail<ConfigError>("{}: conv needs images on one side, got {} -> {} numbers a row; mlp takes those", name_,
                         product(input_), product(output_));
@@ -32,7 +36,8 @@ class Conv final : public Network {
     for (size_t i = 0; i < o_.channels.size(); ++i)
       sizes_.push_back({reduced(sizes_.back()[0]), reduced(sizes_.back()[1])});
     if (sizes_.back()[0] < 1 || sizes_.back()[1] < 1)
-      fail<ConfigError>("{}: {} convolutions of stride {} leave nothing of a {} x {} image", name_, o_.channels.size(), o_.stride, image[1], image[2]);
+      fail<ConfigError>("{}: {} convolutions of stride {} leave nothing of a {} x {} image", name_, o_.channels.size(),
+                        o_.stride, image[1], image[2]);
     down_ ? build_down(context) : build_up(context);
   }
 
@@ -68,7 +73,8 @@ class Conv final : public Network {
       add_layer(c, i, {next, channels, o_.kernel, o_.kernel}, next, channels);
       channels = next;
     }
-    linear_.emplace_back(c.block, name_ + ".hidden", channels * sizes_.back()[0] * sizes_.back()[1], o_.hidden, c.dtype);
+    linear_.emplace_back(c.block, name_ + ".hidden", channels * sizes_.back()[0] * sizes_.back()[1], o_.hidden,
+                         c.dtype);
     linear_.emplace_back(c.block, name_ + ".output", o_.hidden, product(output_), c.dtype);
   }
   void build_up(const Context& c) {
@@ -85,7 +91,8 @@ class Conv final : public Network {
   }
   void add_layer(const Context& c, size_t i, const Shape& shape, int64_t outputs, int64_t channels) {
     const std::string name = fmt::format("{}.conv.{}", name_, i);
-    layers_.push_back({name, channels * o_.kernel * o_.kernel, c.block.add(name + ".weight", shape, c.dtype), c.block.add(name + ".bias", {outputs}, c.dtype)});
+    layers_.push_back({name, channels * o_.kernel * o_.kernel, c.block.add(name + ".weight", shape, c.dtype),
+                       c.block.add(name + ".bias", {outputs}, c.dtype)});
   }
 
   Tensor forward_down(const Tensor& x) const {

@@ -4,21 +4,35 @@ namespace vem {
 
 void visit_activation(OptionVisitor& v, Activation& activation) {
   v("activation", activation,
-    {{"relu", Activation::relu}, {"tanh", Activation::tanh}, {"elu", Activation::elu}, {"leaky-relu", Activation::leaky_relu},
-     {"softplus", Activation::softplus}, {"sigmoid", Activation::sigmoid}, {"silu", Activation::silu}, {"gelu", Activation::gelu}},
+    {{"relu", Activation::relu},
+     {"tanh", Activation::tanh},
+     {"elu", Activation::elu},
+     {"leaky-relu", Activation::leaky_relu},
+     {"softplus", Activation::softplus},
+     {"sigmoid", Activation::sigmoid},
+     {"silu", Activation::silu},
+     {"gelu", Activation::gelu}},
     "nonlinearity of hidden layers");
 }
 
 Tensor activate(const Tensor& x, Activation activation) {
   switch (activation) {
-    case Activation::relu: return at::relu(x);
-    case Activation::tanh: return at::tanh(x);
-    case Activation::elu: return at::elu(x);
-    case Activation::leaky_relu: return at::leaky_relu(x);
-    case Activation::softplus: return at::softplus(x);
-    case Activation::sigmoid: return at::sigmoid(x);
-    case Activation::silu: return at::silu(x);
-    case Activation::gelu: return at::gelu(x);
+    case Activation::relu:
+      return at::relu(x);
+    case Activation::tanh:
+      return at::tanh(x);
+    case Activation::elu:
+      return at::elu(x);
+    case Activation::leaky_relu:
+      return at::leaky_relu(x);
+    case Activation::softplus:
+      return at::softplus(x);
+    case Activation::sigmoid:
+      return at::sigmoid(x);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::gelu:
+      return at::gelu(x);
   }
   return x;
 }
@@ -36,7 +50,9 @@ void initialize_uniform(const Tensor& parameter, const std::string& name, int64_
 }
 
 Linear::Linear(GradientBlock& block, const std::string& name, int64_t inputs, int64_t outputs, at::ScalarType dtype)
-    : name_(name), inputs_(inputs), weight_(block.add(name + ".weight", {outputs, inputs}, dtype)),
+    : name_(name),
+      inputs_(inputs),
+      weight_(block.add(name + ".weight", {outputs, inputs}, dtype)),
       bias_(block.add(name + ".bias", {outputs}, dtype)) {}
 
 void Linear::initialize(const Rng& rng) const {

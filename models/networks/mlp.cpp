@@ -1,4 +1,5 @@
-// Multi-layer perceptrons, plain or gated: h = A(x) * sigmoid(B(x)) (Dauphin et al. 2017, as in Tomczak and Welling 2018).
+// Multi-layer perceptrons, plain or gated: h = A(x) * sigmoid(B(x)) (Dauphin et al. 2017, as in Tomczak and Welling
+// 2018).
 #include "vem/infer/network.h"
 
 #include "linear.h"

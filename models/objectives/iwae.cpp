@@ -15,7 +15,7 @@ class Iwae final : public Objective {
   ObjectiveValue operator()(const Trace& trace, const Step&) const override {
     Tensor log_weight = trace.log_px;
     for (const Latent& latent : trace.latents) log_weight = log_weight + latent.log_p() - latent.log_q();
-    const Tensor bound = at::logsumexp(log_weight, 0) - std::log(static_cast<double>(num_samples_));
+    const Tensor bound = at::logsumexp(log_weight, 0) - std::log(static_cast<double>(log_weight.size(0)));
     return {bound.detach(), bound, {}};
   }
   int64_t num_samples() const override { return num_samples_; }
@@ -27,10 +27,9 @@ class Iwae final : public Objective {
 }  // namespace
 
 void register_iwae_objective(Registry& registry) {
-  registry.add<Objective, IwaeOptions>("iwae", "importance-weighted bound over several samples",
-                                       [](const IwaeOptions& options, const Objective::Context&) {
-                                         return std::make_shared<Iwae>(options);
-                                       });
+  registry.add<Objective, IwaeOptions>(
+      "iwae", "importance-weighted bound over several samples",
+      [](const IwaeOptions& options, const Objective::Context&) { return std::make_shared<Iwae>(options); });
 }
 
 }  // namespace vem

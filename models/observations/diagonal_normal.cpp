@@ -32,11 +32,11 @@ class DiagonalNormalRows final : public Observation {
   }
   Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D_), s.scalar_type()); }
 
-  std::unique_ptr<const RowKernel> kernel(const Tensor& t) const override {
+  std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact) const override {
     const std::vector<Tensor> part = t.chunk(4, -1);
     const Tensor constant = (part[0] + part[3]).sum(-1, true) - half_log_two_pi(D_);
-    return kernel_for(-2 * part[0].sum(-1), dtype_, at::cat({constant, part[1], part[2]}, 1), false,
-                      [&] { return form(t); });
+    return kernel_for(-2 * part[0].sum(-1), exact ? at::kDouble : dtype_, at::cat({constant, part[1], part[2]}, 1),
+                      false, [&] { return form(t); });
   }
 
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {

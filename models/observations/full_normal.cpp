@@ -39,10 +39,14 @@ class FullNormal final : public Observation {
   }
   Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D_), s.scalar_type()); }
 
-  std::unique_ptr<const RowKernel> kernel(const Tensor& t) const override {
+  std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact) const override {
     const Tensor constant = t.slice(1, 0, 1) + t.slice(1, -1) - half_log_two_pi(D_);
     const Tensor weights = at::cat({constant, t.slice(1, 1, family_.size() - 1)}, 1);
-    return kernel_for(-2 * t.select(1, 0), dtype_, weights, true, [&] { return form(t); });
+    // Terms of x' Lambda x that cancel: with a far mean, and where features are nearly collinear.
+    const auto [mean, covariance] = family_.moments(t);
+    const Tensor reach = (mean.square() + covariance.diagonal(0, -2, -1)).sqrt().unsqueeze(-1);
+    const Tensor size = at::matmul(precision(t).abs(), reach) * reach;
+    return kernel_for(size.sum({-2, -1}), exact ? at::kDouble : dtype_, weights, true, [&] { return form(t); });
   }
 
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {
@@ -83,9 +87,13 @@ class FullNormal final : public Observation {
     return at::cat({one, x, second, one}, 1).to(dtype_);
   }
 
-  QuadraticForm form(const Tensor& t) const {
+  Tensor precision(const Tensor& t) const {
     const Tensor packed = t.slice(1, 1 + D_, family_.size() - 1) * (-1 - row_.eq(column_).to(at::kDouble));
-    const Tensor root = at::linalg_cholesky(NormalWishart::unpacked(packed, D_)), scaled = t.slice(1, 1, 1 + D_);
+    return NormalWishart::unpacked(packed, D_);
+  }
+
+  QuadraticForm form(const Tensor& t) const {
+    const Tensor root = NormalWishart::cholesky(precision(t), "precision"), scaled = t.slice(1, 1, 1 + D_);
     const Tensor mean = at::cholesky_solve(scaled.unsqueeze(-1), root).squeeze(-1);
     const Tensor spread = (t.select(1, 0) + 0.5 * (mean * scaled).sum(-1)).clamp_max(0);  // -D / (2 beta), 0 at a point
     return {mean, root, spread + t.select(1, family_.size() - 1) - half_log_two_pi(D_)};
@@ -94,7 +102,8 @@ class FullNormal final : public Observation {
   Student student(const Tensor& eta) const {
     const NormalWishart::Parameters p = family_.parameters(eta);
     const auto D = static_cast<double>(D_);
-    const Tensor nu = p.nu - (D - 1), scale = (p.beta + 1) / (p.beta * nu), factor = at::linalg_cholesky(p.V);
+    const Tensor nu = p.nu - (D - 1), scale = (p.beta + 1) / (p.beta * nu),
+                 factor = NormalWishart::cholesky(p.V, "scale");
     const Tensor inverse = at::linalg_solve_triangular(factor, at::eye(D_, at::kDouble), false);
     const Tensor log_det = 2 * factor.diagonal(0, -2, -1).log().sum(-1) + D * scale.log();
     const Tensor offset =

@@ -60,9 +60,9 @@ const DiagonalNormal& require_diagonal(const Distribution& q) {
   fail<ConfigError>("observation normal: a prior for diagonal normal posteriors only");
 }
 
-std::unique_ptr<const RowKernel> kernel_for(const Tensor& squared_distance, at::ScalarType dtype, const Tensor& weights,
-                                            bool full, const std::function<QuadraticForm()>& form) {
-  const double far = std::sqrt(std::max(0.0, squared_distance.max().item<double>()));
+std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType dtype, const Tensor& weights, bool full,
+                                            const std::function<QuadraticForm()>& form) {
+  const double far = std::sqrt(std::max(0.0, size.max().item<double>()));
   if (dtype == at::kFloat && far < kFarFloat32) return packed_kernel(weights.to(at::kFloat), full);
   if (far < kFarFloat64) return packed_kernel(weights, full);
   return residual_kernel(form());

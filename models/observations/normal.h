@@ -20,10 +20,11 @@ constexpr double kFlat = 1e-9;
 double half_log_two_pi(int64_t num_features);
 /// q as a diagonal normal; ConfigError if it is another distribution.
 const DiagonalNormal& require_diagonal(const Distribution& q);
-/// The packed kernel in the cheapest type that is exact enough for components as far from the origin as these
-/// (squared_distance [K], in their own standard deviations), or residuals where none is.
-std::unique_ptr<const RowKernel> kernel_for(const Tensor& squared_distance, at::ScalarType dtype, const Tensor& weights,
-                                            bool full, const std::function<QuadraticForm()>& form);
+/// The packed kernel in the cheapest type that is exact enough where terms of this size [K] cancel in a quadratic form,
+/// or residuals where none is. For one feature: the squared distance of a component from the origin in its own standard
+/// deviations, plus one.
+std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType dtype, const Tensor& weights, bool full,
+                                            const std::function<QuadraticForm()>& form);
 
 std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context);
 std::shared_ptr<Observation> diagonal_normal(const NormalOptions& options, const Observation::Context& context);

@@ -29,7 +29,8 @@ struct MixturePriorOptions final : PriorOptions {
 class MixturePrior final : public Prior {
  public:
   MixturePrior(const MixturePriorOptions& o, const Context& c)
-      : latent_dim_(c.latent_dim), dtype_(c.dtype),
+      : latent_dim_(c.latent_dim),
+        dtype_(c.dtype),
         part_("prior.", o.num_components, o.estimate,
               c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
               c.registry.create<Observation>(o.observation, {c.latent_dim, at::kDouble, o.estimate})) {}
@@ -66,14 +67,17 @@ class MixturePrior final : public Prior {
   Tensor sample(int64_t n, const Rng& rng) const override { return part_.sample(n, rng).first.to(dtype_); }
 
   std::vector<Method> methods() const override {
-    return {{"prior_components", "weights [K], means [K, L] and Cholesky factors of covariances [K, L, L] of the prior", {},
+    return {{"prior_components",
+             "weights [K], means [K, L] and Cholesky factors of covariances [K, L, L] of the prior",
+             {},
              {"weights", "means", "factors"},
              [this](const std::vector<Tensor>&, const Rng&) {
                const TensorMap components = part_.observation().describe(part_.components()->t());
                const auto full = components.find("covariances");
                const Tensor factors = full != components.end() ? at::linalg_cholesky(full->second)
                                                                : at::diag_embed(components.at("variances").sqrt());
-               return std::vector<Tensor>{part_.allocation().log_weights().exp().view({-1}), components.at("means"), factors};
+               return std::vector<Tensor>{part_.allocation().log_weights().exp().view({-1}), components.at("means"),
+                                          factors};
              }}};
   }
   std::string sample_script() const override {
@@ -86,7 +90,8 @@ class MixturePrior final : public Prior {
   }
   bool clusters() const override { return true; }
   Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {
-    const Tensor log_lik = part_.observation().log_lik(part_.observation().statistics(q), globals.at(part_.components()->key()));
+    const Tensor log_lik =
+        part_.observation().log_lik(part_.observation().statistics(q), globals.at(part_.components()->key()));
     return at::softmax(part_.allocation().log_joint(log_lik, globals), -1).to(dtype_);
   }
 

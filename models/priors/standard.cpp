@@ -37,10 +37,9 @@ class StandardPrior final : public Prior {
 }  // namespace
 
 void register_standard_prior(Registry& registry) {
-  registry.add<Prior, StandardOptions>("standard", "standard normal, KL in closed form",
-                                       [](const StandardOptions&, const Prior::Context& context) {
-                                         return std::make_shared<StandardPrior>(context);
-                                       });
+  registry.add<Prior, StandardOptions>(
+      "standard", "standard normal, KL in closed form",
+      [](const StandardOptions&, const Prior::Context& context) { return std::make_shared<StandardPrior>(context); });
 }
 
 }  // namespace vem

@@ -2,8 +2,6 @@
 #include <sys/utsname.h>
 #include <torch/version.h>
 
-#include <sstream>
-
 #include "platform.h"
 #include "run_options.h"
 #include "vem/core/error.h"
@@ -22,16 +20,33 @@ void print_options(Options& options, const Registry& registry) {
   }
 }
 
+/// One choice, in a section that is called after its kind.
+struct ChoiceOptions final : Options {
+  explicit ChoiceOptions(const Plugin& plugin) : choice{plugin.kind, plugin.name, nullptr} {}
+  void visit(OptionVisitor& v) override { v(choice.kind.c_str(), choice, "the choice itself"); }
+  Choice choice;
+};
+
+/// All that can be set with a model, with the defaults that it brings for its data and its training.
+void print_model(const Plugin& plugin, const Registry& registry) {
+  RunOptions options;
+  Config::parse(fmt::format("model = \"{}\"", plugin.name), "describe").read(options, registry);
+  print_options(options, registry);
+}
+
+void print_choice(const Plugin& plugin, const Registry& registry) {
+  ChoiceOptions options(plugin);
+  Config::parse(fmt::format("{} = \"{}\"", plugin.kind, plugin.name), "describe").read(options, registry);
+  print_options(options, registry);
+}
+
 void print_plugin(const Plugin& plugin, const Registry& registry) {
   fmt::print("{} {}: {}\n", plugin.kind, plugin.name, plugin.summary);
   if (!plugin.base.empty()) fmt::print("  a preset of {}\n", plugin.base);
-  if (!plugin.defaults.empty()) {
-    fmt::print("  with these defaults:\n");
-    std::istringstream lines(plugin.defaults);
-    for (std::string line; std::getline(lines, line);) fmt::print("    {}\n", line);
-  }
-  const auto options = registry.resolve(plugin.kind, plugin.name).options();
-  print_options(*options, registry);
+  if (plugin.kind == Model::kKind)
+    print_model(plugin, registry);
+  else
+    print_choice(plugin, registry);
   fmt::print("\n");
 }
 
@@ -54,13 +69,16 @@ int list(const cxxopts::ParseResult& a, const Registry& registry) {
 }
 
 int describe(const cxxopts::ParseResult& a, const Registry& registry) {
-  if (!a.count("name")) fail<UsageError>("describe: which name? `vem list` lists them; data and train are sections of every run");
+  if (!a.count("name"))
+    fail<UsageError>("describe: which name? `vem list` lists them; data and train are sections of every run");
   const std::string name = a["name"].as<std::string>();
   RunOptions run;
   if (name == "data" || name == "train") {
     fmt::print("[{}]\n", name);
-    if (name == "data") print_options(run.data, registry);
-    else print_options(run.train, registry);
+    if (name == "data")
+      print_options(run.data, registry);
+    else
+      print_options(run.train, registry);
     return 0;
   }
   bool found = false;
@@ -73,7 +91,8 @@ int describe(const cxxopts::ParseResult& a, const Registry& registry) {
   }
   if (found) return 0;
   const std::string near = nearest(name, names);
-  fail<UsageError>("nothing is called '{}'{}; `vem list` lists everything", name, near.empty() ? "" : "; did you mean '" + near + "'?");
+  fail<UsageError>("nothing is called '{}'{}; `vem list` lists everything", name,
+                   near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
 int info(const cxxopts::ParseResult&, const Registry&) {
@@ -81,11 +100,14 @@ int info(const cxxopts::ParseResult&, const Registry&) {
   const BlasInfo blas = blas_info();
   utsname system;
   uname(&system);
-  fmt::print("vem        {}\nLibTorch   {}\nsystem     {} {} {}\ndevice     cpu\nthreads    {}\n", VEM_VERSION, TORCH_VERSION, system.sysname,
-             system.release, system.machine, at::get_num_threads());
+  fmt::print("vem        {}\nLibTorch   {}\nsystem     {} {} {}, {}\ndevice     cpu\nthreads    {}\n", VEM_VERSION,
+             TORCH_VERSION, system.sysname, system.release, system.machine, vector_instructions(),
+             at::get_num_threads());
   fmt::print("BLAS       {}\n", blas.library);
   if (!blas.config.empty()) fmt::print("           {}\n", blas.config);
-  fmt::print("speed      {:.0f} GFLOP/s (float32 product of 1024 x 1024 matrices)\n", measured_gflops());
+  const double single_speed = measured_gflops(at::kFloat), double_speed = measured_gflops(at::kDouble);
+  fmt::print("speed      {:.0f} GFLOP/s in float32, {:.0f} in float64 (products of 1024 x 1024 matrices)\n",
+             single_speed, double_speed);
   if (!blas.warning.empty()) fmt::print("warning    {}\n", blas.warning);
   return 0;
 }

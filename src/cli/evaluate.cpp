@@ -1,9 +1,11 @@
-// vem evaluate: the bound, and the log-likelihood where it is exact or by importance sampling.
-#include <chrono>
+// vem evaluate: the bound, and the log-likelihood where the model has it, exact or by importance sampling.
+#include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "inputs.h"
+#include "text.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "vem/infer/importance.h"
@@ -13,46 +15,131 @@ namespace vem {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Json = nlohmann::ordered_json;
 
-constexpr int64_t kBatch = 500;          // items of a pass for the bound
-constexpr int64_t kDecoderRows = 4000;   // samples x items a call, which bounds memory
+constexpr int64_t kBatch = 500;         // items of a pass for the bound
+constexpr int64_t kDecoderRows = 4000;  // samples x items a call, which bounds memory
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Mean over items with its standard error, float64.
-std::pair<double, double> mean_and_error(const Tensor& values) {
-  const auto n = static_cast<double>(values.numel());
-  return {values.mean().item<double>(), n > 1 ? values.std().item<double>() / std::sqrt(n) : 0.0};
-}
-
-/// Log importance weights of a few items, in calls of bounded size: [samples, items].
-Tensor log_weights(const Method& method, const Tensor& x, int64_t samples, const Rng& rng) {
-  std::vector<Tensor> parts;
-  const int64_t most = std::max<int64_t>(1, kDecoderRows / x.size(0));
-  for (int64_t done = 0; done < samples; done += most)
-    parts.push_back(method.call({x, at::scalar_tensor(std::min(most, samples - done), at::kLong)}, rng.fold(static_cast<uint64_t>(done)))[0]);
-  return at::cat(parts);
-}
-
-/// Streams over the items; tells beforehand how long it will take, from the first ones.
-ImportanceSummary importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed) {
-  const at::NoGradGuard no_grad;
-  const int64_t chunk = std::max<int64_t>(1, std::min<int64_t>(kDecoderRows / samples, 64));
-  std::vector<Tensor> log_likelihood, effective, k;
-  const auto start = Clock::now();
-  bool told = false;
-  for (int64_t begin = 0; begin < data.size; begin += chunk) {
-    const Batch batch = data.batch(at::arange(begin, std::min(data.size, begin + chunk), at::kLong), 0, model.dtype());
-    const ImportanceSummary part = summarize_importance(log_weights(method, batch.at("x"), samples, Rng(seed).fold("importance").fold(static_cast<uint64_t>(begin))));
-    log_likelihood.push_back(part.log_likelihood);
-    effective.push_back(part.effective_samples);
-    k.push_back(part.pareto_k);
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    const double share = static_cast<double>(begin + batch.size()) / static_cast<double>(data.size);
-    if (!told && begin > 0 && (seconds > 0.5 || share > 0.02)) {
-      fmt::print(stderr, "{} importance samples for each of {} items: about {:.0f} s\n", samples, data.size, seconds / share);
-      told = true;
-    }
+struct Estimated {
+  explicit Estimated(const Tensor& values) : mean(values.mean().item<double>()) {
+    if (values.numel() > 1) error = values.std().item<double>() / std::sqrt(static_cast<double>(values.numel()));
   }
-  return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
+  double mean, error = 0;
+};
+
+/// The importance weights of a run of items, in calls of bounded size. Chunks are fixed, so an item's draws depend on
+/// its place and on the seed only.
+class Importance {
+ public:
+  Importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed)
+      : method_(method),
+        model_(model),
+        data_(data),
+        samples_(samples),
+        rng_(Rng(seed).fold("importance")),
+        chunk_(std::clamp<int64_t>(kDecoderRows / samples, 1, 64)) {}
+
+  /// Seconds that all of it will take: two calls, of which the second is warm.
+  double estimated_seconds() const {
+    const Tensor x = rows(0);
+    log_weights(x, 0, 0);
+    const auto start = Clock::now();
+    log_weights(x, 0, 0);
+    const auto chunks = static_cast<double>((data_.size + chunk_ - 1) / chunk_);
+    return seconds_since(start) * chunks * static_cast<double>((samples_ + most(x) - 1) / most(x));
+  }
+
+  ImportanceSummary summary() const {
+    std::vector<Tensor> log_likelihood, effective, k;
+    const bool live = isatty(STDERR_FILENO) != 0;
+    for (int64_t begin = 0; begin < data_.size; begin += chunk_) {
+      const Tensor x = rows(begin);
+      std::vector<Tensor> parts;
+      for (int64_t done = 0; done < samples_; done += most(x)) parts.push_back(log_weights(x, begin, done));
+      const ImportanceSummary part = summarize_importance(at::cat(parts));
+      log_likelihood.push_back(part.log_likelihood);
+      effective.push_back(part.effective_samples);
+      k.push_back(part.pareto_k);
+      if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + x.size(0)), grouped(data_.size));
+    }
+    if (live) fmt::print(stderr, "\r\033[K");
+    return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
+  }
+
+ private:
+  Tensor rows(int64_t begin) const {
+    const Tensor positions = at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong);
+    return data_.batch(positions, 0, model_.dtype()).at("x");
+  }
+  int64_t most(const Tensor& x) const { return std::max<int64_t>(1, kDecoderRows / x.size(0)); }
+  Tensor log_weights(const Tensor& x, int64_t begin, int64_t done) const {
+    const Tensor count = at::scalar_tensor(std::min(most(x), samples_ - done), at::kLong);
+    const Rng rng = rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done));
+    return method_.call({x, count}, rng)[0];
+  }
+
+  const Method& method_;
+  const Model& model_;
+  const Dataset& data_;
+  const int64_t samples_;
+  const Rng rng_;
+  const int64_t chunk_;
+};
+
+void print_row(const std::string& name, double value, const std::string& remark = "") {
+  fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
+}
+
+/// The bound per item and its parts; where the parameters have a distribution of their own, also the bound of the set.
+Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
+  const Expectation total = evaluate(model, data, kBatch, seed);
+  const double bound = (total.bound / total.count).item<double>(), kl = model.kl_global().item<double>();
+  Json result{{"bound", bound}};
+  print_row("bound", bound);
+  if (kl != 0) {
+    result["kl_global"] = kl;
+    result["total_bound"] = total.bound.item<double>() - kl;
+    print_row("bound of the whole set", total.bound.item<double>() - kl,
+              fmt::format("in nats, {:.4f} for the parameters taken off", kl));
+  }
+  for (const auto& [name, values] : model.report(total)) {
+    if (values.size() != 1) continue;
+    print_row(name, values[0]);
+    result[name] = values[0];
+  }
+  return result;
+}
+
+Json print_exact(const Method& method, const Model& model, const Dataset& data, uint64_t seed) {
+  const Estimated exact(map_items(method, model, data, seed)[0].to(at::kDouble));
+  print_row("log-likelihood", exact.mean, fmt::format("+- {:.4f}", exact.error));
+  return {{"log_likelihood", exact.mean}, {"log_likelihood_error", exact.error}};
+}
+
+Json print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const Importance importance(method, model, data, samples, seed);
+  fmt::print(stderr, "{} for each of {}: about {}\n", counted(samples, "importance sample"), counted(data.size, "item"),
+             duration(importance.estimated_seconds()));
+  const ImportanceSummary summary = importance.summary();
+  const Estimated likelihood(summary.log_likelihood);
+  const double effective = summary.effective_samples.median().item<double>();
+  const double k = summary.pareto_k.median().item<double>();
+  const double loose = (summary.pareto_k > 0.7).to(at::kDouble).mean().item<double>();
+  fmt::print("  {:<32}{:>14}  +- {:.4f}\n", fmt::format("NLL, {}", counted(samples, "importance sample")),
+             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error);
+  fmt::print("  {:<32}{:14.1f}  median over items\n", "effective samples", effective);
+  if (!std::isnan(k))
+    fmt::print("  {:<32}{:14.2f}  median over items; above 0.7, where the estimate is loose, for {:.0f} %\n",
+               "Pareto k-hat", k, 100 * loose);
+  Json result{{"nll_upper_bound", -likelihood.mean}, {"nll_error", likelihood.error}, {"samples", samples}};
+  result["effective_samples"] = effective;
+  result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
+  result["pareto_k_above_0.7"] = loose;
+  return result;
 }
 
 }  // namespace
@@ -64,39 +151,18 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   const Items items = load_items(a, run);
   const auto seed = a["seed"].as<uint64_t>();
   const auto methods = run.model->methods();
-  nlohmann::ordered_json result{{"items", items.name}, {"seed", seed}};
+  Json result{{"items", items.name}, {"checkpoint", run.checkpoint_name}, {"seed", seed}};
 
-  fmt::print("{} on {}, in nats per item\n", run.options.model.name, items.name);
-  if (items.data.binarize != Binarize::none) fmt::print("  binarised once with seed {}\n", items.data.binarize_seed);
-  const Expectation total = evaluate(*run.model, items.data, kBatch, seed);
-  const double bound = (total.bound / total.count).item<double>();
-  fmt::print("  {:<32}{:12.4f}\n", "bound", bound);
-  result["bound"] = bound;
-  for (const auto& [name, values] : run.model->report(total)) {
-    if (values.size() != 1) continue;
-    fmt::print("  {:<32}{:12.4f}\n", name, values[0]);
-    result[name] = values[0];
+  fmt::print("{} ({} checkpoint) on {}, in nats per item\n", run.options.model.name, run.checkpoint_name, items.name);
+  if (items.data.binarize != Binarize::none) {
+    fmt::print("  binarised once with seed {}\n", items.data.binarize_seed);
+    result["binarize_seed"] = items.data.binarize_seed;
   }
-  if (const Method* exact = Model::find(methods, "log_prob")) {
-    const auto [mean, error] = mean_and_error(map_items(*exact, *run.model, items.data, seed)[0].to(at::kDouble));
-    fmt::print("  {:<32}{:12.4f}  +- {:.4f}\n", "log-likelihood", mean, error);
-    result["log_likelihood"] = mean;
-    result["log_likelihood_error"] = error;
-  }
-  if (const Method* method = Model::find(methods, "importance")) {
-    const ImportanceSummary summary = importance(*method, *run.model, items.data, samples, seed);
-    const auto [mean, error] = mean_and_error(summary.log_likelihood);
-    const double effective = summary.effective_samples.median().item<double>();
-    const double unreliable = (summary.pareto_k > 0.7).to(at::kDouble).mean().item<double>();
-    fmt::print("  {:<32}{:>12}  +- {:.4f}\n", fmt::format("NLL, {} importance samples", samples), fmt::format("<= {:.4f}", -mean), error);
-    fmt::print("  {:<32}{:12.1f}  (median over items)\n", "effective samples", effective);
-    fmt::print("  {:<32}{:12.2f}  (median; above 0.7 for {:.0f} % of items: there the estimate is loose)\n", "Pareto k-hat", summary.pareto_k.median().item<double>(), 100 * unreliable);
-    result["nll_upper_bound"] = -mean;
-    result["nll_error"] = error;
-    result["samples"] = samples;
-    result["effective_samples"] = effective;
-    result["pareto_k_above_0.7"] = unreliable;
-  }
+  result.update(print_bound(*run.model, items.data, seed));
+  if (const Method* method = Model::find(methods, "log_prob"))
+    result.update(print_exact(*method, *run.model, items.data, seed));
+  if (const Method* method = Model::find(methods, "importance"))
+    result.update(print_importance(*method, *run.model, items.data, samples, seed));
   write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");
   return 0;
 }

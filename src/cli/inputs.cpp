@@ -1,48 +1,83 @@
+// The run, the items and the methods that verbs work on.
 #include "inputs.h"
 
+#include "text.h"
 #include "vem/core/error.h"
 
 namespace vem {
 
 namespace {
+
 constexpr int64_t kChunk = 1000;  // items a call of a method
+
+/// All of another source, prepared as the run's own. It need not have the column of classes.
+Splits load_other(DataOptions options, const std::string& source) {
+  options.source = source;
+  options.validation = options.test = 0;
+  options.limit = 0;
+  try {
+    return load_splits(options);
+  } catch (const DataError&) {
+    if (options.label.empty()) throw;
+    options.label.clear();
+    try {
+      return load_splits(options);
+    } catch (const DataError&) {
+    }
+    throw;
+  }
 }
 
+/// The columns that the model was trained on, in its order.
+Dataset match_features(Dataset data, const Schema& wanted) {
+  const Schema& have = data.schema;
+  if (wanted.feature_names.empty() || have.feature_names.empty() || have.feature_names == wanted.feature_names)
+    return data;
+  std::vector<int64_t> places;
+  for (const std::string& name : wanted.feature_names) {
+    const auto it = std::find(have.feature_names.begin(), have.feature_names.end(), name);
+    if (it == have.feature_names.end())
+      fail<DataError>("{}: has no column '{}', which the model was trained on; its columns are {}", have.source, name,
+                      fmt::join(have.feature_names, ", "));
+    places.push_back(it - have.feature_names.begin());
+  }
+  data.columns["x"] = data.columns.at("x").index_select(1, at::tensor(places, at::kLong));
+  data.schema.feature_names = wanted.feature_names;
+  data.schema.item_shape = wanted.item_shape;
+  return data;
+}
+
+}  // namespace
+
 LoadedRun load_run(const cxxopts::ParseResult& a, const Registry& registry) {
-  if (!a.count("run")) fail<UsageError>("which run? give the folder that `vem train` made");
+  if (!a.count("run")) fail<UsageError>("which run? Give the folder that `vem train` made");
   const std::string which = a.count("checkpoint") ? a["checkpoint"].as<std::string>() : "";
-  if (!which.empty() && which != "best" && which != "last") fail<UsageError>("--checkpoint is best or last, got '{}'", which);
+  if (!which.empty() && which != "best" && which != "last")
+    fail<UsageError>("--checkpoint is best or last, got '{}'", which);
   return load_run(a["run"].as<std::string>(), registry, which);
 }
 
 Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
-  DataOptions options = run.options.data;
-  const bool other = a.count("data") && a["data"].as<std::string>() != options.source;
-  if (other) {  // all of another source, prepared as the run's own
-    options.source = a["data"].as<std::string>();
-    options.validation = options.test = 0;
-    options.limit = 0;
-  }
-  const Splits splits = load_splits(options);
-  if (splits.train.schema.item_shape != run.checkpoint.schema.item_shape)
-    fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", options.source, fmt::join(splits.train.schema.item_shape, ", "),
-                    fmt::join(run.checkpoint.schema.item_shape, ", "));
-  const std::map<std::string, const Dataset*> parts{{"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}};
+  const int64_t limit = a["limit"].as<int64_t>();
+  if (limit < 0) fail<UsageError>("--limit must be >= 0, got {}", limit);
+  const std::string source = a.count("data") ? a["data"].as<std::string>() : run.options.data.source;
+  const bool other = source != run.options.data.source;
+  const Splits splits = other ? load_other(run.options.data, source) : load_splits(run.options.data);
+  const std::map<std::string, const Dataset*> parts{
+      {"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}};
   std::string split = splits.test.size > 0 ? "test" : splits.validation.size > 0 ? "validation" : "train";
   if (a.count("split")) split = a["split"].as<std::string>();
   if (!parts.count(split)) fail<UsageError>("--split is train, validation or test, got '{}'", split);
-  Dataset data = *parts.at(split);
-  if (data.size == 0) fail<DataError>("{}: has no {} items in this run", options.source, split);
-  const int64_t limit = a["limit"].as<int64_t>();
-  if (limit < 0) fail<UsageError>("--limit must be >= 0, got {}", limit);
-  std::string name = fmt::format("{} items of {}", split, options.source);
-  if (limit > 0 && limit < data.size) {
-    data = data.subset(at::arange(limit, at::kLong));
-    name = fmt::format("the first {} {}", limit, name);
-  } else {
-    name = fmt::format("{} {}", data.size, name);
-  }
-  return {std::move(data), name};
+  const Schema& schema = run.checkpoint.schema;
+  if (parts.at(split)->size == 0) fail<DataError>("{}: has no {} items in this run", source, split);
+  Dataset data = match_features(*parts.at(split), schema);
+  if (data.schema.item_shape != schema.item_shape)
+    fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", source,
+                    fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));
+  // A file that is given is taken whole: its items are no training items.
+  const std::string items = other && splits.test.size == 0 ? "items of " + source : split + " items of " + source;
+  if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items)};
+  return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items)};
 }
 
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run) {
@@ -67,7 +102,8 @@ std::vector<Tensor> map_items(const Method& method, const Model& model, const Da
 }
 
 bool has_extension(const std::string& path, const std::string& extension) {
-  return path.size() > extension.size() && path.compare(path.size() - extension.size(), extension.size(), extension) == 0;
+  return path.size() > extension.size() &&
+         path.compare(path.size() - extension.size(), extension.size(), extension) == 0;
 }
 
 }  // namespace vem

@@ -9,7 +9,7 @@ namespace vem {
 
 LoadedRun load_run(const cxxopts::ParseResult& arguments, const Registry& registry);
 
-/// The items that --data, --split and --limit name, and what to call them.
+/// The items that --data, --split and --limit name, and what to call them. Features of a table are matched by name.
 struct Items {
   Dataset data;
   std::string name;

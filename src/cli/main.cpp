@@ -1,3 +1,4 @@
+// The program `vem`: the command line over the plug-ins that come with it.
 #include "vem/cli/run.h"
 #include "vem/models/registry.h"
 

@@ -8,7 +8,9 @@
 namespace vem {
 namespace {
 
-std::string out_of(const cxxopts::ParseResult& a, const std::string& fallback) { return a.count("out") ? a["out"].as<std::string>() : fallback; }
+std::string out_of(const cxxopts::ParseResult& a, const std::string& fallback) {
+  return a.count("out") ? a["out"].as<std::string>() : fallback;
+}
 
 bool is_image(const Schema& schema) {
   return schema.item_shape.size() == 3 && (schema.item_shape[0] == 1 || schema.item_shape[0] == 3);
@@ -16,18 +18,24 @@ bool is_image(const Schema& schema) {
 
 /// Rows [n, D] as images [n, channels, height, width] with values in [0, 1].
 Tensor as_images(const Tensor& rows, const Schema& schema) {
-  if (!is_image(schema)) fail<UsageError>("items of shape [{}] are no images; write .npy or .csv", fmt::join(schema.item_shape, ", "));
+  if (!is_image(schema))
+    fail<UsageError>("items of shape [{}] are no images; write .npy or .csv", fmt::join(schema.item_shape, ", "));
   Shape shape{rows.size(0)};
   shape.insert(shape.end(), schema.item_shape.begin(), schema.item_shape.end());
   return rows.to(at::kFloat).clamp(0, 1).reshape(shape);
 }
 
 /// Writes rows [n, D] by the extension of the file.
-void write_rows(const std::string& path, const Tensor& rows, const std::vector<std::string>& names, const Schema& schema, int64_t columns) {
-  if (has_extension(path, ".png")) write_png_grid(path, as_images(rows, schema), columns);
-  else if (has_extension(path, ".npy")) write_npy(path, rows);
-  else if (has_extension(path, ".csv")) write_csv(path, rows, names);
-  else fail<UsageError>("{}: .png, .npy or .csv is expected", path);
+void write_rows(const std::string& path, const Tensor& rows, const std::vector<std::string>& names,
+                const Schema& schema, int64_t columns) {
+  if (has_extension(path, ".png"))
+    write_png_grid(path, as_images(rows, schema), columns);
+  else if (has_extension(path, ".npy"))
+    write_npy(path, rows);
+  else if (has_extension(path, ".csv"))
+    write_csv(path, rows, names);
+  else
+    fail<UsageError>("{}: .png, .npy or .csv is expected", path);
   fmt::print("{}\n", path);
 }
 
@@ -39,9 +47,10 @@ std::vector<std::string> feature_names(const Schema& schema) {
 }
 
 int64_t count_of(const cxxopts::ParseResult& a, int64_t fallback) {
+  if (!a.count("n")) return fallback;
   const int64_t n = a["n"].as<int64_t>();
-  if (n < 0) fail<UsageError>("-n must be positive, got {}", n);
-  return n == 0 ? fallback : n;
+  if (n < 1) fail<UsageError>("-n must be >= 1, got {}", n);
+  return n;
 }
 
 Tensor first_rows(const Items& items, const Model& model, int64_t n) {
@@ -53,15 +62,16 @@ Tensor first_rows(const Items& items, const Model& model, int64_t n) {
 int encode(const cxxopts::ParseResult& a, const Registry& registry) {
   if (!a.count("out")) fail<UsageError>("encode: --out FILE.npy or FILE.csv is missing");
   const std::string path = a["out"].as<std::string>();
+  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
-  const Method& method = Model::find(methods, "encode") ? *Model::find(methods, "encode") : method_of(methods, "responsibilities", run);
+  const Method& method =
+      Model::find(methods, "encode") ? *Model::find(methods, "encode") : method_of(methods, "responsibilities", run);
   const Items items = load_items(a, run);
   const std::vector<Tensor> outputs = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>());
   std::vector<std::string> names;
   for (size_t i = 0; i < outputs.size(); ++i)
     for (int64_t d = 0; d < outputs[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
-  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
   write_rows(path, at::cat(outputs, 1), names, run.checkpoint.schema, 1);
   fmt::print("{} x {}: {} of {}\n", items.data.size, names.size(), fmt::join(method.outputs, " and "), items.name);
   return 0;
@@ -73,9 +83,12 @@ int sample(const cxxopts::ParseResult& a, const Registry& registry) {
   const int64_t n = count_of(a, 64);
   const auto methods = run.model->methods();
   const at::NoGradGuard no_grad;
-  const Tensor rows = method_of(methods, "sample", run).call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"))[0];
-  const std::string path = out_of(a, is_image(schema) ? run.directory.image("samples") : run.directory.file("samples.csv"));
-  write_rows(path, rows, feature_names(schema), schema, static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
+  const Tensor rows = method_of(methods, "sample", run)
+                          .call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"))[0];
+  const std::string path =
+      out_of(a, is_image(schema) ? run.directory.image("samples") : run.directory.file("samples.csv"));
+  write_rows(path, rows, feature_names(schema), schema,
+             static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
   return 0;
 }
 
@@ -88,12 +101,14 @@ int reconstruct(const cxxopts::ParseResult& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   const Tensor x = first_rows(items, *run.model, count_of(a, 32));
   const Tensor made = method.call({x}, Rng(a["seed"].as<uint64_t>()).fold("reconstruct"))[0];
-  const std::string path = out_of(a, is_image(schema) ? run.directory.image("reconstructions") : run.directory.file("reconstructions.csv"));
+  const std::string path =
+      out_of(a, is_image(schema) ? run.directory.image("reconstructions") : run.directory.file("reconstructions.csv"));
   if (!has_extension(path, ".png")) {
     write_rows(path, made, feature_names(schema), schema, 1);
     return 0;
   }
-  const Tensor pairs = at::stack({x, made.to(x.scalar_type())}, 1).reshape({-1, x.size(1)});  // each item, then its reconstruction
+  const Tensor pairs =
+      at::stack({x, made.to(x.scalar_type())}, 1).reshape({-1, x.size(1)});  // each item, then its reconstruction
   write_rows(path, pairs, {}, schema, 8);
   return 0;
 }
@@ -107,28 +122,36 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
   const Tensor means = encoder.call({first_rows(items, *run.model, 1000)}, rng)[0];
-  const Tensor spread = means.var(0), order = std::get<1>(spread.sort(0, true));
+  const Tensor spread = means.var(0, /*unbiased=*/false), order = std::get<1>(spread.sort(0, true));
   const auto active = std::max<int64_t>(1, (spread > 0.01).sum().item<int64_t>());  // the threshold of active units
   const int64_t dimensions = std::min<int64_t>(count_of(a, std::min<int64_t>(active, 10)), means.size(1)), steps = 11;
   Tensor z = means[0].repeat({dimensions * steps, 1});
   for (int64_t d = 0; d < dimensions; ++d)
-    z.slice(0, d * steps, (d + 1) * steps).select(1, order[d].item<int64_t>()).copy_(at::linspace(-3, 3, steps, z.options()));
+    z.slice(0, d * steps, (d + 1) * steps)
+        .select(1, order[d].item<int64_t>())
+        .copy_(at::linspace(-3, 3, steps, z.options()));
   const Tensor rows = decoder.call({z}, rng)[0];
-  const std::string path = out_of(a, is_image(schema) ? run.directory.image("traversal") : run.directory.file("traversal.csv"));
+  const std::string path =
+      out_of(a, is_image(schema) ? run.directory.image("traversal") : run.directory.file("traversal.csv"));
   write_rows(path, rows, feature_names(schema), schema, steps);
   std::vector<std::string> names;
-  for (int64_t d = 0; d < dimensions; ++d) names.push_back(fmt::format("z{} ({:.2f})", order[d].item<int64_t>(), spread[order[d]].item<double>()));
+  for (int64_t d = 0; d < dimensions; ++d)
+    names.push_back(fmt::format("z{} ({:.2f})", order[d].item<int64_t>(), spread[order[d]].item<double>()));
   fmt::print("rows, from -3 to 3, by variance of the posterior mean: {}\n", fmt::join(names, ", "));
   return 0;
 }
 
 int export_model(const cxxopts::ParseResult& a, const Registry& registry) {
   const std::string format = a["format"].as<std::string>();
-  if (format != "torchscript" && format != "safetensors") fail<UsageError>("--format is torchscript or safetensors, got '{}'", format);
+  if (format != "torchscript" && format != "safetensors")
+    fail<UsageError>("--format is torchscript or safetensors, got '{}'", format);
   const LoadedRun run = load_run(a, registry);
-  const std::string path = out_of(a, run.directory.file(format == "torchscript" ? "export/model.pt" : "export/model.safetensors"));
-  if (format == "torchscript") export_torchscript(*run.model, run.checkpoint.config, path);
-  else export_safetensors(*run.model, run.checkpoint.config, path);
+  const std::string path =
+      out_of(a, run.directory.file(format == "torchscript" ? "export/model.pt" : "export/model.safetensors"));
+  if (format == "torchscript")
+    export_torchscript(*run.model, run.checkpoint.config, path);
+  else
+    export_safetensors(*run.model, run.checkpoint.config, path);
   fmt::print("{}\n", path);
   return 0;
 }

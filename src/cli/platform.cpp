@@ -1,11 +1,10 @@
+// Threads, denormals and malloc, tuned once; BLAS, identified by the file that its symbols come from.
 #include "platform.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
-#include <omp.h>
 
 #include <chrono>
-
 
 namespace vem {
 
@@ -14,10 +13,18 @@ void tune_platform(int64_t threads) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
-  at::set_num_threads(static_cast<int>(threads > 0 ? threads : omp_get_num_procs()));
+  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
   at::globalContext().setFlushDenormal(true);
 #pragma omp parallel
   at::globalContext().setFlushDenormal(true);  // the flag belongs to a thread
+}
+
+std::string vector_instructions() {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f")) return "AVX512";
+  if (__builtin_cpu_supports("avx2")) return "AVX2";
+#endif
+  return "baseline";
 }
 
 BlasInfo blas_info() {
@@ -29,18 +36,22 @@ BlasInfo blas_info() {
   using Number = int (*)();
   if (const auto config = reinterpret_cast<Text>(dlsym(RTLD_DEFAULT, "openblas_get_config"))) info.config = config();
   if (info.config.empty()) {
-    info.warning = "matrix products use a reference BLAS, many times slower than OpenBLAS; apt-get install libopenblas-openmp-dev and build again";
+    info.warning =
+        "matrix products use a reference BLAS, many times slower than OpenBLAS; apt-get install libopenblas-openmp-dev "
+        "and build again";
     return info;
   }
   const auto parallel = reinterpret_cast<Number>(dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
   if (parallel && parallel() == 1)
-    info.warning = "this OpenBLAS has threads of its own that fight with LibTorch's; apt-get install libopenblas-openmp-dev and build again";
+    info.warning =
+        "this OpenBLAS has threads of its own that fight with LibTorch's; apt-get install libopenblas-openmp-dev and "
+        "build again";
   return info;
 }
 
-double measured_gflops() {
+double measured_gflops(at::ScalarType dtype) {
   const int64_t n = 1024;
-  const at::Tensor a = at::ones({n, n}), b = at::ones({n, n});
+  const at::Tensor a = at::ones({n, n}, dtype), b = at::ones({n, n}, dtype);
   double best = 0;
   for (int i = 0; i < 6; ++i) {
     const auto start = std::chrono::steady_clock::now();

@@ -1,13 +1,18 @@
 // The machine: threads, denormals, malloc, and which BLAS the program has found.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <string>
 
 namespace vem {
 
-/// Sets the number of threads (0: all cores), flushes denormals on every one of them and keeps large buffers mapped.
-/// Both change the speed of a training step by up to ten times and twenty percent.
+/// Sets the number of threads (0: all cores, or OMP_NUM_THREADS), flushes denormals on every one of them and keeps
+/// large buffers mapped. Both change the speed of a training step by up to ten times and twenty percent.
 void tune_platform(int64_t threads);
+
+/// The widest vector instructions of this processor that LibTorch has kernels for: "AVX512", "AVX2" or "baseline".
+std::string vector_instructions();
 
 struct BlasInfo {
   std::string library;  ///< the file that holds sgemm
@@ -15,7 +20,7 @@ struct BlasInfo {
   std::string warning;  ///< why it will be slow; empty if it will not
 };
 BlasInfo blas_info();
-/// Measured GFLOP/s of a float32 product of 1024 x 1024 matrices with the current threads.
-double measured_gflops();
+/// Measured GFLOP/s of a product of 1024 x 1024 matrices with the current threads.
+double measured_gflops(at::ScalarType dtype);
 
 }  // namespace vem

@@ -3,6 +3,10 @@
 
 #include <sysexits.h>
 
+#include <cerrno>
+#include <cstring>
+#include <new>
+
 #include "vem/core/error.h"
 #include "verbs.h"
 
@@ -10,9 +14,12 @@ namespace vem {
 namespace {
 
 std::string usage() {
-  std::string text = "vem " VEM_VERSION ": variational EM on LibTorch\n\nUsage: vem VERB [OPTIONS]; vem VERB --help says more\n\n";
+  std::string text =
+      "vem " VEM_VERSION ": variational EM on LibTorch\n\nUsage: vem VERB [OPTIONS]; vem VERB --help says more\n\n";
   for (const Verb& verb : verbs()) text += fmt::format("  {:<12} {}\n", verb.name, verb.summary);
-  return text + "\nBegin with:\n  vem train vae --data fashion-mnist --out runs/first --set data.binarize=dynamic --set train.epochs=5\n";
+  return text +
+         "\nBegin with:\n"
+         "  vem train vae --data fashion-mnist --out runs/first --set data.binarize=dynamic --set train.epochs=5\n";
 }
 
 const Verb& find_verb(const std::string& name) {
@@ -22,7 +29,41 @@ const Verb& find_verb(const std::string& name) {
     names.emplace_back(verb.name);
   }
   const std::string near = nearest(name, names);
-  fail<UsageError>("unknown verb '{}'{}; `vem --help` lists them", name, near.empty() ? "" : "; did you mean '" + near + "'?");
+  fail<UsageError>("unknown verb '{}'; {}`vem --help` lists them", name,
+                   near.empty() ? "" : "did you mean '" + near + "'? ");
+}
+
+/// cxxopts' typographic quotes as plain ones.
+std::string plain_quotes(std::string text) {
+  for (const std::string quote : {"\u2018", "\u2019"})
+    for (size_t at; (at = text.find(quote)) != std::string::npos;) text.replace(at, quote.size(), "'");
+  return text;
+}
+
+/// The options of a verb, as they are written: "--data", "-n".
+std::vector<std::string> written_options(const cxxopts::Options& options) {
+  std::vector<std::string> names;
+  for (const auto& option : options.group_help("").options)
+    for (const std::string& name : option.l) names.push_back((name.size() > 1 ? "--" : "-") + name);
+  return names;
+}
+
+cxxopts::ParseResult parse(cxxopts::Options& options, const Verb& verb, int argc, char** argv) {
+  const std::string see = fmt::format("`vem {} --help` lists the options", verb.name);
+  try {
+    options.allow_unrecognised_options();
+    cxxopts::ParseResult parsed = options.parse(argc, argv);
+    if (parsed.count("help") || parsed.unmatched().empty()) return parsed;
+    // The first dash of an unknown option may stand behind words that were meant as its value.
+    const auto& extra = parsed.unmatched();
+    const auto unknown = std::find_if(extra.begin(), extra.end(), [](const auto& e) { return e[0] == '-'; });
+    if (unknown == extra.end()) fail<UsageError>("{}: '{}' is one argument too many; {}", verb.name, extra[0], see);
+    const std::string name = unknown->substr(0, unknown->find('=')), near = nearest(name, written_options(options));
+    fail<UsageError>("{}: there is no option {}; {}{}", verb.name, name,
+                     near.empty() ? "" : fmt::format("did you mean {}? ", near), see);
+  } catch (const cxxopts::exceptions::exception& e) {
+    fail<UsageError>("{}: {}; {}", verb.name, plain_quotes(e.what()), see);
+  }
 }
 
 int dispatch(int argc, char** argv, const Registry& registry) {
@@ -41,18 +82,11 @@ int dispatch(int argc, char** argv, const Registry& registry) {
   verb.declare(options);
   options.positional_help(verb.positional);
   options.custom_help("[OPTIONS]");
-  cxxopts::ParseResult parsed;
-  try {
-    parsed = options.parse(argc - 1, argv + 1);
-  } catch (const cxxopts::exceptions::exception& e) {
-    fail<UsageError>("{}: {}; `vem {} --help` lists the options", verb.name, e.what(), verb.name);
-  }
+  const cxxopts::ParseResult parsed = parse(options, verb, argc - 1, argv + 1);
   if (parsed.count("help")) {
     fmt::print("{}\nExamples:\n{}", options.help(), verb.examples);
     return 0;
   }
-  if (!parsed.unmatched().empty())
-    fail<UsageError>("{}: '{}' is one argument too many; `vem {} --help` lists them", verb.name, parsed.unmatched()[0], verb.name);
   return verb.call(parsed, registry);
 }
 
@@ -65,16 +99,30 @@ int code_of(const std::exception& e) {
   return EX_SOFTWARE;
 }
 
+/// What a person should read of an error: of LibTorch's, the first line and not the stack.
+std::string text_of(const std::exception& e) {
+  if (dynamic_cast<const Error*>(&e)) return e.what();
+  if (dynamic_cast<const std::bad_alloc*>(&e))
+    return "out of memory; a smaller train.batch_size or data.limit may help";
+  const auto* torch = dynamic_cast<const c10::Error*>(&e);
+  const std::string text = torch ? torch->what_without_backtrace() : e.what();
+  return text.substr(0, text.find('\n'));
+}
+
+/// Results that could not be written are no success: `vem list >/dev/full`.
+void flush_results() {
+  if (std::fflush(stdout) != 0) fail<OutputError>("standard output: {}", std::strerror(errno));
+}
+
 }  // namespace
 
 int run(int argc, char** argv, const Registry& registry) {
   try {
-    return dispatch(argc, argv, registry);
-  } catch (const c10::Error& e) {
-    fmt::print(stderr, "vem: {}\n", e.what_without_backtrace());
-    return EX_SOFTWARE;
+    const int code = dispatch(argc, argv, registry);
+    flush_results();
+    return code;
   } catch (const std::exception& e) {
-    fmt::print(stderr, "vem: {}\n", e.what());
+    fmt::print(stderr, "vem: {}\n", text_of(e));
     return code_of(e);
   }
 }

@@ -13,15 +13,21 @@ namespace vem {
 class RunDirectory {
  public:
   explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
-  /// Creates the folder. One that holds a run is refused without `force`, with which it is emptied of that run's files.
-  static RunDirectory create(const std::string& path, bool force);
+  /// A folder for a run that is to begin; writes nothing. Throws OutputError if it could not be created later, or if it
+  /// holds a run already and `force` is false.
+  static RunDirectory plan(const std::string& path, bool force);
   /// An existing run. Throws MissingInputError with a hint.
   static RunDirectory open(const std::string& path);
+
+  /// Makes the folders and config.toml; the files of a run that was here are removed, no others. Throws OutputError.
+  void create(const std::string& config) const;
 
   std::string path() const { return root_.string(); }
   std::string config() const { return (root_ / "config.toml").string(); }
   std::string metrics() const { return (root_ / "metrics.jsonl").string(); }
-  std::string checkpoint(const std::string& name) const { return (root_ / "checkpoints" / (name + ".safetensors")).string(); }
+  std::string checkpoint(const std::string& name) const {
+    return (root_ / "checkpoints" / (name + ".safetensors")).string();
+  }
   std::string image(const std::string& name) const { return (root_ / "images" / (name + ".png")).string(); }
   std::string file(const std::string& name) const { return (root_ / name).string(); }
 
@@ -34,10 +40,16 @@ struct LoadedRun {
   RunDirectory directory;
   RunOptions options;
   Checkpoint checkpoint;
+  std::string checkpoint_name;  ///< "best" or "last"
   std::shared_ptr<Model> model;
 };
 
 /// Loads a run's "best" checkpoint, or "last" where there is none (or as asked), and tunes the platform as it says.
 LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which = "");
+
+/// Builds the model of `options` with a checkpoint's state. Throws DataError that names `path` for one of another
+/// model.
+std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& checkpoint, const std::string& path,
+                                  const Registry& registry);
 
 }  // namespace vem

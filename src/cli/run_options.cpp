@@ -1,11 +1,13 @@
+// The order in which the sections of a configuration are read.
 #include "run_options.h"
 
 namespace vem {
 
-// The model comes first: its defaults are laid under the other sections, and its regimes decide what has an effect there.
+// The model comes first: its defaults are laid under the other sections, and its regimes decide what has an effect
+// there.
 void RunOptions::visit(OptionVisitor& v) {
   v("seed", seed, at_least(0), "of everything random: splits, starts, order, noise");
-  v("threads", threads, {0, 1024}, "threads of matrix products and loops; 0: all cores");
+  v("threads", threads, {0, 1024}, "threads of matrix products and loops; 0: all cores, or OMP_NUM_THREADS");
   v.word("device", device, {"cpu"}, "where tensors live");
   v("model", model, "what is fitted");
   if (const auto* options = dynamic_cast<const ModelOptions*>(model.options.get())) {

@@ -1,8 +1,14 @@
-// vem train: everything is checked before the folder of the run is made.
+// vem train: everything is checked, and the model has looked at its data, before the folder of the run is made.
 #include <unistd.h>
 
-#include "callbacks.h"
+#include <csignal>
+
+#include "checkpoints.h"
+#include "metrics_log.h"
 #include "platform.h"
+#include "progress.h"
+#include "signals.h"
+#include "text.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
@@ -12,112 +18,195 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string kMnist = "mnist:";
+
 bool is_toml(const std::string& what) { return what.size() > 5 && what.compare(what.size() - 5, 5, ".toml") == 0; }
 
 /// The last part of a source, for the name of a folder: "table" of "some/table.csv.gz".
 std::string short_name(const std::string& source) {
   const std::string name = fs::path(source).filename().string();
-  return name.substr(0, name.find('.'));
+  return source.rfind(kMnist, 0) == 0 ? "mnist" : name.substr(0, name.find('.'));
+}
+
+/// A source that the run's other verbs find from any folder.
+std::string absolute(const std::string& source) {
+  const std::string prefix = source.rfind(kMnist, 0) == 0 ? kMnist : "";
+  const fs::path path(source.substr(prefix.size()));
+  std::error_code ignored;
+  return fs::exists(path, ignored) ? prefix + fs::absolute(path).lexically_normal().string() : source;
+}
+
+std::vector<std::string> assignments(const cxxopts::ParseResult& a) {
+  return a.count("set") ? a["set"].as<std::vector<std::string>>() : std::vector<std::string>{};
 }
 
 Config configuration(const cxxopts::ParseResult& a, const std::string& what) {
   Config config;
-  if (is_toml(what)) config = Config::load(what);
-  else if (!what.empty()) config.set("model=\"" + what + "\"");
+  if (is_toml(what))
+    config = Config::load(what);
+  else
+    config.set("model=\"" + what + "\"");
   for (const char* name : {"seed", "threads", "device"})
     if (a.count(name)) config.set(fmt::format("{}={}", name, a[name].as<std::string>()));
-  if (a.count("data")) config.set("data.source=\"" + a["data"].as<std::string>() + "\"");
-  if (a.count("set"))
-    for (const std::string& assignment : a["set"].as<std::vector<std::string>>()) config.set(assignment);
+  if (a.count("data")) config.set("data.source='" + a["data"].as<std::string>() + "'");
+  for (const std::string& assignment : assignments(a)) config.set(assignment);
   return config;
 }
 
 /// A resumed run may go on longer or stop earlier; anything else would make it another run.
 void check_resumed_settings(const cxxopts::ParseResult& a) {
+  if (a.count("what"))
+    fail<UsageError>("train: --resume takes the model and the configuration of the run; '{}' does not go with it",
+                     a["what"].as<std::string>());
   for (const char* name : {"data", "seed", "threads", "device", "out", "force"})
-    if (a.count(name)) fail<UsageError>("train: --resume takes the configuration of the run; --{} does not go with it", name);
-  if (!a.count("set")) return;
-  for (const std::string& assignment : a["set"].as<std::vector<std::string>>()) {
-    const std::string key = assignment.substr(0, assignment.find('='));
-    if (key != "train.epochs" && key != "train.max_minutes" && key != "train.patience" && key != "train.tolerance")
-      fail<ConfigError>("train: {} can not change when a run is resumed; train.epochs, train.max_minutes, train.patience and train.tolerance can", key);
+    if (a.count(name))
+      fail<UsageError>("train: --resume takes the configuration of the run; --{} does not go with it", name);
+  const std::vector<std::string> allowed{"train.epochs", "train.max_minutes", "train.patience", "train.tolerance"};
+  for (const std::string& assignment : assignments(a)) {
+    std::string key = assignment.substr(0, assignment.find('='));
+    key.erase(key.find_last_not_of(" \t") + 1);
+    if (std::find(allowed.begin(), allowed.end(), key) == allowed.end())
+      fail<ConfigError>("train: {} can not change when a run is resumed; {} can", key, fmt::join(allowed, ", "));
   }
 }
 
 void warn_of_other_environment(const Checkpoint& checkpoint) {
   for (const auto& [name, now] : environment_notes()) {
     const auto it = checkpoint.notes.find(name);
-    if (it != checkpoint.notes.end() && it->second != now)
-      fmt::print(stderr, "vem: warning: {} was {} and is {} now; the resumed run will not equal an uninterrupted one bit for bit\n", name, it->second, now);
+    if (it == checkpoint.notes.end() || it->second == now) continue;
+    fmt::print(stderr,
+               "vem: warning: {}: was {}, is {} now; the resumed run will not equal an uninterrupted one bit for bit\n",
+               name, it->second, now);
   }
 }
 
+void check_same_data(const Dataset& train, const Checkpoint& checkpoint, const std::string& source) {
+  const auto it = checkpoint.notes.find("training items");
+  const bool same_size = it == checkpoint.notes.end() || it->second == std::to_string(train.size);
+  if (train.schema == checkpoint.schema && same_size) return;
+  fail<DataError>("{}: has changed since the run began: {} of shape [{}] now, {} of shape [{}] then", source,
+                  counted(train.size, "training item"), fmt::join(train.schema.item_shape, ", "),
+                  it == checkpoint.notes.end() ? "items" : it->second, fmt::join(checkpoint.schema.item_shape, ", "));
+}
+
 std::string summary(const Splits& splits) {
-  std::string text = fmt::format("{} items of {} numbers", splits.train.size, splits.train.schema.num_features());
-  if (splits.validation.size > 0) text += fmt::format(", {} for validation", splits.validation.size);
-  if (splits.test.size > 0) text += fmt::format(", {} for the test", splits.test.size);
+  std::string text = fmt::format("{} of {}", counted(splits.train.size, "item"),
+                                 counted(splits.train.schema.num_features(), "number"));
+  if (splits.validation.size > 0) text += fmt::format(", {} for validation", grouped(splits.validation.size));
+  if (splits.test.size > 0) text += fmt::format(", {} for the test", grouped(splits.test.size));
   return text;
 }
 
-int finish(const FitResult& result, const RunDirectory& directory, bool improved) {
-  fmt::print("Stopped after {} epochs and {} updates: {}\n", result.epoch, result.iteration, result.reason);
-  fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(), improved ? "{best,last}.safetensors" : "last.safetensors");
-  if (result.interrupted) fmt::print("Go on with: vem train --resume {}\n", directory.path());
-  else fmt::print("Next: vem evaluate {0}, vem sample {0} --out samples.npy, vem export {0}\n", directory.path());
-  return Signals::received() ? 128 + Signals::received() : 0;
+/// What can be done with the run now, from what its model can do.
+void print_next(const Model& model, const RunDirectory& directory) {
+  const auto methods = model.methods();
+  fmt::print("Next: vem evaluate {}", directory.path());
+  for (const char* verb : {"sample", "reconstruct"})
+    if (Model::find(methods, verb)) fmt::print(", vem {} {}", verb, directory.path());
+  fmt::print(", vem export {}\n", directory.path());
 }
 
-int fit_run(RunOptions& options, const RunDirectory& directory, const Splits& splits, Model& model, const Registry& registry,
-            const std::string& config, const TensorMap* resume, int64_t epochs_done) {
+int finish(const FitResult& result, const Model& model, const RunDirectory& directory) {
+  const int signal = Signals::received();
+  const std::string by = !signal ? "" : signal == SIGINT ? " (Ctrl-C)" : " (SIGTERM)";
+  const bool has_best = fs::exists(directory.checkpoint("best"));
+  fmt::print("Stopped after {} and {}: {}{}\n", counted(result.epoch, "epoch"), counted(result.iteration, "update"),
+             result.reason, by);
+  fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
+             has_best ? "{best,last}.safetensors" : "last.safetensors");
+  if (result.interrupted)
+    fmt::print("Go on with: vem train --resume {}\n", directory.path());
+  else
+    print_next(model, directory);
+  return signal ? 128 + signal : 0;
+}
+
+/// Does something when the fit begins, so after the model has looked at its data: bad input leaves nothing behind.
+class AtStart final : public Callback {
+ public:
+  explicit AtStart(std::function<void()> action) : action_(std::move(action)) {}
+  void on_start(const Model&, int64_t, int64_t) override { action_(); }
+
+ private:
+  std::function<void()> action_;
+};
+
+/// A run that is ready to go: what start() and resume() have in common.
+struct Job {
+  RunOptions& options;
+  const RunDirectory& directory;
+  const Splits& splits;
+  Model& model;
+  const Registry& registry;
+};
+
+int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* from) {
+  const Dataset& data = job.splits.train;
+  Checkpoint blank{to_toml(job.options, job.registry), data.schema, {}, environment_notes()};
+  blank.notes["training items"] = std::to_string(data.size);
   Progress progress(isatty(STDERR_FILENO) != 0);
-  MetricsLog metrics(directory.metrics(), epochs_done);
-  Checkpoints checkpoints(directory, config, splits.train.schema);
+  const int64_t epochs = from ? epochs_done(*from) : 0;
+  MetricsLog metrics(job.directory.metrics(), epochs);
+  Checkpoints checkpoints(job.directory, std::move(blank), epochs);
   Signals signals;
-  const FitContext context{registry, splits.validation.size > 0 ? &splits.validation : nullptr, nullptr, {&progress, &metrics, &checkpoints, &signals}, resume};
-  const FitResult result = fit(model, splits.train, options.train, context);
-  return finish(result, directory, fs::exists(directory.checkpoint("best")));
+  for (Callback* callback : std::initializer_list<Callback*>{&metrics, &checkpoints, &progress, &signals})
+    callbacks.push_back(callback);
+  const Dataset* validation = job.splits.validation.size > 0 ? &job.splits.validation : nullptr;
+  const FitContext context{job.registry, validation, nullptr, std::move(callbacks), from ? &from->state : nullptr};
+  return finish(fit(job.model, data, job.options.train, context), job.model, job.directory);
+}
+
+void warn_of_slow_blas() {
+  const std::string warning = blas_info().warning;
+  if (!warning.empty()) fmt::print(stderr, "vem: warning: {}\n", warning);
 }
 
 int start(const cxxopts::ParseResult& a, const Registry& registry) {
-  if (!a.count("what")) fail<UsageError>("train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
+  if (!a.count("what"))
+    fail<UsageError>(
+        "train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
   const std::string what = a["what"].as<std::string>();
   if (!is_toml(what)) registry.find("model", what);
   RunOptions options;
-  configuration(a, what).read(options, registry);
-  if (options.data.source.empty()) fail<ConfigError>("train: data.source is missing; name a data set or a file with --data");
+  const Config config = configuration(a, what);
+  if (!config.has("model")) fail<ConfigError>("{}: model is not set; `vem list model` lists models", what);
+  config.read(options, registry);
+  if (options.data.source.empty())
+    fail<ConfigError>("train: data.source is not set; name a data set or a file with --data");
+  const std::string name = is_toml(what) ? short_name(what) : what, source = options.data.source;
+  const RunDirectory directory = RunDirectory::plan(
+      a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(source)),
+      a.count("force") > 0);
+  options.data.source = absolute(source);
   tune_platform(options.threads);
+  warn_of_slow_blas();
   const Splits splits = load_splits(options.data);
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
-  const std::string name = is_toml(what) ? short_name(what) : what;
-  const std::string out = a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(options.data.source));
-  const std::string config = to_toml(options, registry);
-  // The model looks at its data before anything is written; fit() does so once more, from the same seed.
-  const RunDirectory directory = RunDirectory::create(out, a.count("force") > 0);
-  write_text(directory.config(), config);
-  fmt::print(stderr, "{} on {}: {}\n", options.model.name, options.data.source, summary(splits));
-  return fit_run(options, directory, splits, *model, registry, config, nullptr, 0);
+  fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
+  AtStart create([&] { directory.create(to_toml(options, registry)); });
+  return fit_run({options, directory, splits, *model, registry}, {&create}, nullptr);
 }
 
 int resume(const cxxopts::ParseResult& a, const Registry& registry) {
   check_resumed_settings(a);
   const RunDirectory directory = RunDirectory::open(a["resume"].as<std::string>());
+  const std::string file = directory.checkpoint("last");
+  if (!fs::exists(file))
+    fail<MissingInputError>("{}: there is no checkpoint to resume from; begin again with --force", file);
   Config config = Config::load(directory.config());
-  if (a.count("set"))
-    for (const std::string& assignment : a["set"].as<std::vector<std::string>>()) config.set(assignment);
+  for (const std::string& assignment : assignments(a)) config.set(assignment);
   RunOptions options;
   config.read(options, registry);
   tune_platform(options.threads);
-  const Checkpoint checkpoint = load_checkpoint(directory.checkpoint("last"));
+  const Checkpoint checkpoint = load_checkpoint(file);
   warn_of_other_environment(checkpoint);
+  warn_of_slow_blas();
+  const auto model = load_model(options, checkpoint, file, registry);
   const Splits splits = load_splits(options.data);
-  if (!(splits.train.schema == checkpoint.schema)) fail<DataError>("{}: is not what {} was trained on", options.data.source, directory.path());
-  const auto model = registry.create<Model>(options.model, {checkpoint.schema, registry});
-  model->load(checkpoint.state);
-  const std::string text = to_toml(options, registry);
-  write_text(directory.config(), text);
-  const int64_t epochs_done = checkpoint.state.at("trainer/counters").data_ptr<int64_t>()[0];
-  fmt::print(stderr, "resuming {} after {} epochs\n", directory.path(), epochs_done);
-  return fit_run(options, directory, splits, *model, registry, text, &checkpoint.state, std::max<int64_t>(epochs_done, 0));
+  check_same_data(splits.train, checkpoint, options.data.source);
+  fmt::print(stderr, "resuming {} after {}\n", directory.path(), counted(epochs_done(checkpoint), "epoch"));
+  AtStart update([&] { write_text(directory.config(), to_toml(options, registry)); });
+  return fit_run({options, directory, splits, *model, registry}, {&update}, &checkpoint);
 }
 
 }  // namespace

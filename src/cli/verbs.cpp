@@ -11,13 +11,16 @@ void declare_train(cxxopts::Options& o) {
       "data", "named set or path (data.source)", cxxopts::value<std::string>())(
       "out", "folder of the run; default runs/MODEL-DATA", cxxopts::value<std::string>())(
       "set", "key=value, as in a TOML file; any number of times", cxxopts::value<Values>())(
-      "seed", "of everything random", cxxopts::value<std::string>())("threads", "0: all cores", cxxopts::value<std::string>())(
-      "device", "where tensors live", cxxopts::value<std::string>())("resume", "go on with the run in this folder", cxxopts::value<std::string>())(
-      "force", "replace a run that is there");
+      "seed", "of everything random", cxxopts::value<std::string>())(
+      "threads", "0: all cores, or OMP_NUM_THREADS", cxxopts::value<std::string>())("device", "where tensors live",
+                                                                                    cxxopts::value<std::string>())(
+      "resume", "go on with the run in this folder", cxxopts::value<std::string>())("force",
+                                                                                    "replace a run that is there");
   o.parse_positional({"what"});
 }
 void declare_run(cxxopts::Options& o) {
-  o.add_options()("run", "folder of a run", cxxopts::value<std::string>())("checkpoint", "best or last", cxxopts::value<std::string>());
+  o.add_options()("run", "folder of a run", cxxopts::value<std::string>())("checkpoint", "best or last",
+                                                                           cxxopts::value<std::string>());
   o.parse_positional({"run"});
 }
 void declare_data(cxxopts::Options& o) {
@@ -25,12 +28,14 @@ void declare_data(cxxopts::Options& o) {
       "split", "train, validation or test; default: test where there is one", cxxopts::value<std::string>())(
       "limit", "first so many items only", cxxopts::value<int64_t>()->default_value("0"));
 }
-void declare_seed(cxxopts::Options& o) { o.add_options()("seed", "of random draws", cxxopts::value<uint64_t>()->default_value("0")); }
+void declare_seed(cxxopts::Options& o) {
+  o.add_options()("seed", "of random draws", cxxopts::value<uint64_t>()->default_value("0"));
+}
 void declare_evaluate(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"));
+  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("1000"));
 }
 void declare_encode(cxxopts::Options& o) {
   declare_run(o);
@@ -41,14 +46,15 @@ void declare_encode(cxxopts::Options& o) {
 void declare_sample(cxxopts::Options& o) {
   declare_run(o);
   declare_seed(o);
-  o.add_options()("n", "number of draws", cxxopts::value<int64_t>()->default_value("64"))(
+  o.add_options()("n", "number of draws; default 64", cxxopts::value<int64_t>())(
       "out", "file to write: .png (images), .npy or .csv", cxxopts::value<std::string>());
 }
 void declare_picture(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("n", "items, or dimensions", cxxopts::value<int64_t>()->default_value("0"))("out", "file to write: .png or .npy", cxxopts::value<std::string>());
+  o.add_options()("n", "items (default 32), or dimensions (default: the active ones, 10 at most)",
+                  cxxopts::value<int64_t>())("out", "file to write: .png or .npy", cxxopts::value<std::string>());
 }
 void declare_export(cxxopts::Options& o) {
   declare_run(o);

@@ -14,16 +14,6 @@ constexpr double kSmallestExponent = 1e-12;
 
 Tensor log_det(const Tensor& cholesky) { return 2 * cholesky.diagonal(0, -2, -1).log().sum(-1); }
 
-Tensor cholesky(const Tensor& matrix, const char* what) {
-  const auto [factor, info] = at::linalg_cholesky_ex(matrix);
-  if (info.any().item<bool>())
-    fail<NumericError>(
-        "normal-wishart: the {} of component {} is not positive definite; a larger variance_floor or "
-        "standardize = true helps",
-        what, info.gt(0).to(at::kLong).argmax().item<int64_t>());
-  return factor;
-}
-
 /// Positions i * D + j of the upper triangle by rows, and whether each is off the diagonal.
 std::pair<Tensor, Tensor> triangle(int64_t D) {
   const Tensor ij = at::triu_indices(D, D, 0, at::kLong);
@@ -67,6 +57,16 @@ Tensor floored(const Tensor& covariance, double floor) {
 
 }  // namespace
 
+Tensor NormalWishart::cholesky(const Tensor& matrix, const char* what) {
+  const auto [factor, info] = at::linalg_cholesky_ex(matrix);
+  if (info.any().item<bool>())
+    fail<NumericError>(
+        "normal-wishart: the {} of component {} is not positive definite; a larger variance_floor or "
+        "standardize = true helps",
+        what, info.gt(0).to(at::kLong).argmax().item<int64_t>());
+  return factor;
+}
+
 Tensor NormalWishart::packed(const Tensor& matrix) {
   return matrix.flatten(-2).index_select(-1, triangle(matrix.size(-1)).first);
 }
@@ -94,7 +94,7 @@ Tensor NormalWishart::natural(const Parameters& p) const {
 std::pair<Tensor, Tensor> NormalWishart::moments(const Tensor& t) const {
   const Tensor off_diagonal = triangle(D_).second;
   const Tensor precision = t.slice(-1, 1 + D_, size() - 1) * (-2 / (1 + off_diagonal.to(t.scalar_type())));
-  const Tensor covariance = at::cholesky_inverse(at::linalg_cholesky(unpacked(precision, D_)));
+  const Tensor covariance = at::cholesky_inverse(cholesky(unpacked(precision, D_), "precision"));
   return {at::matmul(covariance, t.slice(-1, 1, 1 + D_).unsqueeze(-1)).squeeze(-1), covariance};
 }
 

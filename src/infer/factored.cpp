@@ -138,7 +138,7 @@ Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& 
   TensorMap globals;
   for (const auto& block : blocks()) globals.merge(block->globals());
   const Tensor log_lik = responsibilities.to(at::kDouble).log().clamp_min(kLogZero);
-  const auto kernel = observation_->kernel(globals.at(components_->key()).detach());
+  const auto kernel = observation_->kernel(globals.at(components_->key()).detach(), true);
   const Tensor row_weight = batch.offsets.defined() ? batch.weight.index_select(0, batch.row_item()) : batch.weight;
   const Tensor zero = kernel->sums(kernel->features(x.slice(0, 0, 0)), responsibilities.slice(0, 0, 0)).to(at::kDouble);
   const Tensor sums = sum_chunks(x.size(0), zero, [&](int64_t begin, int64_t end) {

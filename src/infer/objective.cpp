@@ -3,9 +3,14 @@
 
 namespace vem {
 
-Latent::Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z, const Prior& prior, const Batch& batch,
-               const TensorMap& globals)
-    : posterior_(posterior), parameters_(parameters), z_(z), q_(posterior.at(parameters)), prior_(prior), batch_(batch),
+Latent::Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z, const Prior& prior,
+               const Batch& batch, const TensorMap& globals)
+    : posterior_(posterior),
+      parameters_(parameters),
+      z_(z),
+      q_(posterior.at(parameters)),
+      prior_(prior),
+      batch_(batch),
       globals_(globals) {}
 
 Tensor Latent::log_q() const { return batch_.per_item(q_->log_prob(z_)); }

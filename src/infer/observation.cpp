@@ -61,7 +61,7 @@ Tensor Observation::log_lik(const Tensor& s, const Tensor& t) const {
 
 Tensor Observation::sums(const Tensor& s, const Tensor& marginals) const { return at::mm(marginals.t(), s); }
 
-std::unique_ptr<const RowKernel> Observation::kernel(const Tensor& t) const {
+std::unique_ptr<const RowKernel> Observation::kernel(const Tensor& t, bool) const {
   return std::make_unique<PlainKernel>(*this, t);
 }
 

@@ -65,13 +65,12 @@ void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
 Checkpoint load_checkpoint(const std::string& path) {
   Safetensors file = load_safetensors(path);
   check_format(path, file);
+  const std::string config = entry(path, file, "config"), schema = entry(path, file, "schema"),
+                    notes = entry(path, file, "notes");
   try {
-    return {entry(path, file, "config"), schema_from_json(entry(path, file, "schema")), std::move(file.tensors),
-            parse_notes(entry(path, file, "notes"))};
+    return {config, schema_from_json(schema), std::move(file.tensors), parse_notes(notes)};
   } catch (const DataError& error) {
-    const std::string what = error.what();
-    if (what.compare(0, path.size(), path) == 0) throw;
-    fail<DataError>("{}: its metadata are damaged: {}", path, what);
+    fail<DataError>("{}: its metadata are damaged: {}", path, error.what());
   }
 }
 

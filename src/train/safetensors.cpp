@@ -70,8 +70,9 @@ std::string read_header(const std::string& path, Input& in) {
   uint64_t length = 0;
   for (size_t i = kPrefix; i-- > 0;) length = length << 8 | bytes[i];
   if (length > std::min(kLargestHeader, in.left()))
-    fail<DataError>("{}: its header should take {} bytes, at most {} are possible; it is cut off or no safetensors file",
-                    path, length, std::min(kLargestHeader, in.left()));
+    fail<DataError>(
+        "{}: its header should take {} bytes, at most {} are possible; it is cut off or no safetensors file", path,
+        length, std::min(kLargestHeader, in.left()));
   std::string text(length, '\0');
   in.read(text.data(), length);
   return text;

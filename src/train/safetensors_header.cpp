@@ -1,5 +1,5 @@
-// The JSON header of a safetensors file: printed, and parsed with every check that keeps a damaged file from doing harm.
-// https://github.com/huggingface/safetensors, section "Format".
+// The JSON header of a safetensors file: printed, and parsed with every check that keeps a damaged file from doing
+// harm. https://github.com/huggingface/safetensors, section "Format".
 #include "safetensors_header.h"
 
 #include <array>

@@ -26,8 +26,8 @@ struct SafetensorsHeader {
   std::map<std::string, std::string> metadata;
 };
 
-/// JSON, padded with spaces to a multiple of 8 bytes. Errors begin with `path`. Throws DataError for what the format can
-/// not hold.
+/// JSON, padded with spaces to a multiple of 8 bytes. Errors begin with `path`. Throws DataError for what the format
+/// can not hold.
 std::string print_header(const std::string& path, const SafetensorsHeader& header);
 /// The inverse. Throws DataError for anything but entries whose bytes fill the `available` ones without gap or overlap.
 SafetensorsHeader parse_header(const std::string& path, const std::string& text, uint64_t available);

@@ -68,13 +68,15 @@ TEST(Mlp, EveryActivationHasTheRightGradient) {
 
 // U(-1/sqrt(fan in), 1/sqrt(fan in)): the bound holds, and is reached; a parameter's draw depends on its name only.
 TEST(Mlp, StartsUniformlyWithinItsFanIn) {
-  const Built a = build("kind = \"mlp\"\nwidths = [64]\n", "encoder", {100}, {7}), b = build("kind = \"mlp\"\nwidths = [64, 5]\n", "encoder", {100}, {9});
+  const Built a = build("kind = \"mlp\"\nwidths = [64]\n", "encoder", {100}, {7}),
+              b = build("kind = \"mlp\"\nwidths = [64, 5]\n", "encoder", {100}, {9});
   const Tensor weight = a.at("encoder.hidden.0.weight");
   EXPECT_LE(weight.abs().max().item<double>(), 0.1);
   EXPECT_GT(weight.abs().max().item<double>(), 0.0999);
   EXPECT_NEAR(weight.pow(2).mean().item<double>(), 0.01 / 3, 2e-4);  // 6400 draws
   EXPECT_TRUE(at::equal(weight, b.at("encoder.hidden.0.weight")));
-  EXPECT_FALSE(at::equal(a.at("encoder.output.weight").narrow(0, 0, 5).narrow(1, 0, 5), weight.narrow(0, 0, 5).narrow(1, 0, 5)));
+  EXPECT_FALSE(
+      at::equal(a.at("encoder.output.weight").narrow(0, 0, 5).narrow(1, 0, 5), weight.narrow(0, 0, 5).narrow(1, 0, 5)));
 }
 
 struct ImageCase {
@@ -92,29 +94,37 @@ TEST(Conv, EveryImageComesBackInItsShape) {
   for (const auto& [shape, toml] : images) {
     const int64_t pixels = shape[0] * shape[1] * shape[2];
     const std::string options = "kind = \"conv\"\nhidden = 12\n" + toml;
-    const Built down = build(options, "encoder", shape, {6}, at::kFloat), up = build(options, "decoder", {6}, shape, at::kFloat);
+    const Built down = build(options, "encoder", shape, {6}, at::kFloat),
+                up = build(options, "decoder", {6}, shape, at::kFloat);
     const Tensor code = down.network->forward(at::zeros({3, pixels}));
     EXPECT_EQ(code.sizes(), at::IntArrayRef({3, 6})) << toml;
     EXPECT_EQ(up.network->forward(code).sizes(), at::IntArrayRef({3, pixels})) << toml;
     EXPECT_EQ(up.network->output_bias().sizes(), at::IntArrayRef({pixels})) << toml;
     EXPECT_EQ(down.network->output_bias().sizes(), at::IntArrayRef({6})) << toml;
-    EXPECT_EQ(up.network->forward(down.network->forward(at::zeros({0, pixels}))).sizes(), at::IntArrayRef({0, pixels})) << toml;
+    EXPECT_EQ(up.network->forward(down.network->forward(at::zeros({0, pixels}))).sizes(), at::IntArrayRef({0, pixels}))
+        << toml;
   }
 }
 
 TEST(Conv, GradientsAreThoseOfCentralDifferences) {
   const std::string options = "kind = \"conv\"\nchannels = [2, 3]\nhidden = 5\nactivation = \"tanh\"\n";
   const Built down = build(options, "encoder", {1, 7, 6}, {4}), up = build(options, "decoder", {4}, {2, 7, 6});
-  const auto value = [&](const std::vector<Tensor>& in) { return up.network->forward(down.network->forward(in[0])).pow(2).mean(); };
+  const auto value = [&](const std::vector<Tensor>& in) {
+    return up.network->forward(down.network->forward(in[0])).pow(2).mean();
+  };
   EXPECT_LT(gradient_error(value, {random({2, 42}, "x")}), 1e-6);
 }
 
 TEST(Conv, SaysWhatItCannotBuild) {
   EXPECT_EQ(message_of([] { build("kind = \"conv\"\n", "encoder", {30}, {4}); }),
             "encoder: conv needs images on one side, got 30 -> 4 numbers a row; mlp takes those");
-  EXPECT_EQ(message_of([] { build("kind = \"conv\"\nchannels = []\n", "encoder", {1, 8, 8}, {4}); }),
+  EXPECT_EQ(message_of([] {
+              build("kind = \"conv\"\nchannels = []\n", "encoder", {1, 8, 8}, {4});
+            }),
             "encoder: conv needs at least one entry in channels, got []");
-  EXPECT_EQ(message_of([] { build("kind = \"conv\"\nchannels = [4, 4, 4, 4]\n", "decoder", {4}, {1, 8, 8}); }),
+  EXPECT_EQ(message_of([] {
+              build("kind = \"conv\"\nchannels = [4, 4, 4, 4]\n", "decoder", {4}, {1, 8, 8});
+            }),
             "decoder: 4 convolutions of stride 2 leave nothing of a 8 x 8 image");
 }
 

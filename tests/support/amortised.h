@@ -5,6 +5,7 @@
 #include <string>
 
 #include "vem/core/config.h"
+#include "vem/data/dataset.h"
 #include "vem/infer/block.h"
 #include "vem/models/registry.h"
 
@@ -19,7 +20,7 @@ std::shared_ptr<GradientBlock> parameter_block();
 /// A choice of `kind` read from the TOML lines below it: chosen("network", "kind = \"mlp\"\nwidths = []").
 Choice chosen(const std::string& kind, const std::string& toml);
 
-/// The sample values 0 .. n-1 as item identities.
+/// 0 .. n-1 as item identities.
 inline Tensor items(int64_t n) { return at::arange(n, at::kLong); }
 
 /// n items of one row each, weight 1, without columns.

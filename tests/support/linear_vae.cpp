@@ -25,10 +25,11 @@ LinearVae linear_vae(const std::string& top) {
   const Tensor z = random({kRows, kLatent}, "z");
   v.data.columns["x"] = at::mm(z, v.W.t()) + v.b + kSigma * random({kRows, kFeatures}, "noise");
   const bool encoder = top.find("\"local\"") == std::string::npos;
-  v.model = make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\nlatent_dim = 2\n" + top +
-                           "likelihood = {kind = \"normal\", scale = \"fixed\", value = 0.7}\ndecoder = {widths = []}\n" +
-                           (encoder ? "encoder = {widths = []}\n" : ""),
-                       v.data);
+  v.model =
+      make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\nlatent_dim = 2\n" + top +
+                     "likelihood = {kind = \"normal\", scale = \"fixed\", value = 0.7}\ndecoder = {widths = []}\n" +
+                     (encoder ? "encoder = {widths = []}\n" : ""),
+                 v.data);
   put(*v.model, "decoder.output.weight", v.W);
   put(*v.model, "decoder.output.bias", v.b);
   if (encoder) v.set_encoder();

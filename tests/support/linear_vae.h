@@ -1,5 +1,5 @@
-// A linear VAE is probabilistic PCA (Tipping and Bishop 1999): x = W z + b + sigma noise, log p(x) = log N(x | b, W W' +
-// sigma^2 I), and q(z | x) has the covariance (I + W'W / sigma^2)^-1, which is diagonal where the columns of W are
+// A linear VAE is probabilistic PCA (Tipping and Bishop 1999): x = W z + b + sigma noise, log p(x) = log N(x | b, W W'
+// + sigma^2 I), and q(z | x) has the covariance (I + W'W / sigma^2)^-1, which is diagonal where the columns of W are
 // orthogonal. So bounds can be compared with numbers, and the bound at the best linear encoder is tight.
 // Legend: N rows, D features, L latent dimensions.
 #pragma once

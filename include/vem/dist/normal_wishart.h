@@ -33,6 +33,8 @@ class NormalWishart final : public ExponentialFamily {
   /// [R, D, D] symmetric -> [R, D (D + 1) / 2], and back.
   static Tensor packed(const Tensor& matrix);
   static Tensor unpacked(const Tensor& packed, int64_t num_features);
+  /// The lower Cholesky factor of each matrix; NumericError that names `what` and the row where it has none.
+  static Tensor cholesky(const Tensor& matrix, const char* what);
 
  private:
   int64_t D_;

@@ -67,8 +67,9 @@ class Observation {
   virtual Tensor log_lik(const Tensor& s, const Tensor& t) const;
   /// The adjoint: marginals [N, K] -> sums [K, P].
   virtual Tensor sums(const Tensor& s, const Tensor& marginals) const;
-  /// What the closed-form E-step runs on rows; the default is statistics(), log_lik() and sums().
-  virtual std::unique_ptr<const RowKernel> kernel(const Tensor& t) const;
+  /// What the closed-form E-step runs on rows; the default is statistics(), log_lik() and sums(). `exact`: in float64
+  /// whatever the context says, for rows whose distance from the components at t says nothing (a start).
+  virtual std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact = false) const;
 
   // For methods and exports: in float64 from rows x of any floating type, from tensors of the block only, for any number
   // of rows, so that they can be traced.

@@ -1,0 +1,39 @@
+// When a training run saves itself. What is in the file is the business of vem/train/checkpoint.h.
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "run_directory.h"
+#include "vem/train/callback.h"
+
+namespace vem {
+
+/// checkpoints/last after a pass and at the end, checkpoints/best with the best judged bound so far. Passes that take
+/// less than `seconds` share a write: flushing to disk would cost more than the pass; the end always writes.
+class Checkpoints final : public Callback {
+ public:
+  /// `blank` is a checkpoint without state; `epochs_done` counts those of a run that resumes.
+  Checkpoints(const RunDirectory& directory, Checkpoint blank, int64_t epochs_done, double seconds = 1);
+  bool on_epoch(const Model& model, const EpochReport& report, const std::function<TensorMap()>& state) override;
+  void on_end(const Model& model, const std::string& reason, const std::function<TensorMap()>& state) override;
+
+ private:
+  Checkpoint filled(TensorMap state) const;
+  void save_best();
+
+  const RunDirectory& directory_;
+  const Checkpoint blank_;
+  const double seconds_;
+  int64_t epochs_done_;
+  std::optional<Checkpoint> best_;  // not written yet
+  std::optional<std::chrono::steady_clock::time_point> written_;
+};
+
+/// Passes over the data that a checkpoint has behind it. Throws DataError for one that `vem train` did not write.
+int64_t epochs_done(const Checkpoint& checkpoint);
+
+/// What a bitwise resume depends on beside the file: versions, threads, the kind of processor and BLAS.
+std::map<std::string, std::string> environment_notes();
+
+}  // namespace vem

@@ -1,0 +1,24 @@
+// Numbers as people read them.
+#include "text.h"
+
+namespace vem {
+
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  const int64_t sign = number < 0 ? 1 : 0;
+  for (auto at = static_cast<int64_t>(text.size()) - 3; at > sign; at -= 3) text.insert(static_cast<size_t>(at), ",");
+  return text;
+}
+
+std::string duration(double seconds) {
+  const auto s = static_cast<int64_t>(seconds + 0.5);
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{}:{:02d} min", s / 60, s % 60);
+  return fmt::format("{}:{:02d} h", s / 3600, s / 60 % 60);
+}
+
+std::string counted(int64_t number, const std::string& noun) {
+  return fmt::format("{} {}{}", grouped(number), noun, number == 1 ? "" : "s");
+}
+
+}  // namespace vem
