@@ -90,7 +90,6 @@ class Mixture final : public Model {
   Tensor start_labels(const Tensor& x, const Batch& batch, const Rng& rng) const;
   Tensor label_column(const Batch& batch) const;
   void search(const Tensor& x, const Batch& batch, const Rng& rng);
-  void start_from(const Tensor& x, const Batch& batch, const Tensor& labels);
   /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
   std::pair<bool, double> score(const Tensor& x, const Batch& batch) const;
 
@@ -149,7 +148,7 @@ void Mixture::initialize(const Dataset& train, const Rng& rng) {
   const Tensor x = scaled(batch.at("x"));
   part_.set_priors({at::zeros_like(moments.mean), moments.covariance / at::outer(scale(), scale())});
   if (options_.start == Start::labels)
-    start_from(x, batch, label_column(batch));
+    part_.start(x, batch, label_column(batch));
   else
     search(x, batch, rng);
 }
@@ -173,10 +172,6 @@ Tensor Mixture::start_labels(const Tensor& x, const Batch& batch, const Rng& rng
   return nearest_center(x, kmeans(x.index_select(0, some), batch.weight.index_select(0, some), K, rng).centers);
 }
 
-void Mixture::start_from(const Tensor& x, const Batch& batch, const Tensor& labels) {
-  part_.start(x, batch, at::one_hot(labels, options_.num_components).to(at::kDouble));
-}
-
 std::pair<bool, double> Mixture::score(const Tensor& x, const Batch& batch) const {
   bool floored = false;
   for (const auto& block : blocks_)
@@ -191,7 +186,7 @@ void Mixture::search(const Tensor& x, const Batch& batch, const Rng& rng) {
   std::pair<bool, double> best_score;
   for (int64_t r = 0; r < options_.restarts; ++r) {
     load(before);
-    start_from(x, batch, start_labels(x, batch, rng.fold(static_cast<uint64_t>(r))));
+    part_.start(x, batch, start_labels(x, batch, rng.fold(static_cast<uint64_t>(r))));
     if (options_.restarts == 1) return;
     for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
       m_step(part_.expect(x, batch, globals()), Step(), rng);

@@ -20,6 +20,12 @@ struct MixtureWeightsOptions final : ConjugateOptions {
   }
 };
 
+template <class T>
+constexpr T kInfinity = std::numeric_limits<T>::infinity();
+// Responsibilities below exp of this count as zero, before they turn into denormal numbers, which are slow.
+template <class T>
+constexpr T kNegligible = sizeof(T) == 4 ? -70 : -650;
+
 struct Normalized {
   double bound = 0;
   std::vector<double> sums;
@@ -35,9 +41,9 @@ Normalized normalize(const Tensor& joint, const Tensor& log_weights, const Tenso
   std::vector<T> largest(static_cast<size_t>(rows));
   for (int64_t n = 0; n < rows; ++n) {
     T* r = begin + n * K;
-    T top = -std::numeric_limits<T>::infinity();
+    T top = -kInfinity<T>;
     for (int64_t k = 0; k < K; ++k) top = std::max(top, r[k] += t[k]);
-    for (int64_t k = 0; k < K; ++k) r[k] -= top;
+    for (int64_t k = 0; k < K; ++k) r[k] = r[k] - top < kNegligible<T> ? -kInfinity<T> : r[k] - top;
     largest[static_cast<size_t>(n)] = top;
   }
   joint.exp_();  // vectorised, unlike std::exp

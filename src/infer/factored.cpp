@@ -55,8 +55,12 @@ struct Part {
   std::map<std::string, std::vector<Tensor>> local;
 };
 
+/// Adds a part to a total of its own; the sums of components are too large to be copied a chunk.
 void merge(Part& total, const Part& part) {
-  if (part.components.defined()) total.components = plus(total.components, part.components);
+  if (total.components.defined())
+    total.components.add_(part.components);
+  else
+    total.components = part.components.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
   total.count = plus(total.count, part.count);
   total.bound = plus(total.bound, part.bound);
   for (const auto& [key, value] : part.sums) total.sums[key] = plus(total.sums[key], value);
@@ -96,59 +100,58 @@ Expectation Factored::expect(const Tensor& x, const Batch& batch, const TensorMa
 }
 
 Expectation Factored::expect(const RowReader& rows, const Batch& batch, const TensorMap& globals) const {
-  at::NoGradGuard no_grad;
-  TensorMap at_point;
-  for (const auto& [key, value] : globals) at_point[key] = value.detach();
-  const Tensor& t = at_point.at(components_->key());
-  const auto kernel = observation_->kernel(t);
-  const std::vector<int64_t> bounds = chunk_bounds(batch);
-  const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
-  const auto sum_group = [&](int64_t first, int64_t last) {
-    Part sum;
-    for (int64_t c = first; c < last; ++c) {
-      const Chunk chunk = chunk_of(batch, bounds[c], bounds[c + 1]);
-      const Tensor features = kernel->features(rows(chunk.first_row, chunk.last_row));
-      Allocation::Counts counts = allocation_->expect(kernel->log_lik(features), chunk.batch, at_point);
-      Part part{kernel->sums(features, counts.marginals), chunk.batch.weight.sum(), counts.bound, counts.sums, {}};
-      for (auto& [key, value] : counts.local) part.local[key] = {value};
-      if (sum.components.defined())
-        sum.components.add_(part.components);  // the one large tensor: not copied a chunk
-      else
-        sum.components = part.components.to(at::kDouble);
-      part.components = Tensor();
-      merge(sum, part);
-    }
-    return sum;
-  };
-  Part total;
-  for (const Part& part : map_groups(num_chunks, num_groups(num_chunks, t.numel()), sum_group))
-    if (part.count.defined()) merge(total, part);
-  Expectation e{total.count, total.bound, std::move(total.sums), {}, {}};
-  e.sums[components_->key()] = kernel->statistics(total.components);
-  for (const auto& [key, values] : total.local) e.local[key] = at::cat(values);
-  return e;
+  const auto kernel = observation_->kernel(globals.at(components_->key()).detach());
+  return sum_rows(rows, batch, globals, *kernel,
+                  [&](const Tensor& features, int64_t, int64_t) { return kernel->log_lik(features); });
 }
 
 Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const {
-  at::NoGradGuard no_grad;
-  if (responsibilities.dim() != 2 || responsibilities.size(0) != x.size(0) ||
-      responsibilities.size(1) != num_components())
+  const bool hard = responsibilities.dim() == 1;
+  if (responsibilities.size(0) != x.size(0) || (!hard && responsibilities.size(1) != num_components()))
     fail<Error>("factored.assign: responsibilities have shape [{}] but [{}, {}] is expected",
                 fmt::join(responsibilities.sizes(), ", "), x.size(0), num_components());
   TensorMap globals;
   for (const auto& block : blocks()) globals.merge(block->globals());
-  const Tensor log_lik = responsibilities.to(at::kDouble).log().clamp_min(kLogZero);
   const auto kernel = observation_->kernel(globals.at(components_->key()).detach(), true);
-  const Tensor row_weight = batch.offsets.defined() ? batch.weight.index_select(0, batch.row_item()) : batch.weight;
-  const Tensor zero = kernel->sums(kernel->features(x.slice(0, 0, 0)), responsibilities.slice(0, 0, 0)).to(at::kDouble);
-  const Tensor sums = sum_chunks(x.size(0), zero, [&](int64_t begin, int64_t end) {
-    const Tensor features = kernel->features(x.slice(0, begin, end));
-    const Tensor marginals = responsibilities.slice(0, begin, end) * row_weight.slice(0, begin, end).unsqueeze(-1);
-    return kernel->sums(features, marginals.to(features.scalar_type()));
-  });
-  Expectation e{
-      batch.weight.sum(), at::zeros({}, at::kDouble), allocation_->expect(log_lik, batch, globals).sums, {}, {}};
-  e.sums[components_->key()] = kernel->statistics(sums);
+  // Where the allocation prefers no component, the posterior of log r is r.
+  const auto log_r = [&](const Tensor&, int64_t begin, int64_t end) {
+    const Tensor r = responsibilities.slice(0, begin, end);
+    return (hard ? at::one_hot(r, num_components()) : r).to(at::kDouble).log().clamp_min(kLogZero);
+  };
+  const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end); };
+  Expectation e = sum_rows(rows, batch, globals, *kernel, log_r);
+  e.bound = at::zeros_like(e.bound);
+  return e;
+}
+
+Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals,
+                               const RowKernel& kernel, const LogLik& log_lik) const {
+  at::NoGradGuard no_grad;
+  TensorMap at_point;
+  for (const auto& [key, value] : globals) at_point[key] = value.detach();
+  const std::vector<int64_t> bounds = chunk_bounds(batch);
+  const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
+  const auto sum_chunk = [&](int64_t c) {
+    const Chunk chunk = chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
+    const Tensor features = kernel.features(rows(chunk.first_row, chunk.last_row));
+    const Tensor log_likelihoods = log_lik(features, chunk.first_row, chunk.last_row);
+    Allocation::Counts counts = allocation_->expect(log_likelihoods, chunk.batch, at_point);
+    Part part{kernel.sums(features, counts.marginals), chunk.batch.weight.sum(), counts.bound, counts.sums, {}};
+    for (auto& [key, value] : counts.local) part.local[key] = {value};
+    return part;
+  };
+  const auto sum_group = [&](int64_t first, int64_t last) {
+    Part sum;
+    for (int64_t c = first; c < last; ++c) merge(sum, sum_chunk(c));
+    return sum;
+  };
+  Part total;
+  const int64_t numel = at_point.at(components_->key()).numel();
+  for (const Part& part : map_groups(num_chunks, num_groups(num_chunks, numel), sum_group))
+    if (part.count.defined()) merge(total, part);
+  Expectation e{total.count, total.bound, std::move(total.sums), {}, {}};
+  e.sums[components_->key()] = kernel.statistics(total.components);
+  for (const auto& [key, values] : total.local) e.local[key] = at::cat(values);
   return e;
 }
 

@@ -30,7 +30,7 @@ class Factored {
   /// The closed-form E-step over rows x [rows, D] in fixed chunks, the same bits for any number of threads.
   Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals) const;
   Expectation expect(const RowReader& rows, const Batch& batch, const TensorMap& globals) const;
-  /// Sums of given responsibilities [rows, K], as expect() would return them: starts from hard or soft assignments. Needs
+  /// Sums of given responsibilities [rows, K], or component indices [rows] int64, as expect() would return them. Needs
   /// the allocation at its (symmetric) prior. The bound is 0: a start has none.
   Expectation assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const;
   /// One M-step of every block from what assign() returned.
@@ -39,6 +39,10 @@ class Factored {
   std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
 
  private:
+  using LogLik = std::function<Tensor(const Tensor& features, int64_t first_row, int64_t last_row)>;
+  Expectation sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals, const RowKernel& kernel,
+                       const LogLik& log_lik) const;
+
   std::shared_ptr<Allocation> allocation_;
   std::shared_ptr<Observation> observation_;
   std::shared_ptr<ConjugateBlock> components_;

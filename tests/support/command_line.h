@@ -1,0 +1,29 @@
+// Runs the command line inside the test, and as a program of its own; small data sets for it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "support/temporary_folder.h"
+
+namespace vem::testing {
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+/// vem::run() with the plug-ins of vem, in this process; what it prints is caught.
+Outcome run_vem(int (*run)(int, char**), const std::vector<std::string>& arguments);
+
+/// Starts the program `path`; returns its process id. Its output goes nowhere.
+int start_program(const std::string& path, const std::vector<std::string>& arguments);
+/// Waits for it: the exit code, or -1 if it was killed.
+int wait_for_program(int process);
+
+/// Two clusters in three columns a, b, c and a column of words, as .csv: rows of each.
+std::string clusters_csv(int64_t rows);
+/// Images [items, 8, 8] of uint8 noise, as .npy with `folder/name`; returns the path.
+std::string write_images(const TemporaryFolder& folder, const std::string& name, int64_t items);
+
+}  // namespace vem::testing
