@@ -91,8 +91,8 @@ int describe(const cxxopts::ParseResult& a, const Registry& registry) {
   }
   if (found) return 0;
   const std::string near = nearest(name, names);
-  fail<UsageError>("nothing is called '{}'{}; `vem list` lists everything", name,
-                   near.empty() ? "" : "; did you mean '" + near + "'?");
+  fail<UsageError>("nothing is called '{}'; {}`vem list` lists everything", name,
+                   near.empty() ? "" : "did you mean '" + near + "'? ");
 }
 
 int info(const cxxopts::ParseResult&, const Registry&) {

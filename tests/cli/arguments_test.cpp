@@ -8,10 +8,8 @@
 namespace vem {
 namespace {
 
-using testing::Outcome;
-
 Outcome vem(const std::vector<std::string>& arguments) {
-  return testing::run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
+  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
 }
 
 void expect_error(const std::vector<std::string>& arguments, int code, const std::string& text) {
@@ -21,8 +19,8 @@ void expect_error(const std::vector<std::string>& arguments, int code, const std
   EXPECT_EQ(outcome.out, "");
 }
 
-const std::vector<std::string> kVerbs{"train",       "evaluate", "encode", "sample",   "reconstruct",
-                                      "traverse",    "export",   "list",   "describe", "info"};
+const std::vector<std::string> kVerbs{"train",    "evaluate", "encode", "sample",   "reconstruct",
+                                      "traverse", "export",   "list",   "describe", "info"};
 
 TEST(CommandLine, HelpListsEveryVerbAndEachHasExamples) {
   const Outcome help = vem({"--help"});
@@ -39,16 +37,18 @@ TEST(CommandLine, HelpListsEveryVerbAndEachHasExamples) {
 
 TEST(CommandLine, UsageErrors) {
   expect_error({"trian"}, 64, "unknown verb 'trian'; did you mean 'train'? `vem --help` lists them");
-  expect_error({"evaluate", "run", "--sample", "5"}, 64,
-               "evaluate: there is no option --sample; did you mean --samples? `vem evaluate --help` lists the options");
+  expect_error(
+      {"evaluate", "run", "--sample", "5"}, 64,
+      "evaluate: there is no option --sample; did you mean --samples? `vem evaluate --help` lists the options");
   expect_error({"sample", "run", "-n", "many"}, 64,
                "sample: Argument 'many' failed to parse; `vem sample --help` lists the options");
   expect_error({"train", "gmm", "--out"}, 64,
                "train: Option 'out' is missing an argument; `vem train --help` lists the options");
   expect_error({"evaluate", "one", "two"}, 64,
                "evaluate: 'two' is one argument too many; `vem evaluate --help` lists the options");
-  expect_error({"train"}, 64,
-               "train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
+  expect_error(
+      {"train"}, 64,
+      "train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
   expect_error({"evaluate"}, 64, "which run? Give the folder that `vem train` made");
   expect_error({"evaluate", "run", "--samples", "0"}, 64, "--samples must be >= 1, got 0");
   expect_error({"evaluate", "run", "--checkpoint", "worst"}, 64, "--checkpoint is best or last, got 'worst'");
@@ -85,11 +85,12 @@ TEST(CommandLine, ConfigurationErrors) {
 TEST(CommandLine, MissingInput) {
   expect_error({"train", "missing.toml"}, 66, "missing.toml: no such configuration file");
   expect_error({"evaluate", "nowhere"}, 66, "nowhere: is no run: it has no config.toml; `vem train` makes one");
-  expect_error({"train", "--resume", "nowhere"}, 66, "nowhere: is no run: it has no config.toml; `vem train` makes one");
+  expect_error({"train", "--resume", "nowhere"}, 66,
+               "nowhere: is no run: it has no config.toml; `vem train` makes one");
 }
 
 TEST(CommandLine, TomlErrorsNameTheLine) {
-  const testing::TemporaryFolder folder;
+  const TemporaryFolder folder;
   const std::string path = folder.write("run.toml", "model = \"gmm\"\n[train]\nepochs = \"ten\"\n");
   expect_error({"train", path}, 78, path + ":3: train.epochs must be a whole number, got \"ten\"");
   const std::string empty = folder.write("empty.toml", "[train]\nepochs = 10\n");
@@ -111,7 +112,7 @@ TEST(CommandLine, WhatIsListedIsDescribed) {
   }
   EXPECT_EQ(vem({"describe", "train"}).code, 0);
   EXPECT_EQ(vem({"describe", "data"}).code, 0);
-  expect_error({"describe", "vea"}, 64, "nothing is called 'vea'; did you mean 'vae'?; `vem list` lists everything");
+  expect_error({"describe", "vea"}, 64, "nothing is called 'vea'; did you mean 'vae'? `vem list` lists everything");
 }
 
 TEST(CommandLine, DescribeShowsTheDefaultsThatAModelBrings) {

@@ -15,9 +15,6 @@ namespace vem {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::message_of;
-using testing::read_bytes;
-using testing::TemporaryFolder;
 
 /// A model of one number.
 class OneNumber final : public Model {

@@ -52,8 +52,7 @@ TEST(Importance, ShapeDoesNotDependOnTheUnit) {
 
 TEST(Importance, KHatOfParetoWeights) {
   // Weights u^-k have a Pareto tail of shape k. 100 seeds stay within 0.2 at 20,000 samples (424 in the tail).
-  for (const double k : {0.3, 0.7, 1.2})
-    EXPECT_NEAR(pareto_k(to_vector(-k * uniforms(20000, 11).log())), k, 0.2) << k;
+  for (const double k : {0.3, 0.7, 1.2}) EXPECT_NEAR(pareto_k(to_vector(-k * uniforms(20000, 11).log())), k, 0.2) << k;
 }
 
 TEST(Importance, KHatOfGaussianWeights) {

@@ -6,7 +6,7 @@
 #include "vem/core/rng.h"
 #include "vem/data/writers.h"
 
-namespace vem::testing {
+namespace vem {
 namespace {
 
 std::vector<char*> argv_of(std::vector<std::string>& words) {
@@ -56,7 +56,8 @@ std::string clusters_csv(int64_t rows) {
   for (int64_t i = 0; i < 2 * rows; ++i) {
     const auto* row = x.data_ptr<double>() + 3 * i;
     const double shift = i < rows ? 0 : 6;
-    text += fmt::format("{:.4f},{:.4f},{:.4f},{}\n", row[0] + shift, row[1] - shift, row[2], i < rows ? "first" : "second");
+    text +=
+        fmt::format("{:.4f},{:.4f},{:.4f},{}\n", row[0] + shift, row[1] - shift, row[2], i < rows ? "first" : "second");
   }
   return text;
 }
@@ -67,4 +68,4 @@ std::string write_images(const TemporaryFolder& folder, const std::string& name,
   return folder.file(name);
 }
 
-}  // namespace vem::testing
+}  // namespace vem

@@ -6,7 +6,7 @@
 
 #include "support/temporary_folder.h"
 
-namespace vem::testing {
+namespace vem {
 
 struct Outcome {
   int code = 0;
@@ -26,4 +26,4 @@ std::string clusters_csv(int64_t rows);
 /// Images [items, 8, 8] of uint8 noise, as .npy with `folder/name`; returns the path.
 std::string write_images(const TemporaryFolder& folder, const std::string& name, int64_t items);
 
-}  // namespace vem::testing
+}  // namespace vem

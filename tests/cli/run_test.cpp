@@ -1,0 +1,195 @@
+// Whole runs: train, stop, resume, and every verb on what they leave behind.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "support/command_line.h"
+#include "vem/cli/run.h"
+#include "vem/data/readers.h"
+#include "vem/models/registry.h"
+#include "vem/train/checkpoint.h"
+
+namespace vem {
+namespace {
+
+namespace fs = std::filesystem;
+
+Outcome vem(const std::vector<std::string>& arguments) {
+  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
+}
+
+/// Runs a command that must succeed; what it printed.
+std::string done(const std::vector<std::string>& arguments) {
+  const Outcome outcome = vem(arguments);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return outcome.out;
+}
+
+std::vector<nlohmann::json> lines_of(const std::string& path) {
+  std::ifstream in(path);
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+void expect_equal_states(const std::string& a, const std::string& b) {
+  const TensorMap one = load_checkpoint(a).state, two = load_checkpoint(b).state;
+  ASSERT_EQ(one.size(), two.size());
+  for (const auto& [key, value] : one) {
+    ASSERT_TRUE(two.count(key)) << key;
+    ASSERT_EQ(value.sizes(), two.at(key).sizes()) << key;
+    const Tensor same = at::eq(value, two.at(key));
+    EXPECT_TRUE(
+        (value.is_floating_point() ? same.logical_or(value.isnan() & two.at(key).isnan()) : same).all().item<bool>())
+        << key;
+  }
+}
+
+std::vector<std::string> small_vae(const std::string& images, const std::string& out, int64_t epochs) {
+  return {"train",     "vae",
+          "--data",    images,
+          "--out",     out,
+          "--seed",    "3",
+          "--threads", "1",
+          "--set",     "model.encoder.widths=[16, 16]",
+          "--set",     "model.decoder.widths=[16]",
+          "--set",     "model.latent_dim=3",
+          "--set",     "data.binarize=dynamic",
+          "--set",     "train.batch_size=50",
+          "--set",     fmt::format("train.epochs={}", epochs)};
+}
+
+std::vector<std::string> small_gmm(const TemporaryFolder& folder, const std::string& out) {
+  const std::string table = folder.write("table.csv", clusters_csv(60));
+  return {"train", "gmm", "--data", table, "--out", out, "--set", "data.label=species", "--set", "data.test=20"};
+}
+
+TEST(Run, AMixtureFromStartToExport) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  const std::string text = done(small_gmm(folder, run));
+  EXPECT_NE(text.find("converged: the bound rose by"), std::string::npos) << text;
+  EXPECT_NE(text.find("Next: vem evaluate " + run + ", vem sample " + run + ", vem export " + run), std::string::npos);
+  const auto metrics = lines_of(run + "/metrics.jsonl");
+  EXPECT_EQ(metrics.front()["epoch"], 1);
+  EXPECT_EQ(metrics.back()["stopped"].get<std::string>().rfind("converged", 0), 0u);
+
+  EXPECT_NE(done({"evaluate", run}).find("log-likelihood"), std::string::npos);
+  const auto evaluation = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  EXPECT_NEAR(evaluation["total_bound"].get<double>(),
+              20 * evaluation["bound"].get<double>() - evaluation["kl_global"].get<double>(), 1e-9);
+
+  const std::string out = folder.file("r.csv");
+  done({"encode", run, "--split", "train", "--out", out});
+  const Table responsibilities = read_csv(out, ',');
+  EXPECT_EQ(responsibilities.names, (std::vector<std::string>{"responsibilities_0", "responsibilities_1"}));
+  EXPECT_EQ(responsibilities.values.size(0), 100);
+  EXPECT_NEAR((responsibilities.values.sum(1) - 1).abs().max().item<double>(), 0, 1e-12);
+
+  done({"sample", run, "-n", "7", "--out", folder.file("s.npy")});
+  EXPECT_EQ(read_npy(folder.file("s.npy")).sizes(), (Shape{7, 3}));
+  done({"export", run});
+  done({"export", run, "--format", "safetensors"});
+  for (const char* file : {"/export/model.pt", "/export/model.safetensors"}) EXPECT_TRUE(fs::exists(run + file));
+}
+
+TEST(Run, FeaturesOfOtherDataAreMatchedByName) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  done(small_gmm(folder, run));
+  const std::string same = folder.write("same.csv", "a,b,c\n0,0,0\n6,-6,0\n1,2,3\n");
+  const std::string turned = folder.write("turned.csv", "c,extra,b,a\n0,9,0,0\n0,9,-6,6\n3,9,2,1\n");
+  const std::string fewer = folder.write("fewer.csv", "c,b\n0,0\n1,1\n");
+  done({"encode", run, "--data", same, "--out", folder.file("same.out.csv")});
+  done({"encode", run, "--data", turned, "--out", folder.file("turned.out.csv")});
+  EXPECT_EQ(read_bytes(folder.file("same.out.csv")), read_bytes(folder.file("turned.out.csv")));
+  const Outcome outcome = vem({"encode", run, "--data", fewer, "--out", folder.file("fewer.out.csv")});
+  EXPECT_EQ(outcome.code, 65);
+  EXPECT_EQ(outcome.err,
+            "vem: " + fewer + ": has no column 'a', which the model was trained on; its columns are c, b\n");
+}
+
+TEST(Run, AVaeFromStartToPictures) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  done(small_vae(write_images(folder, "images.npy", 200), run, 2));
+  const auto metrics = lines_of(run + "/metrics.jsonl");
+  ASSERT_EQ(metrics.size(), 3u);
+  for (const char* key :
+       {"bound", "validation_bound", "learning_rate", "items_per_second", "kl", "kl_dim", "active_units"})
+    EXPECT_TRUE(metrics[0].contains(key)) << key;
+  EXPECT_EQ(metrics[2]["stopped"], "all 2 epochs are done");
+
+  const std::string text = done({"evaluate", run, "--samples", "60", "--limit", "10"});
+  EXPECT_NE(text.find("vae (best checkpoint) on the first 10 validation items of "), std::string::npos) << text;
+  EXPECT_NE(text.find("binarised once with seed 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("NLL, 60 importance samples          <= "), std::string::npos) << text;
+  EXPECT_EQ(done({"evaluate", run, "--samples", "60", "--limit", "10"}), text);  // a function of the seed
+
+  done({"encode", run, "--out", folder.file("z.npy")});
+  EXPECT_EQ(read_npy(folder.file("z.npy")).sizes(), (Shape{20, 6}));
+  done({"reconstruct", run, "-n", "8"});
+  done({"sample", run, "-n", "9"});
+  done({"traverse", run, "-n", "2"});
+  for (const char* picture : {"reconstructions", "samples", "traversal"})
+    EXPECT_EQ(read_bytes(run + "/images/" + picture + ".png").substr(1, 3), "PNG") << picture;
+}
+
+TEST(Run, TheSavedConfigurationLoadsAgainUnchanged) {
+  const TemporaryFolder folder;
+  done(small_vae(write_images(folder, "images.npy", 100), folder.file("one"), 1));
+  done({"train", folder.file("one") + "/config.toml", "--out", folder.file("two")});
+  EXPECT_EQ(read_bytes(folder.file("one") + "/config.toml"), read_bytes(folder.file("two") + "/config.toml"));
+  expect_equal_states(folder.file("one") + "/checkpoints/last.safetensors",
+                      folder.file("two") + "/checkpoints/last.safetensors");
+}
+
+TEST(Run, ALongerRunEqualsOneThatWasLongFromTheStart) {
+  const TemporaryFolder folder;
+  const std::string images = write_images(folder, "images.npy", 100), run = folder.file("part");
+  done(small_vae(images, folder.file("whole"), 4));
+  done(small_vae(images, run, 2));
+  done({"train", "--resume", run, "--set", "train.epochs=4"});
+  expect_equal_states(folder.file("whole") + "/checkpoints/last.safetensors", run + "/checkpoints/last.safetensors");
+  EXPECT_EQ(read_bytes(folder.file("whole") + "/config.toml"), read_bytes(run + "/config.toml"));
+  const auto metrics = lines_of(run + "/metrics.jsonl");
+  ASSERT_EQ(metrics.size(), 5u);  // the line that said why it stopped the first time is gone
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(metrics[i]["epoch"], i + 1);
+}
+
+TEST(Run, StoppedBySignalAndResumedEqualsUninterruptedBitwise) {
+  const TemporaryFolder folder;
+  const std::string images = write_images(folder, "images.npy", 2000), run = folder.file("stopped");
+  const int64_t epochs = 60;
+  ASSERT_EQ(wait_for_program(start_program(VEM_PROGRAM, small_vae(images, folder.file("whole"), epochs))), 0);
+  const int process = start_program(VEM_PROGRAM, small_vae(images, run, epochs));
+  for (int i = 0; i < 6000 && read_bytes(run + "/metrics.jsonl").empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  kill(process, SIGTERM);
+  EXPECT_EQ(wait_for_program(process), 128 + SIGTERM);
+  const auto metrics = lines_of(run + "/metrics.jsonl");
+  EXPECT_EQ(metrics.back()["stopped"], "stopped on request");
+  ASSERT_LT(static_cast<int64_t>(metrics.size()), epochs) << "the program was too fast for this test";
+  ASSERT_EQ(wait_for_program(start_program(VEM_PROGRAM, {"train", "--resume", run})), 0);
+  for (const char* name : {"last", "best"})
+    expect_equal_states(fmt::format("{}/checkpoints/{}.safetensors", folder.file("whole"), name),
+                        fmt::format("{}/checkpoints/{}.safetensors", run, name));
+}
+
+TEST(Run, ResumingOtherDataIsRefused) {
+  const TemporaryFolder folder;
+  const std::string images = write_images(folder, "images.npy", 100), run = folder.file("run");
+  done(small_vae(images, run, 1));
+  write_images(folder, "images.npy", 80);
+  const Outcome outcome = vem({"train", "--resume", run, "--set", "train.epochs=2"});
+  EXPECT_EQ(outcome.code, 65);
+  EXPECT_NE(outcome.err.find("has changed since the run began: 72 training items of shape [1, 8, 8] now, 90 of shape"),
+            std::string::npos)
+      << outcome.err;
+}
+
+}  // namespace
+}  // namespace vem
