@@ -79,7 +79,8 @@ TEST(CommandLine, ConfigurationErrors) {
   expect_error({"train", "--resume", "run", "--set", "model.num_components=3"}, 78,
                "train: model.num_components can not change when a run is resumed; train.epochs, train.max_minutes, "
                "train.patience, train.tolerance can");
-  expect_error({"train", "gmm", "--device", "cuda"}, 78, "--set: device must be one of cpu, got \"cuda\"");
+  expect_error({"train", "gmm", "--device", "cuda"}, 78,
+               "--set: device must be one of cpu, got \"cuda\"; did you mean \"cpu\"?");
 }
 
 TEST(CommandLine, MissingInput) {

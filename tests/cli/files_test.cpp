@@ -173,7 +173,7 @@ TEST(Checkpoints, ShortPassesShareAWriteAndTheBestIsKept) {
 TEST(Progress, PlainLinesWhereThereIsNoTerminal) {
   const OneNumber model;
   Progress progress(/*live=*/false);
-  EpochReport report = report_of(3, -238.12345);
+  EpochReport report = report_of(3, -238.12346);
   ::testing::internal::CaptureStderr();
   progress.on_start(model, 20, 100);
   progress.on_batch({}, 128);

@@ -11,7 +11,8 @@ namespace {
 Tensor values(uint64_t seed, int64_t rows) { return Rng(seed).normal(at::arange(rows, at::kLong), {3}, "test"); }
 
 TEST(DiagonalNormal, LogProbByHand) {
-  const DiagonalNormal q(at::tensor({1., -2.}, at::kDouble).view({1, 2}), at::tensor({0., std::log(2.)}, at::kDouble).view({1, 2}));
+  const DiagonalNormal q(at::tensor({1., -2.}, at::kDouble).view({1, 2}),
+                         at::tensor({0., std::log(2.)}, at::kDouble).view({1, 2}));
   const Tensor z = at::tensor({2., 0.}, at::kDouble).view({1, 1, 2});
   // -log 2 pi - log 2 - (1 + 1) / 2
   EXPECT_NEAR(q.log_prob(z).item<double>(), -std::log(2 * M_PI) - std::log(2.) - 1, 1e-14);

@@ -1,5 +1,5 @@
-// Every exponential family: the mean is the gradient of the log-partition, the mode is a stationary point, draws have the
-// mean's moments, KL >= 0, and the usual parameters go to natural ones and back.
+// Every exponential family: the mean is the gradient of the log-partition, the mode is a stationary point, draws have
+// the mean's moments, KL >= 0, and the usual parameters go to natural ones and back.
 #include <gtest/gtest.h>
 
 #include "vem/core/error.h"
@@ -12,7 +12,9 @@ namespace {
 
 constexpr int64_t kRows = 4;
 
-Tensor noise(uint64_t seed, const Shape& shape) { return Rng(seed).normal(at::arange(kRows, at::kLong), shape, "test"); }
+Tensor noise(uint64_t seed, const Shape& shape) {
+  return Rng(seed).normal(at::arange(kRows, at::kLong), shape, "test");
+}
 
 /// [R, D, D] symmetric and well away from singular.
 Tensor scale_matrices(uint64_t seed, int64_t D) {
@@ -29,12 +31,14 @@ struct Case {
 Tensor dirichlet_eta(uint64_t seed) { return noise(seed, {5}).exp() * 3; }
 Tensor normal_gamma_eta(uint64_t seed) {
   const Tensor n = noise(seed, {4, 3});
-  return NormalGamma::natural({n.select(1, 0).exp() + 0.1, n.select(1, 1), n.select(1, 2).exp() + 2, n.select(1, 3).exp() + 0.1});
+  return NormalGamma::natural(
+      {n.select(1, 0).exp() + 0.1, n.select(1, 1), n.select(1, 2).exp() + 2, n.select(1, 3).exp() + 0.1});
 }
 Tensor normal_wishart_eta(uint64_t seed) {
   const NormalWishart family(3, 0);
   const Tensor n = noise(seed + 100, {5});
-  return family.natural({n.select(1, 0).exp() + 0.1, n.slice(1, 1, 4), scale_matrices(seed, 3), n.select(1, 4).exp() + 6});
+  return family.natural(
+      {n.select(1, 0).exp() + 0.1, n.slice(1, 1, 4), scale_matrices(seed, 3), n.select(1, 4).exp() + 6});
 }
 
 std::vector<Case> cases() {
@@ -60,7 +64,8 @@ TEST_P(Family, LogPartitionHasTheRightSlope) {
   const auto& family = *GetParam().family;
   const Tensor eta = GetParam().eta(3), direction = GetParam().eta(4);
   const double h = 1e-5;
-  const Tensor numeric = (family.log_partition(eta + h * direction) - family.log_partition(eta - h * direction)) / (2 * h);
+  const Tensor numeric =
+      (family.log_partition(eta + h * direction) - family.log_partition(eta - h * direction)) / (2 * h);
   EXPECT_TRUE(at::allclose(numeric, (family.mean(eta) * direction).sum(-1), 1e-6, 1e-6));  // h^2 and 1e-16 / h
 }
 
@@ -101,9 +106,11 @@ TEST_P(Family, DensityRatiosHaveMeanOne) {
   EXPECT_NEAR(ratio.mean().item<double>(), 1, 5 * ratio.std().item<double>() / 200);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, Family, testing::ValuesIn(cases()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Families, Family, testing::ValuesIn(cases()),
+                         [](const auto& info) { return info.param.name; });
 
-// ---- the mode as a stationary point, by gradients in free coordinates --------------------------------------------------
+// ---- the mode as a stationary point, by gradients in free coordinates
+// --------------------------------------------------
 
 TEST(Dirichlet, ModeIsAlphaMinusOneNormalised) {
   const Tensor mode = Dirichlet(3).mode(at::tensor({1., 2., 5.}, at::kDouble).view({1, 3})).exp();
@@ -127,7 +134,8 @@ TEST(NormalWishart, ModeIsStationaryInMeanAndCholeskyFactor) {
   const Tensor residual = at::matmul(L.transpose(-2, -1), (mu - p.m).unsqueeze(-1)).square().sum({-2, -1});
   const Tensor density = -0.5 * p.beta * residual - 0.5 * (precision * p.V).sum({-2, -1}) +
                          (p.nu - 3) * L.diagonal(0, -2, -1).log().sum(-1);
-  for (const Tensor& g : torch::autograd::grad({density.sum()}, {mu, factor})) EXPECT_LT(g.abs().max().item<double>(), 1e-9);
+  for (const Tensor& g : torch::autograd::grad({density.sum()}, {mu, factor}))
+    EXPECT_LT(g.abs().max().item<double>(), 1e-9);
   EXPECT_TRUE(at::allclose(density.detach(), (eta * t).sum(-1), 1e-10));
 }
 
@@ -140,7 +148,8 @@ TEST(NormalGamma, IsTheNormalWishartOfOneFeature) {
   EXPECT_TRUE(at::allclose(gamma.mode(eta), wishart.mode(eta), 1e-12, 1e-12));
 }
 
-// ---- parameters, floors and components without data --------------------------------------------------------------------
+// ---- parameters, floors and components without data
+// --------------------------------------------------------------------
 
 TEST(NormalWishart, ParametersComeBack) {
   const NormalWishart family(3, 0);
@@ -154,7 +163,8 @@ TEST(NormalWishart, AFloorClipsEigenvaluesAndIsTheConstrainedOptimum) {
   const Tensor axes = std::get<0>(at::linalg_qr(noise(1, {3, 3})[0])), values = at::tensor({1e-8, .5, 3.}, at::kDouble);
   const Tensor V = 20 * at::mm(axes * values, axes.t()).unsqueeze(0);
   const NormalWishart family(3, 1e-2);
-  const Tensor eta = family.natural({at::full({1}, 20., at::kDouble), at::zeros({1, 3}, at::kDouble), V, at::full({1}, 23., at::kDouble)});
+  const Tensor eta = family.natural(
+      {at::full({1}, 20., at::kDouble), at::zeros({1, 3}, at::kDouble), V, at::full({1}, 23., at::kDouble)});
   const Tensor covariance = family.moments(family.mode(eta)).second[0];
   EXPECT_TRUE(at::allclose(std::get<0>(at::linalg_eigh(covariance)), values.clamp_min(1e-2), 1e-8));
   EXPECT_EQ(family.num_floored(eta), 1);
@@ -162,8 +172,10 @@ TEST(NormalWishart, AFloorClipsEigenvaluesAndIsTheConstrainedOptimum) {
   const double best = (eta * family.mode(eta)).sum().item<double>();
   for (uint64_t seed = 0; seed < 50; ++seed) {  // feasible neighbours are worse
     const Tensor a = 0.1 * noise(seed, {3, 3})[0], other = covariance + at::mm(a, a.t());
-    const Tensor t = at::cat({at::zeros({4}, at::kDouble), NormalWishart::packed(at::linalg_inv(other)) *
-        at::tensor({-.5, -1., -1., -.5, -1., -.5}, at::kDouble), -.5 * at::logdet(other).view({1})});
+    const Tensor t =
+        at::cat({at::zeros({4}, at::kDouble),
+                 NormalWishart::packed(at::linalg_inv(other)) * at::tensor({-.5, -1., -1., -.5, -1., -.5}, at::kDouble),
+                 -.5 * at::logdet(other).view({1})});
     EXPECT_LT((eta[0] * t).sum().item<double>(), best);
   }
 }
@@ -171,8 +183,10 @@ TEST(NormalWishart, AFloorClipsEigenvaluesAndIsTheConstrainedOptimum) {
 TEST(NormalGamma, AFloorClipsVariances) {
   const NormalGamma family(2, 1e-2);
   const Tensor n = at::full({1, 2}, 10., at::kDouble);
-  const Tensor eta = NormalGamma::natural({n, at::zeros_like(n), 0.5 * (n + 1), 5 * at::tensor({1e-9, 2.}, at::kDouble).view({1, 2})});
-  EXPECT_TRUE(at::allclose(NormalGamma::moments(family.mode(eta)).second, at::tensor({1e-2, 2.}, at::kDouble).view({1, 2}), 1e-12));
+  const Tensor eta =
+      NormalGamma::natural({n, at::zeros_like(n), 0.5 * (n + 1), 5 * at::tensor({1e-9, 2.}, at::kDouble).view({1, 2})});
+  EXPECT_TRUE(at::allclose(NormalGamma::moments(family.mode(eta)).second,
+                           at::tensor({1e-2, 2.}, at::kDouble).view({1, 2}), 1e-12));
   EXPECT_EQ(family.num_floored(eta), 1);
 }
 
@@ -190,19 +204,22 @@ TEST(NormalFamilies, AComponentWithoutDataIsAStandardNormal) {
 TEST(NormalFamilies, APriorWithoutAModeGivesAVeryWideNormal) {
   const NormalWishart wishart(2, 1e-6);
   const Tensor one = at::ones({1}, at::kDouble);
-  const Tensor t = wishart.mode(wishart.natural({one, at::zeros({1, 2}, at::kDouble), at::eye(2, at::kDouble).unsqueeze(0), 2 * one}));
+  const Tensor t = wishart.mode(
+      wishart.natural({one, at::zeros({1, 2}, at::kDouble), at::eye(2, at::kDouble).unsqueeze(0), 2 * one}));
   EXPECT_TRUE(at::isfinite(t).all().item<bool>());
   EXPECT_GT(wishart.moments(t).second[0][0][0].item<double>(), 1e11);
 }
 
 TEST(NormalWishart, ASingularCovarianceNamesTheComponent) {
-  const Tensor eta = at::stack({normal_wishart_eta(1)[0], at::tensor({5., 0., 0., 0., 1., 0., 0., 0., 0., 1., 5.}, at::kDouble)});
+  const Tensor eta =
+      at::stack({normal_wishart_eta(1)[0], at::tensor({5., 0., 0., 0., 1., 0., 0., 0., 0., 1., 5.}, at::kDouble)});
   try {
     NormalWishart(3, 0).mode(eta);
     FAIL() << "no error";
   } catch (const NumericError& e) {
-    EXPECT_STREQ(e.what(), "normal-wishart: the covariance of component 1 is not positive definite; a larger "
-                           "variance_floor or standardize = true helps");
+    EXPECT_STREQ(e.what(),
+                 "normal-wishart: the covariance of component 1 is not positive definite; a larger "
+                 "variance_floor or standardize = true helps");
   }
 }
 

@@ -83,11 +83,13 @@ TEST(MixtureWeights, ErrorsSayWhatIsWrong) {
     }
     return std::string("no error");
   };
-  EXPECT_EQ(message("concentration = 0.5\n", Estimate::map),
-            "mixture-weights: concentration must be >= 1 when estimate is map, got 0.5: below 1 the density of the weights "
-            "has no mode");
-  EXPECT_EQ(message("concentration = 0.5\n", Estimate::ml),
-            "mixture-weights: concentration has no effect in this run; it takes effect when estimate is map or posterior");
+  EXPECT_EQ(
+      message("concentration = 0.5\n", Estimate::map),
+      "mixture-weights: concentration must be >= 1 when estimate is map, got 0.5: below 1 the density of the weights "
+      "has no mode");
+  EXPECT_EQ(
+      message("concentration = 0.5\n", Estimate::ml),
+      "mixture-weights: concentration has no effect in this run; it takes effect when estimate is map or posterior");
   EXPECT_EQ(message("concentration = 0.5\n", Estimate::posterior), "no error");
 }
 

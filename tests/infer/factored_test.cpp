@@ -20,7 +20,9 @@ Tensor blobs(int64_t n, int64_t D, uint64_t seed = 1) {
   return centers.index_select(0, group) + at::mm(rng.normal(index(n), {D}, "x"), mixing + at::eye(D, at::kDouble));
 }
 
-Tensor soft(int64_t n, int64_t K, uint64_t seed = 2) { return at::softmax(2 * Rng(seed).normal(index(n), {K}, "r"), -1); }
+Tensor soft(int64_t n, int64_t K, uint64_t seed = 2) {
+  return at::softmax(2 * Rng(seed).normal(index(n), {K}, "r"), -1);
+}
 
 Factored started(const PartOptions& o, const Tensor& x) {
   Factored part = make_part(o);
@@ -102,7 +104,8 @@ TEST_P(EStep, AnEmptyBatchGivesZerosUnderEveryKey) {
   const Expectation e = part.expect(at::zeros({0, 3}, at::kDouble), rows_batch(0), globals_of(part));
   EXPECT_EQ(e.count.item<double>(), 0);
   EXPECT_EQ(e.bound.item<double>(), 0);
-  for (const auto& [key, value] : globals_of(part)) EXPECT_TRUE(at::equal(e.sums.at(key), at::zeros_like(value))) << key;
+  for (const auto& [key, value] : globals_of(part))
+    EXPECT_TRUE(at::equal(e.sums.at(key), at::zeros_like(value))) << key;
 }
 
 TEST_P(EStep, ThreadsChangeNoBit) {
@@ -126,7 +129,8 @@ TEST_P(EStep, ThreadsChangeNoBit) {
 TEST_P(EStep, Float32KeepsFiveDigits) {
   const Tensor x = blobs(2000, 4);
   const Factored exact = started(options(4), x), part = started(options(4, at::kFloat), x);
-  const Expectation a = exact.expect(x, rows_batch(2000), globals_of(exact)), b = part.expect(x, rows_batch(2000), globals_of(exact));
+  const Expectation a = exact.expect(x, rows_batch(2000), globals_of(exact)),
+                    b = part.expect(x, rows_batch(2000), globals_of(exact));
   EXPECT_NEAR(b.bound.item<double>(), a.bound.item<double>(), 1e-5 * std::abs(a.bound.item<double>()));
   for (const auto& [key, value] : a.sums) {
     EXPECT_EQ(b.sums.at(key).scalar_type(), at::kDouble);
@@ -141,10 +145,12 @@ TEST_P(EStep, WholeWeightsAreRepeatedRowsInAnyOrder) {
   weighted.weight = times.to(at::kDouble);
   const Tensor rows = at::repeat_interleave(times), order = Rng(3).permutation(rows.size(0));
   const Expectation a = part.expect(x, weighted, globals_of(part));
-  const Expectation b = part.expect(x.index_select(0, rows.index_select(0, order)), rows_batch(rows.size(0)), globals_of(part));
+  const Expectation b =
+      part.expect(x.index_select(0, rows.index_select(0, order)), rows_batch(rows.size(0)), globals_of(part));
   EXPECT_NEAR(a.bound.item<double>(), b.bound.item<double>(), 1e-11 * std::abs(a.bound.item<double>()));
   for (const auto& [key, value] : a.sums) EXPECT_TRUE(at::allclose(value, b.sums.at(key), 1e-11, 1e-10)) << key;
-  const Moments m = moments(x, weighted.weight), n = moments(x.index_select(0, rows), at::ones({rows.size(0)}, at::kDouble));
+  const Moments m = moments(x, weighted.weight),
+                n = moments(x.index_select(0, rows), at::ones({rows.size(0)}, at::kDouble));
   EXPECT_TRUE(at::allclose(m.covariance, n.covariance, 1e-12, 1e-12));
 }
 
@@ -204,7 +210,8 @@ TEST_P(EStep, PredictiveDensityIsARatioOfNormalisers) {
   const Tensor eta = part.components()->eta(), s = part.observation().statistics(x);
   const Tensor log_p = part.observation().log_predictive(x, eta);
   for (int64_t n = 0; n < 20; ++n) {
-    const Tensor expected = family.log_partition(eta + s[n]) - family.log_partition(eta) + part.observation().log_base(s);
+    const Tensor expected =
+        family.log_partition(eta + s[n]) - family.log_partition(eta) + part.observation().log_base(s);
     EXPECT_TRUE(at::allclose(log_p[n], expected, 1e-10, 1e-10)) << n;
   }
 }
@@ -249,12 +256,13 @@ TEST_P(EStep, FarComponentsKeepTheirDigits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EStep,
-                         testing::Values(Case{Estimate::ml, "full"}, Case{Estimate::map, "full"}, Case{Estimate::posterior, "full"},
-                                         Case{Estimate::ml, "diagonal"}, Case{Estimate::map, "diagonal"},
-                                         Case{Estimate::posterior, "diagonal"}),
+                         testing::Values(Case{Estimate::ml, "full"}, Case{Estimate::map, "full"},
+                                         Case{Estimate::posterior, "full"}, Case{Estimate::ml, "diagonal"},
+                                         Case{Estimate::map, "diagonal"}, Case{Estimate::posterior, "diagonal"}),
                          [](const auto& info) { return name(info.param); });
 
-// ---- against plain loops and textbook formulas -------------------------------------------------------------------------
+// ---- against plain loops and textbook formulas
+// -------------------------------------------------------------------------
 
 TEST(Factored, PointEstimatesAgreeWithPlainLoops) {
   for (const std::string covariance : {"full", "diagonal"}) {
@@ -265,12 +273,14 @@ TEST(Factored, PointEstimatesAgreeWithPlainLoops) {
     const Factored part = started(o, x);
     const TensorMap parts = part.observation().describe(part.components()->t().detach());
     const Tensor covariances = covariance == "full" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
-    const Tensor joint = reference_log_joint(x, part.allocation().log_weights().exp().squeeze(0), parts.at("means"), covariances);
+    const Tensor joint =
+        reference_log_joint(x, part.allocation().log_weights().exp().squeeze(0), parts.at("means"), covariances);
     const Expectation e = part.expect(x, rows_batch(60), globals_of(part));
     EXPECT_NEAR(e.bound.item<double>(), at::logsumexp(joint, -1).sum().item<double>(), 1e-9);
     const Tensor r = at::softmax(joint, -1);
-    EXPECT_TRUE(at::allclose(e.sums.at("components.t").slice(1, covariance == "full" ? 1 : 3, covariance == "full" ? 4 : 6),
-                             at::mm(r.t(), x), 1e-10, 1e-10));
+    EXPECT_TRUE(
+        at::allclose(e.sums.at("components.t").slice(1, covariance == "full" ? 1 : 3, covariance == "full" ? 4 : 6),
+                     at::mm(r.t(), x), 1e-10, 1e-10));
     EXPECT_TRUE(at::allclose(e.sums.at("weights.t")[0], r.sum(0), 1e-10, 1e-10));
   }
 }
@@ -312,7 +322,8 @@ TEST(Factored, OneComponentGivesTheExactEvidence) {
     m_step(part, part.expect(x, rows_batch(50), globals_of(part)));
     const double bound = part.expect(x, rows_batch(50), globals_of(part)).bound.item<double>() - kl_global(part);
     EXPECT_NEAR(bound, evidence, 1e-10 * std::abs(evidence)) << covariance;
-    const double ratio = (family.log_partition(eta) - family.log_partition(prior)).item<double>() - 75 * std::log(2 * M_PI);
+    const double ratio =
+        (family.log_partition(eta) - family.log_partition(prior)).item<double>() - 75 * std::log(2 * M_PI);
     EXPECT_NEAR(bound, ratio, 1e-10 * std::abs(evidence)) << covariance;
   }
 }
@@ -328,13 +339,15 @@ TEST(Factored, DrawsFollowTheirComponents) {
       const TensorMap parts = part.observation().describe(part.components()->t().detach());
       for (int64_t k = 0; k < 3; ++k) {
         const Tensor rows = x.index_select(0, component.eq(k).nonzero().squeeze(-1));
-        const double share = static_cast<double>(rows.size(0)) / 40000, weight = part.allocation().log_weights()[0][k].exp().item<double>();
+        const double share = static_cast<double>(rows.size(0)) / 40000,
+                     weight = part.allocation().log_weights()[0][k].exp().item<double>();
         EXPECT_NEAR(share, weight, 5 * std::sqrt(weight / 40000));
         const Tensor error = (rows.mean(0) - parts.at("means")[k]).abs() / (rows.std(0) / std::sqrt(rows.size(0)));
         EXPECT_LT(error.max().item<double>(), 5);
         // the mean log density under draws is minus the entropy: compare with the density at other draws by ranks
-        const Tensor log_p = estimate == Estimate::ml ? part.observation().log_prob(rows, part.components()->t().detach())
-                                                      : part.observation().log_predictive(rows, part.components()->eta());
+        const Tensor log_p = estimate == Estimate::ml
+                                 ? part.observation().log_prob(rows, part.components()->t().detach())
+                                 : part.observation().log_predictive(rows, part.components()->eta());
         EXPECT_TRUE(at::isfinite(log_p).all().item<bool>());
         if (estimate == Estimate::ml && covariance == "full") {
           const Tensor centred = rows - parts.at("means")[k], S = at::mm(centred.t(), centred) / rows.size(0);
@@ -358,7 +371,10 @@ TEST(Factored, PredictiveDrawsMatchThePredictiveDensity) {
     const Tensor log_q = part.observation().log_predictive(draws, part.components()->eta());
     const TensorMap parts = part.observation().describe(part.components()->t().detach());
     const Tensor S = covariance == "full" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
-    const Tensor ratio = (reference_log_joint(draws.slice(0, 0, 4000), at::ones({1}, at::kDouble), parts.at("means"), S) - log_q.slice(0, 0, 4000)).exp();
+    const Tensor ratio =
+        (reference_log_joint(draws.slice(0, 0, 4000), at::ones({1}, at::kDouble), parts.at("means"), S) -
+         log_q.slice(0, 0, 4000))
+            .exp();
     EXPECT_NEAR(ratio.mean().item<double>(), 1, 5 * ratio.std().item<double>() / std::sqrt(4000.)) << covariance;
   }
 }
@@ -383,15 +399,25 @@ TEST(Factored, ErrorsSayWhatIsWrong) {
   };
   EXPECT_EQ(message([&] { part.observation().statistics(OtherDistribution()); }),
             "observation normal: a prior for diagonal normal posteriors only");
-  EXPECT_EQ(message([&] { part.assign(at::zeros({4, 3}, at::kDouble), rows_batch(4), at::zeros({4, 2}, at::kDouble)); }),
+  EXPECT_EQ(message([&] {
+              part.assign(at::zeros({4, 3}, at::kDouble), rows_batch(4), at::zeros({4, 2}, at::kDouble));
+            }),
             "factored.assign: responsibilities have shape [4, 2] but [4, 3] is expected");
-  EXPECT_EQ(message([&] { make_observation("degrees_of_freedom = 2\n", {3, at::kDouble, Estimate::posterior}); }),
+  EXPECT_EQ(message([&] {
+              make_observation("degrees_of_freedom = 2\n", {3, at::kDouble, Estimate::posterior});
+            }),
             "normal: degrees_of_freedom must be > 2 for 3 features and a full covariance, got 2");
-  EXPECT_EQ(message([&] { make_observation("degrees_of_freedom = 2\n", {3, at::kDouble, Estimate::map}); }),
+  EXPECT_EQ(message([&] {
+              make_observation("degrees_of_freedom = 2\n", {3, at::kDouble, Estimate::map});
+            }),
             "normal: degrees_of_freedom must be >= 3 for 3 features and a full covariance, got 2");
-  EXPECT_EQ(message([&] { make_observation("mean_strength = 2\n", {3, at::kDouble, Estimate::ml}); }),
+  EXPECT_EQ(message([&] {
+              make_observation("mean_strength = 2\n", {3, at::kDouble, Estimate::ml});
+            }),
             "normal: mean_strength has no effect in this run; it takes effect when estimate is map or posterior");
-  EXPECT_EQ(message([&] { make_observation("variance_floor = 0.1\n", {3, at::kDouble, Estimate::posterior}); }),
+  EXPECT_EQ(message([&] {
+              make_observation("variance_floor = 0.1\n", {3, at::kDouble, Estimate::posterior});
+            }),
             "normal: variance_floor has no effect in this run; it takes effect when estimate is ml or map");
 }
 

@@ -49,7 +49,8 @@ TEST(KMeans, IsAFixedPointOfLloyd) {
 TEST(KMeans, WholeWeightsAreRepeatedRows) {
   const Tensor x = corners(300), times = index(300).remainder(3);
   const Tensor rows = at::repeat_interleave(times);
-  const KMeans a = kmeans(x, times.to(at::kDouble), 5, Rng(3)), b = kmeans(x.index_select(0, rows), ones(rows.size(0)), 5, Rng(3));
+  const KMeans a = kmeans(x, times.to(at::kDouble), 5, Rng(3)),
+               b = kmeans(x.index_select(0, rows), ones(rows.size(0)), 5, Rng(3));
   EXPECT_TRUE(at::equal(a.labels.index_select(0, rows), b.labels));
   EXPECT_TRUE(at::allclose(a.centers, b.centers, 1e-12, 1e-12));
   EXPECT_NEAR(a.inertia, b.inertia, 1e-9 * a.inertia);

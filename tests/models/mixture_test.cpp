@@ -19,7 +19,9 @@ std::string mixture(const std::string& top, const std::string& observation = "",
 Batch all(const Dataset& data) { return data.batch(at::arange(data.size, at::kLong), 0, at::kDouble); }
 
 double bound_of(const Model& model, const Expectation& e) { return (e.bound - model.kl_global()).item<double>(); }
-double bound_of(const Model& model, const Dataset& data) { return bound_of(model, model.e_step(all(data), Step(), Rng(0))); }
+double bound_of(const Model& model, const Dataset& data) {
+  return bound_of(model, model.e_step(all(data), Step(), Rng(0)));
+}
 
 /// Bounds before each of `passes` M-steps, and after the last.
 std::vector<double> iterate(Model& model, const Dataset& data, int passes) {
@@ -62,7 +64,8 @@ std::string message(const std::function<void()>& f) {
 
 const std::string kHardStart = "num_components = 2\nstart = \"labels\"\n";
 
-// ---- golden values, each computed by an independent program ------------------------------------------------------------
+// ---- golden values, each computed by an independent program
+// ------------------------------------------------------------
 
 TEST(MixtureGolden, MaximumLikelihoodOfOneComponent) {
   const auto model = started(mixture("num_components = 1\nestimate = \"ml\"\n"), faithful());
@@ -71,7 +74,8 @@ TEST(MixtureGolden, MaximumLikelihoodOfOneComponent) {
 
 TEST(MixtureGolden, MaximumLikelihoodOfTwoComponents) {
   for (const std::string standardize : {"true", "false"}) {
-    const auto model = started(mixture(kHardStart + "estimate = \"ml\"\nstandardize = " + standardize + "\n"), faithful());
+    const auto model =
+        started(mixture(kHardStart + "estimate = \"ml\"\nstandardize = " + standardize + "\n"), faithful());
     EXPECT_NEAR(iterate(*model, faithful(), 200).back(), -1130.263960, 1e-6);
     const auto parts = call(*model, "component_parameters");
     const auto near = [](const Tensor& t, std::vector<double> wanted) {  // where the other program stopped
@@ -111,24 +115,27 @@ TEST(MixtureGolden, DensityAtThreePoints) {
   const NormalWishart family(2, 0);
   const Tensor one = at::ones({2}, at::kDouble);
   const Tensor covariances = at::tensor({1., 0., 0., 1., 2., 1., 1., 2.}, at::kDouble).view({2, 2, 2});
-  state["model/components.t"] = family.mode(family.natural(
-      {one, at::tensor({0., 0., 3., 3.}, at::kDouble).view({2, 2}), covariances, 3 * one}));
+  state["model/components.t"] =
+      family.mode(family.natural({one, at::tensor({0., 0., 3., 3.}, at::kDouble).view({2, 2}), covariances, 3 * one}));
   state["model/weights.t"] = at::tensor({.3, .7}, at::kDouble).log().view({1, 2});
   model->load(state);
   const Tensor p = call(*model, "log_prob", {at::tensor({0., 0., 1., 1., 3., 3.}, at::kDouble).view({3, 2})})[0].exp();
   EXPECT_TRUE(at::allclose(p, at::tensor({.05094887202, .03451996667, .06432759685}, at::kDouble), 0, 1e-11));
 }
 
-// ---- invariances --------------------------------------------------------------------------------------------------------
+// ---- invariances
+// --------------------------------------------------------------------------------------------------------
 
 TEST(Mixture, StandardizingAndUnitsChangeNoBound) {
   for (const std::string estimate : {"ml", "posterior"})
     for (const std::string covariance : {"full", "diagonal"}) {
-      const std::string observation = "covariance = \"" + covariance + "\"\n", top = kHardStart + "estimate = \"" + estimate + "\"\n";
+      const std::string observation = "covariance = \"" + covariance + "\"\n",
+                        top = kHardStart + "estimate = \"" + estimate + "\"\n";
       Dataset data = faithful(), rescaled = data;
       rescaled.columns["x"] = data.columns["x"] * at::tensor({1e-9, 1e6}, at::kDouble);
       const auto plain = started(mixture(top + "standardize = false\n", observation), data);
-      const auto standard = started(mixture(top, observation), data), other = started(mixture(top, observation), rescaled);
+      const auto standard = started(mixture(top, observation), data),
+                 other = started(mixture(top, observation), rescaled);
       const auto a = iterate(*plain, data, 20), b = iterate(*standard, data, 20), c = iterate(*other, rescaled, 20);
       for (size_t i = 0; i < a.size(); ++i) {
         EXPECT_NEAR(a[i], b[i], 1e-10 * std::abs(a[i]));
@@ -175,12 +182,14 @@ TEST(Mixture, ThreadsChangeNoBitOfAFit) {
   EXPECT_EQ(difference(states[0], states[1]), 0);
 }
 
-// ---- starts ---------------------------------------------------------------------------------------------------------------
+// ---- starts
+// ---------------------------------------------------------------------------------------------------------------
 
 TEST(Mixture, RestartsKeepTheBestBound) {
   const std::string top = "num_components = 6\nstart = \"random\"\n";
   Dataset data = sample_data(Sample::blobs);
-  const auto one = started(mixture(top), data), many = started(mixture(top + "restarts = 8\nrestart_passes = 10\n"), data);
+  const auto one = started(mixture(top), data),
+             many = started(mixture(top + "restarts = 8\nrestart_passes = 10\n"), data);
   EXPECT_GE(bound_of(*many, data), iterate(*one, data, 10).back() - 1e-9);
 }
 
@@ -199,7 +208,8 @@ TEST(Mixture, MoreComponentsThanClustersStayFinite) {
   for (const std::string estimate : {"ml", "map", "posterior"}) {
     const auto model = started(mixture("num_components = 30\nestimate = \"" + estimate + "\"\n"), faithful());
     const auto bounds = iterate(*model, faithful(), 60);
-    for (size_t i = 1; i < bounds.size(); ++i) EXPECT_GE(bounds[i] - bounds[i - 1], -1e-9 * std::abs(bounds[i])) << estimate;
+    for (size_t i = 1; i < bounds.size(); ++i)
+      EXPECT_GE(bounds[i] - bounds[i - 1], -1e-9 * std::abs(bounds[i])) << estimate;
   }
 }
 
@@ -210,24 +220,29 @@ TEST(Mixture, AConstantColumnIsNoError) {
   data.schema.feature_names.push_back("constant");
   for (const std::string estimate : {"ml", "map", "posterior"})
     for (const std::string covariance : {"full", "diagonal"}) {
-      const auto model = started(mixture(kHardStart + "estimate = \"" + estimate + "\"\n", "covariance = \"" + covariance + "\"\n"), data);
+      const auto model = started(
+          mixture(kHardStart + "estimate = \"" + estimate + "\"\n", "covariance = \"" + covariance + "\"\n"), data);
       EXPECT_TRUE(std::isfinite(iterate(*model, data, 20).back())) << estimate << " " << covariance;
     }
 }
 
-// ---- methods --------------------------------------------------------------------------------------------------------------
+// ---- methods
+// --------------------------------------------------------------------------------------------------------------
 
 TEST(Mixture, MethodsOfAPointEstimateAgreeWithPlainLoops) {
   for (const std::string covariance : {"full", "diagonal"}) {
-    const auto model = started(mixture(kHardStart + "estimate = \"ml\"\n", "covariance = \"" + covariance + "\"\n"), faithful());
+    const auto model =
+        started(mixture(kHardStart + "estimate = \"ml\"\n", "covariance = \"" + covariance + "\"\n"), faithful());
     iterate(*model, faithful(), 3);
     const auto parts = call(*model, "component_parameters");
-    const Tensor x = faithful().columns["x"].slice(0, 0, 40), S = covariance == "full" ? parts[2] : at::diag_embed(parts[2]);
+    const Tensor x = faithful().columns["x"].slice(0, 0, 40),
+                 S = covariance == "full" ? parts[2] : at::diag_embed(parts[2]);
     const Tensor joint = reference_log_joint(x, parts[0], parts[1], S);
     EXPECT_TRUE(at::allclose(call(*model, "log_prob", {x})[0], at::logsumexp(joint, -1), 1e-10, 1e-10));
     EXPECT_TRUE(at::allclose(call(*model, "responsibilities", {x})[0], at::softmax(joint, -1), 1e-9, 1e-10));
     EXPECT_TRUE(at::equal(call(*model, "predict", {x})[0], joint.argmax(-1)));
-    EXPECT_NEAR(call(*model, "log_prob", {faithful().columns["x"]})[0].sum().item<double>(), bound_of(*model, faithful()), 1e-8);
+    EXPECT_NEAR(call(*model, "log_prob", {faithful().columns["x"]})[0].sum().item<double>(),
+                bound_of(*model, faithful()), 1e-8);
   }
 }
 
@@ -245,11 +260,15 @@ TEST(Mixture, LogProbOfAPosteriorIsTheStudentMixture) {
 TEST(Mixture, LogProbIntegratesToOneInTheUnitsOfTheData) {
   for (const std::string estimate : {"map", "posterior"})
     for (const std::string covariance : {"full", "diagonal"}) {
-      const auto model = started(mixture(kHardStart + "estimate = \"" + estimate + "\"\n", "covariance = \"" + covariance + "\"\n"), faithful());
+      const auto model =
+          started(mixture(kHardStart + "estimate = \"" + estimate + "\"\n", "covariance = \"" + covariance + "\"\n"),
+                  faithful());
       iterate(*model, faithful(), 10);
-      const auto grid = at::meshgrid({at::linspace(-2, 9, 401, at::kDouble), at::linspace(-20, 170, 401, at::kDouble)}, "ij");
+      const auto grid =
+          at::meshgrid({at::linspace(-2, 9, 401, at::kDouble), at::linspace(-20, 170, 401, at::kDouble)}, "ij");
       const Tensor x = at::stack({grid[0].flatten(), grid[1].flatten()}, 1);
-      const double area = 11. / 400 * 190. / 400, mass = (call(*model, "log_prob", {x})[0].exp().sum() * area).item<double>();
+      const double area = 11. / 400 * 190. / 400,
+                   mass = (call(*model, "log_prob", {x})[0].exp().sum() * area).item<double>();
       EXPECT_NEAR(mass, 1, 1e-4) << estimate << covariance;  // what lies outside of the grid
     }
 }
@@ -259,7 +278,8 @@ TEST(Mixture, ResponsibilitiesAreThoseOfTheEStep) {
     const auto model = started(mixture(kHardStart, "covariance = \"" + covariance + "\"\n"), faithful());
     iterate(*model, faithful(), 5);
     const Tensor r = call(*model, "responsibilities", {faithful().columns["x"]})[0];
-    EXPECT_TRUE(at::allclose(r.sum(0, true), model->e_step(all(faithful()), Step(), Rng(0)).sums.at("weights.t"), 1e-10, 1e-9));
+    EXPECT_TRUE(
+        at::allclose(r.sum(0, true), model->e_step(all(faithful()), Step(), Rng(0)).sums.at("weights.t"), 1e-10, 1e-9));
     EXPECT_TRUE(at::allclose(r.sum(1), at::ones({272}, at::kDouble)));
   }
 }
@@ -281,10 +301,12 @@ TEST(Mixture, DrawsLookLikeTheData) {
 TEST(Mixture, MethodsAreListedBeforeAnyTraining) {
   std::vector<std::string> names;
   for (const Method& method : make_model(mixture(""), faithful())->methods()) names.push_back(method.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters", "sample"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters", "sample"}));
 }
 
-// ---- errors and options -----------------------------------------------------------------------------------------------------
+// ---- errors and options
+// -----------------------------------------------------------------------------------------------------
 
 TEST(Mixture, ErrorsSayWhatIsWrong) {
   Dataset data = faithful();
@@ -299,7 +321,8 @@ TEST(Mixture, ErrorsSayWhatIsWrong) {
             "mixture: x is nan in row 3, column \"waiting\"; rows must be complete and finite");
   Batch wide = all(data);
   wide.columns["x"] = at::zeros({8, 50}, at::kDouble);
-  EXPECT_EQ(message([&] { model->e_step(wide, Step(), Rng(1)); }), "mixture: x has shape [8, 50] but [rows, 2] is expected");
+  EXPECT_EQ(message([&] { model->e_step(wide, Step(), Rng(1)); }),
+            "mixture: x has shape [8, 50] but [rows, 2] is expected");
   Dataset few = data.subset(at::arange(1, at::kLong));
   EXPECT_EQ(message([&] { model->initialize(few, Rng(1)); }), "mixture: 1 rows are too few for 2 components");
   Dataset labels = data;
@@ -315,9 +338,10 @@ TEST(Mixture, OptionsWithoutEffectAreErrors) {
             "normal: mean_strength has no effect in this run; it takes effect when estimate is map or posterior");
   EXPECT_EQ(configure(mixture("start = \"labels\"\nrestarts = 2\n")),
             "test:4: model.restarts has no effect in this run; it takes effect when start is kmeans++ or random");
-  EXPECT_EQ(configure(mixture("restart_passes = 2\n")),
-            "test:3: model.restart_passes has no effect in this run; it takes effect when start is kmeans++ or random and "
-            "restarts is above 1");
+  EXPECT_EQ(
+      configure(mixture("restart_passes = 2\n")),
+      "test:3: model.restart_passes has no effect in this run; it takes effect when start is kmeans++ or random and "
+      "restarts is above 1");
 }
 
 struct ModelChoice final : Options {

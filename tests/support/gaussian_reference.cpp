@@ -41,8 +41,7 @@ double log_b(const Tensor& V, double nu) {
 double log_lambda(const BishopParameters& q, int64_t k) {
   const int64_t D = q.m.size(1);
   double sum = static_cast<double>(D) * std::log(2.) - log_det(q.V[k]);
-  for (int64_t i = 1; i <= D; ++i)
-    sum += at::digamma(0.5 * (q.nu[k] + 1 - static_cast<double>(i))).item<double>();
+  for (int64_t i = 1; i <= D; ++i) sum += at::digamma(0.5 * (q.nu[k] + 1 - static_cast<double>(i))).item<double>();
   return sum;
 }
 /// ln pi~, PRML 10.66.
@@ -139,18 +138,22 @@ double textbook_elbo(const Tensor& x, const Tensor& r, const BishopParameters& q
   const int64_t K = q.m.size(0);
   const auto D = static_cast<double>(x.size(1));
   const Tensor pi = log_pi(q), N = r.sum(0), r_log_r = at::where(r > 0, r * r.log(), at::zeros_like(r));
-  double sum = inner_product(r, pi) + log_c(prior.alpha) + inner_product(prior.alpha - 1, pi)          // 10.72, 10.73
+  double sum = inner_product(r, pi) + log_c(prior.alpha) + inner_product(prior.alpha - 1, pi)     // 10.72, 10.73
                - r_log_r.sum().item<double>() - inner_product(q.alpha - 1, pi) - log_c(q.alpha);  // 10.75, 10.76
   for (int64_t k = 0; k < K; ++k) {
     const Tensor W = at::linalg_inv(q.V[k]), mean = at::mv(x.t(), r.select(1, k)) / N[k], centred = x - mean;
     const Tensor S = at::mm((centred * r.select(1, k).unsqueeze(1)).t(), centred) / N[k];
-    const double beta = number(q.beta, k), nu = number(q.nu, k), beta0 = number(prior.beta, k), nu0 = number(prior.nu, k);
+    const double beta = number(q.beta, k), nu = number(q.nu, k), beta0 = number(prior.beta, k),
+                 nu0 = number(prior.nu, k);
     const double lambda = log_lambda(q, k);
-    sum += 0.5 * number(N, k) * (lambda - D / beta - nu * inner_product(S, W) - nu * square(W, mean, q.m[k]) - D * std::log(2 * M_PI));  // 10.71
-    sum += 0.5 * (D * std::log(beta0 / (2 * M_PI)) + lambda - D * beta0 / beta - beta0 * nu * square(W, q.m[k], prior.m[k])) +
+    sum += 0.5 * number(N, k) *
+           (lambda - D / beta - nu * inner_product(S, W) - nu * square(W, mean, q.m[k]) -
+            D * std::log(2 * M_PI));  // 10.71
+    sum += 0.5 * (D * std::log(beta0 / (2 * M_PI)) + lambda - D * beta0 / beta -
+                  beta0 * nu * square(W, q.m[k], prior.m[k])) +
            log_b(prior.V[k], nu0) + 0.5 * (nu0 - D - 1) * lambda - 0.5 * nu * inner_product(prior.V[k], W);  // 10.74
-    const double entropy = -log_b(q.V[k], nu) - 0.5 * (nu - D - 1) * lambda + 0.5 * nu * D;  // B.82
-    sum -= 0.5 * lambda + 0.5 * D * std::log(beta / (2 * M_PI)) - 0.5 * D - entropy;         // 10.77
+    const double entropy = -log_b(q.V[k], nu) - 0.5 * (nu - D - 1) * lambda + 0.5 * nu * D;                  // B.82
+    sum -= 0.5 * lambda + 0.5 * D * std::log(beta / (2 * M_PI)) - 0.5 * D - entropy;                         // 10.77
   }
   return sum;
 }

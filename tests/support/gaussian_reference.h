@@ -1,5 +1,5 @@
-// Gaussian mixtures the plain way: loops over rows and components, textbook formulas, no packing and no chunks. The fast
-// closed-form half is checked against this.
+// Gaussian mixtures the plain way: loops over rows and components, textbook formulas, no packing and no chunks. The
+// fast closed-form half is checked against this.
 #pragma once
 
 #include <string>

@@ -9,10 +9,10 @@ namespace vem {
 class Distribution {
  public:
   virtual ~Distribution() = default;
-  virtual Tensor mean() const = 0;                             ///< [rows, L]
-  virtual Tensor rsample(const Tensor& noise) const = 0;       ///< [S, rows, L] -> [S, rows, L], differentiable
-  virtual Tensor log_prob(const Tensor& z) const = 0;          ///< [S, rows, L] -> [S, rows], in nats
-  virtual Tensor entropy() const = 0;                          ///< [rows]
+  virtual Tensor mean() const = 0;                        ///< [rows, L]
+  virtual Tensor rsample(const Tensor& noise) const = 0;  ///< [S, rows, L] -> [S, rows, L], differentiable
+  virtual Tensor log_prob(const Tensor& z) const = 0;     ///< [S, rows, L] -> [S, rows], in nats
+  virtual Tensor entropy() const = 0;                     ///< [rows]
 };
 
 /// Independent dimensions, by mean and log standard deviation [rows, L].

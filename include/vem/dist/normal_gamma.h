@@ -10,7 +10,8 @@ namespace vem {
 
 class NormalGamma final : public ExponentialFamily {
  public:
-  /// variance_floor: the smallest variance that mode() returns (0: none). The floored mode is the exact constrained one.
+  /// variance_floor: the smallest variance that mode() returns (0: none). The floored mode is the exact constrained
+  /// one.
   NormalGamma(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
   int64_t size() const override { return 4 * D_; }
   Tensor log_partition(const Tensor& eta) const override;

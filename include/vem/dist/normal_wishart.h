@@ -1,6 +1,7 @@
 // The normal-Wishart distribution over (mu, Lambda), the conjugate family of a full-covariance normal.
 //   Lambda ~ Wishart(nu, V^-1), mu | Lambda ~ N(m, (beta Lambda)^-1)
-//   eta = (beta, beta m, packed(V + beta m m'), nu - D), t = (-mu' Lambda mu / 2, Lambda mu, packed*(-Lambda / 2), log|Lambda| / 2)
+//   eta = (beta, beta m, packed(V + beta m m'), nu - D), t = (-mu' Lambda mu / 2, Lambda mu, packed*(-Lambda / 2),
+//   log|Lambda| / 2)
 // packed() is the upper triangle by rows, D (D + 1) / 2 numbers; packed*() doubles what is off the diagonal, so that
 // <eta, t> is the full inner product and a row x has the statistics s = (1, x, packed(x x'), 1).
 // Bishop, Pattern Recognition and Machine Learning, section 2.3.6 and appendix B.

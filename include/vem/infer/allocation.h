@@ -1,5 +1,6 @@
 // An allocation says which component explains a row: mixture weights, a Markov chain, an admixture. It is one
-// differentiable function, the local bound at the best q; responsibilities and its own sums are that function's gradients.
+// differentiable function, the local bound at the best q; responsibilities and its own sums are that function's
+// gradients.
 #pragma once
 
 #include <memory>
@@ -29,10 +30,11 @@ class Allocation {
   virtual std::vector<std::shared_ptr<ConjugateBlock>> blocks() const = 0;
   /// Sets its blocks' priors (and q to them).
   virtual void set_priors() = 0;
-  /// max over q(local) of the local bound [items], differentiable in log_lik [rows, K] and in its blocks' t (`globals`).
+  /// max over q(local) of the local bound [items], differentiable in log_lik [rows, K] and in its blocks' t
+  /// (`globals`).
   virtual Tensor log_norm(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const = 0;
-  /// The default asks autograd; a fast kernel overrides it and is checked against the default. Must be safe to call from
-  /// several threads, and keeps the type of log_lik in the marginals.
+  /// The default asks autograd; a fast kernel overrides it and is checked against the default. Must be safe to call
+  /// from several threads, and keeps the type of log_lik in the marginals.
   virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
   /// log p(x, z = k) of independent rows [rows, K] up to the allocation's own bound: log_norm() is its logsumexp.
   /// Traceable. Throws Error where the components of rows depend on each other.

@@ -15,7 +15,8 @@ struct KMeans {
 /// Clusters rows x [N, D] float64 with weights [N]. An emptied cluster is moved to the row farthest from its centre.
 /// Throws DataError if there are fewer distinct rows than clusters.
 /// The same bits for any number of threads.
-KMeans kmeans(const Tensor& x, const Tensor& weight, int64_t num_clusters, const Rng& rng, int64_t max_iterations = 100);
+KMeans kmeans(const Tensor& x, const Tensor& weight, int64_t num_clusters, const Rng& rng,
+              int64_t max_iterations = 100);
 /// The index of the nearest centre [K, D] for rows x [N, D]: [N] int64, the first of equals.
 Tensor nearest_center(const Tensor& x, const Tensor& centers);
 

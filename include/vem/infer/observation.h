@@ -38,10 +38,10 @@ void refuse_without_effect(bool changed, const std::string& option, const std::s
 class RowKernel {
  public:
   virtual ~RowKernel() = default;
-  virtual Tensor features(const Tensor& x) const = 0;                            ///< rows [n, D] -> [n, F]
-  virtual Tensor log_lik(const Tensor& features) const = 0;                      ///< -> [n, K]
-  virtual Tensor sums(const Tensor& features, const Tensor& marginals) const;    ///< marginals [n, K] -> [K, F]
-  virtual Tensor statistics(const Tensor& sums) const = 0;                       ///< [K, F] -> sums of s [K, P]
+  virtual Tensor features(const Tensor& x) const = 0;                          ///< rows [n, D] -> [n, F]
+  virtual Tensor log_lik(const Tensor& features) const = 0;                    ///< -> [n, K]
+  virtual Tensor sums(const Tensor& features, const Tensor& marginals) const;  ///< marginals [n, K] -> [K, F]
+  virtual Tensor statistics(const Tensor& sums) const = 0;                     ///< [K, F] -> sums of s [K, P]
 };
 
 class Observation {
@@ -71,8 +71,8 @@ class Observation {
   /// whatever the context says, for rows whose distance from the components at t says nothing (a start).
   virtual std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact = false) const;
 
-  // For methods and exports: in float64 from rows x of any floating type, from tensors of the block only, for any number
-  // of rows, so that they can be traced.
+  // For methods and exports: in float64 from rows x of any floating type, from tensors of the block only, for any
+  // number of rows, so that they can be traced.
 
   /// log p(row | k) at t [N, K], by differences from the means.
   virtual Tensor log_prob(const Tensor& x, const Tensor& t) const = 0;
