@@ -11,6 +11,7 @@ std::string grouped(int64_t number) {
 }
 
 std::string duration(double seconds) {
+  if (seconds < 0.5) return "under 1 s";
   const auto s = static_cast<int64_t>(seconds + 0.5);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02d} min", s / 60, s % 60);

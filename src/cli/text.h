@@ -8,7 +8,7 @@ namespace vem {
 
 /// 1234567 -> "1,234,567".
 std::string grouped(int64_t number);
-/// Seconds -> "12 s", "3:05 min" or "2:07 h".
+/// Seconds -> "under 1 s", "12 s", "3:05 min" or "2:07 h".
 std::string duration(double seconds);
 /// "1 item", "2 items".
 std::string counted(int64_t number, const std::string& noun);

@@ -35,7 +35,7 @@ void declare_evaluate(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("1000"));
+  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"));
 }
 void declare_encode(cxxopts::Options& o) {
   declare_run(o);

@@ -94,8 +94,7 @@ ImportanceSummary summarize_importance(const Tensor& log_weights) {
   const double* weights = by_item.data_ptr<double>();
   double* k = summary.pareto_k.data_ptr<double>();
   at::parallel_for(0, w.size(1), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      k[i] = pareto_k({weights + i * num_samples, weights + (i + 1) * num_samples});
+    for (int64_t i = begin; i < end; ++i) k[i] = pareto_k({weights + i * num_samples, weights + (i + 1) * num_samples});
   });
   return summary;
 }

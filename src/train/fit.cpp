@@ -53,7 +53,6 @@ class Fit {
   void start() {
     if (context_.resume) {
       state_ = FitState::from_tensors(*context_.resume);
-      if (options_.memoised) resum();
       return;
     }
     if (comm_.rank() == 0) model_.initialize(train_, root_.fold("initialize"));
@@ -86,7 +85,7 @@ class Fit {
       for (auto* c : context_.callbacks) c->on_batch(step, b * batch_size_ + positions.size(0));
       if (options_.memoised) {
         if (!replace(b, std::move(part))) continue;
-        update(total_, step);
+        update(state_.total, step);
       } else {
         if (pending_batches++ == 0) pending = std::move(part);
         else pending += part;
@@ -150,8 +149,8 @@ class Fit {
     part = reduce(std::move(part));
     const auto i = static_cast<size_t>(b);
     const bool first_pass = state_.epoch == 0;
-    if (!first_pass) total_ -= state_.cache[i];
-    total_ += part;
+    if (!first_pass) state_.total -= state_.cache[i];
+    state_.total += part;
     state_.entropy[i] = part.bound - model_.linear(part);
     state_.cache[i] = std::move(part);
     if (b + 1 == batches_) resum();  // so that rounding of subtractions does not add up
@@ -159,9 +158,9 @@ class Fit {
   }
 
   void resum() {
-    total_ = Expectation();
+    state_.total = Expectation();
     for (const Expectation& part : state_.cache)
-      if (part.count.defined()) total_ += part;
+      if (part.count.defined()) state_.total += part;
   }
 
   /// One M-step, with the bound before it and, where it is exact, after it.
@@ -324,7 +323,6 @@ class Fit {
   bool closed_form_ = false, stop_requested_ = false;
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
   Batch whole_;        // full batch: its rows
-  Expectation total_;  // memoised: the sum of the cache
   FitState state_;
   FitResult result_;
 };

@@ -45,6 +45,7 @@ TensorMap FitState::to_tensors() const {
   out[kPrefix + "counters"] = at::tensor({epoch, batch, iteration, epochs_since_best}, at::kLong);
   out[kPrefix + "bounds"] = at::tensor({best, previous, pass_end}, at::kDouble);
   put(out, kPrefix + "epoch_total/", epoch_total);
+  put(out, kPrefix + "total/", total);
   for (const auto& [key, value] : local) out[kPrefix + "local/" + key] = value.clone();
   for (size_t b = 0; b < cache.size(); ++b) put(out, fmt::format("{}cache/{}/", kPrefix, b), cache[b]);
   if (!cache.empty()) {
@@ -64,6 +65,7 @@ FitState FitState::from_tensors(const TensorMap& in) {
   s.best = bounds.data_ptr<double>()[0], s.previous = bounds.data_ptr<double>()[1];
   s.pass_end = bounds.data_ptr<double>()[2];
   s.epoch_total = get_expectation(in, kPrefix + "epoch_total/");
+  s.total = get_expectation(in, kPrefix + "total/");
   s.local = below(in, kPrefix + "local/");
   if (const auto it = in.find(kPrefix + "batches"); it != in.end()) {
     const auto batches = static_cast<size_t>(it->second.item<int64_t>());

@@ -200,6 +200,7 @@ TEST(Text, NumbersForPeople) {
   EXPECT_EQ(grouped(1000), "1,000");
   EXPECT_EQ(grouped(-1234567), "-1,234,567");
   EXPECT_EQ(grouped(-123), "-123");
+  EXPECT_EQ(duration(0.2), "under 1 s");
   EXPECT_EQ(duration(59.4), "59 s");
   EXPECT_EQ(duration(185), "3:05 min");
   EXPECT_EQ(duration(7620), "2:07 h");

@@ -73,6 +73,11 @@ TEST(Importance, EqualWeightsHaveNoTail) {
   EXPECT_NEAR(s.log_likelihood.item<double>(), -3, 1e-12);
 }
 
+TEST(Importance, TheTailNeedsFiveWeights) {
+  EXPECT_TRUE(std::isnan(pareto_k(to_vector(uniforms(20, 4).log()))));
+  EXPECT_FALSE(std::isnan(pareto_k(to_vector(uniforms(21, 4).log()))));
+}
+
 TEST(Importance, OrderAndOffsetOfWeightsDoNotMatter) {
   std::vector<double> w = to_vector(uniforms(500, 2).log() * -0.8), shifted = w;
   for (double& value : shifted) value -= 900;
