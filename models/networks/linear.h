@@ -20,6 +20,7 @@ class Linear {
   Linear(GradientBlock& block, const std::string& name, int64_t inputs, int64_t outputs, at::ScalarType dtype);
   Tensor operator()(const Tensor& x) const { return at::linear(x, weight_, bias_); }
   void initialize(const Rng& rng) const;
+  const Tensor& weight() const { return weight_; }
   const Tensor& bias() const { return bias_; }
 
  private:

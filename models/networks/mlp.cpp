@@ -3,6 +3,7 @@
 #include "vem/infer/network.h"
 
 #include "linear.h"
+#include "mlp_function.h"
 
 namespace vem {
 namespace {
@@ -31,6 +32,7 @@ class Mlp final : public Network {
     output_.emplace_back(context.block, context.prefix + ".output", width, product(context.output), context.dtype);
   }
   Tensor forward(const Tensor& x) const override {
+    if (one_node(x)) return mlp_function(tensors(x), options_.activation);
     Tensor h = x;
     for (size_t i = 0; i < hidden_.size(); ++i)
       h = options_.gated ? hidden_[i](h) * at::sigmoid(gates_[i](h)) : activate(hidden_[i](h), options_.activation);
@@ -43,6 +45,17 @@ class Mlp final : public Network {
   Tensor output_bias() const override { return output_[0].bias(); }
 
  private:
+  /// Where gradients are asked for, all layers make one node; a trace (which runs without) sees the layers.
+  bool one_node(const Tensor& x) const {
+    return at::GradMode::is_enabled() && !options_.gated && x.dim() == 2 && has_output_derivative(options_.activation);
+  }
+  std::vector<Tensor> tensors(const Tensor& x) const {
+    std::vector<Tensor> all{x};
+    for (const auto* layers : {&hidden_, &output_})
+      for (const Linear& layer : *layers) all.insert(all.end(), {layer.weight(), layer.bias()});
+    return all;
+  }
+
   MlpOptions options_;
   std::vector<Linear> hidden_, gates_, output_;
 };
