@@ -1,12 +1,7 @@
 // Adam (Kingma and Ba 2015, algorithm 1) as one fused pass over each parameter, and clipping of the gradient's norm.
 // The arithmetic is that of torch.optim.Adam; tests compare a trajectory.
+#include "vem/core/target_clones.h"
 #include "vem/infer/optimizer.h"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define VEM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define VEM_CLONES
-#endif
 
 namespace vem {
 namespace {
