@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <omp.h>
 
 #include <chrono>
 
@@ -13,7 +14,8 @@ void tune_platform(int64_t threads) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
-  if (threads > 0) at::set_num_threads(static_cast<int>(threads));
+  // LibTorch itself counts physical cores; the second thread of one is worth having. OMP_NUM_THREADS is heeded.
+  at::set_num_threads(threads > 0 ? static_cast<int>(threads) : omp_get_max_threads());
   at::globalContext().setFlushDenormal(true);
 #pragma omp parallel
   at::globalContext().setFlushDenormal(true);  // the flag belongs to a thread
