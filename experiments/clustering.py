@@ -2,7 +2,7 @@
 """Does a mixture prior learned inside a VAE cluster better than k-means on the same VAE's latents? Fashion-MNIST test set.
 
 Usage: python3 experiments/clustering.py RUN [--vem build/vem]
-  where RUN comes from: vem train vade --data fashion-mnist --set data.binarize=dynamic --out RUN
+  where RUN comes from: vem train experiments/clustering.toml --seed 0 --out RUN
 
 Prints normalised mutual information with the true classes (arithmetic mean of entropies) for the responsibilities'
 largest entry and for k-means++ with ten restarts on the posterior means. Labels are used for the score alone.
