@@ -267,7 +267,10 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   p.value = (*objective_)(trace, step);
   p.log_px = trace.log_px.detach();
   p.mean = trace.latents[0].q().mean().detach();
-  if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
+  {
+    const at::NoGradGuard for_the_log;  // an objective that needs the KL has computed it already, with its graph
+    if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
+  }
   if (!differentiate) return p;
 
   std::vector<Tensor> leaves{z_leaf, leaf};

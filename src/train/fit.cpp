@@ -33,7 +33,9 @@ class Fit {
     if (options.memoised && !closed_form_)
       fail<ConfigError>("fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
     for (const auto& [name, schedule] : model.schedules()) schedules_[name] = schedule;
-    if (every_ < batches_ && !options.memoised) schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
+    const auto conjugate = [](const auto& block) { return block->conjugate(); };
+    const bool any_conjugate = std::any_of(model.blocks().begin(), model.blocks().end(), conjugate);
+    if (any_conjugate && every_ < batches_ && !options.memoised) schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
   }
 
   FitResult run() {
