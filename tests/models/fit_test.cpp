@@ -3,9 +3,9 @@
 
 #include <atomic>
 
+#include "support/amortised.h"
 #include "support/models.h"
 #include "vem/core/error.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
@@ -14,11 +14,6 @@ const std::string kGmm = "[model]\nkind = \"gmm\"\nnum_components = 3\n";
 const std::string kVae =
     "[model]\nkind = \"vae\"\nlatent_dim = 2\nprecision = \"float64\"\n"
     "[model.encoder]\nkind = \"mlp\"\nwidths = [8]\n[model.decoder]\nkind = \"mlp\"\nwidths = [8]\n";
-
-const Registry& registry() {
-  static const Registry registry = builtin_registry();
-  return registry;
-}
 
 /// Keeps everything it hears.
 class Listener : public Callback {
@@ -40,7 +35,7 @@ TEST(Fit, StopsWhenTheBoundNoLongerRises) {
   FitOptions o;
   o.epochs = 500;
   Listener listener;
-  const FitResult result = fit(*model, data, o, {registry(), nullptr, nullptr, {&listener}});
+  const FitResult result = fit(*model, data, o, {plugins(), nullptr, nullptr, {&listener}});
   EXPECT_LT(result.epoch, 500);
   EXPECT_FALSE(result.interrupted);
   EXPECT_EQ(result.reason.rfind("converged: the bound rose by ", 0), 0u) << result.reason;
@@ -55,10 +50,10 @@ TEST(Fit, StopsAtItsLimits) {
   FitOptions o;
   o.epochs = 2;
   o.tolerance = 0;
-  EXPECT_EQ(fit(*make_model(kGmm, data), data, o, {registry()}).reason, "all 2 epochs are done");
+  EXPECT_EQ(fit(*make_model(kGmm, data), data, o, {plugins()}).reason, "all 2 epochs are done");
   o.epochs = 1000000;
   o.max_minutes = 1e-9;
-  const FitResult timed = fit(*make_model(kGmm, data), data, o, {registry()});
+  const FitResult timed = fit(*make_model(kGmm, data), data, o, {plugins()});
   EXPECT_EQ(timed.reason, "train.max_minutes = 1e-09 are over");
   EXPECT_TRUE(timed.interrupted);
   EXPECT_EQ(timed.iteration, 1);
@@ -74,7 +69,7 @@ TEST(Fit, PatienceCountsEpochsWithoutABetterValidationBound) {
   Listener listener;
   // twenty images, a large step: the validation bound soon falls
   const std::string toml = kVae + "[model.optimizer]\nkind = \"adam\"\nlearning_rate = 0.02\n";
-  const FitResult result = fit(*make_model(toml, train), train, o, {registry(), &held_out, nullptr, {&listener}});
+  const FitResult result = fit(*make_model(toml, train), train, o, {plugins(), &held_out, nullptr, {&listener}});
   EXPECT_EQ(result.reason, "the validation bound has not risen for train.patience = 5 epochs");
   const auto& reports = listener.reports;
   ASSERT_GT(reports.size(), 5u);
@@ -92,7 +87,7 @@ TEST(Fit, GradientBlocksCanNotBeMemoised) {
   o.batch_size = 10;
   o.memoised = true;
   try {
-    fit(*make_model(kVae, data), data, o, {registry()});
+    fit(*make_model(kVae, data), data, o, {plugins()});
     FAIL();
   } catch (const ConfigError& e) {
     EXPECT_STREQ(e.what(), "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
@@ -105,7 +100,7 @@ TEST(Fit, ANumberThatGoesNonFiniteIsNamed) {
   o.batch_size = 10;
   o.epochs = 50;
   try {
-    fit(*make_model(kVae + "[model.optimizer]\nkind = \"adam\"\nlearning_rate = 1e200\n", data), data, o, {registry()});
+    fit(*make_model(kVae + "[model.optimizer]\nkind = \"adam\"\nlearning_rate = 1e200\n", data), data, o, {plugins()});
     FAIL();
   } catch (const NumericError& e) {
     EXPECT_NE(std::string(e.what()).find(" at iteration "), std::string::npos) << e.what();
@@ -132,7 +127,7 @@ TEST(Fit, RanksStopTogether) {
     o.batch_size = 16;
     o.epochs = 50;
     StopOnRank stop(communicator.rank() == 1);
-    const FitResult result = fit(*make_model(kGmm, data), data, o, {registry(), nullptr, &communicator, {&stop}});
+    const FitResult result = fit(*make_model(kGmm, data), data, o, {plugins(), nullptr, &communicator, {&stop}});
     EXPECT_TRUE(result.interrupted);
     iterations += result.iteration;
   });
@@ -157,9 +152,9 @@ TEST(Fit, StochasticComesNearTheFullBatch) {
   FitOptions o;
   o.batch_size = 16;
   o.epochs = 40;
-  fit(*stochastic, data, o, {registry()});
+  fit(*stochastic, data, o, {plugins()});
   const double reached = (evaluate(*stochastic, data, 0, 0).bound - stochastic->kl_global()).item<double>();
-  fit(*polished, data, FitOptions(), {registry()});
+  fit(*polished, data, FitOptions(), {plugins()});
   polished->load(stochastic->state());
   Step step;
   for (int i = 0; i < 50; ++i)
@@ -176,7 +171,7 @@ TEST(Fit, FullPassesInChunksEqualOneBatch) {
   one.tolerance = chunks.tolerance = 0;
   chunks.batch_size = 7;
   chunks.update_every = 0;
-  const FitResult a = fit(*make_model(kGmm, data), data, one, {registry()}), b = fit(*make_model(kGmm, data), data, chunks, {registry()});
+  const FitResult a = fit(*make_model(kGmm, data), data, one, {plugins()}), b = fit(*make_model(kGmm, data), data, chunks, {plugins()});
   ASSERT_EQ(a.bounds.size(), b.bounds.size());
   for (size_t i = 0; i < a.bounds.size(); ++i) EXPECT_NEAR(a.bounds[i], b.bounds[i], 1e-9 * std::abs(a.bounds[i]));
 }

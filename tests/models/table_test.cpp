@@ -3,16 +3,11 @@
 
 #include <mutex>
 
+#include "support/amortised.h"
 #include "support/models.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
-
-const Registry& registry() {
-  static const Registry registry = builtin_registry();
-  return registry;
-}
 
 struct Case {
   Variant variant;
@@ -95,7 +90,7 @@ TEST_P(EveryModel, AnExactBoundNeverFalls) {
     const auto model = make_model(GetParam().variant.toml, data_);
     FitOptions o = options(25, memoised ? 16 : 0);
     o.memoised = memoised;
-    const FitResult result = fit(*model, data_, o, {registry()});
+    const FitResult result = fit(*model, data_, o, {plugins()});
     const std::vector<double>& bounds = memoised ? result.after : result.bounds;
     ASSERT_GE(bounds.size(), 25u);
     double smallest = std::numeric_limits<double>::infinity();
@@ -113,12 +108,12 @@ TEST_P(EveryModel, RanksAgree) {
   memoised.memoised = true;
   for (const FitOptions& regime : closed_form() ? std::vector<FitOptions>{o, options(3, 0), memoised} : std::vector<FitOptions>{o}) {
     const auto reference = make_model(GetParam().variant.toml, data_);
-    const FitResult alone = fit(*reference, data_, regime, {registry()});
+    const FitResult alone = fit(*reference, data_, regime, {plugins()});
     for (const int64_t size : {2, 3}) {
       std::mutex mutex;
       run_ranks(size, [&](Communicator& communicator) {
         const auto model = make_model(GetParam().variant.toml, data_);
-        const FitResult ours = fit(*model, data_, regime, {registry(), nullptr, &communicator});
+        const FitResult ours = fit(*model, data_, regime, {plugins(), nullptr, &communicator});
         const std::lock_guard<std::mutex> lock(mutex);
         ASSERT_EQ(ours.bounds.size(), alone.bounds.size());
         for (size_t i = 0; i < ours.bounds.size(); ++i) EXPECT_NEAR(ours.bounds[i], alone.bounds[i], 1e-8 * std::abs(alone.bounds[i]));
@@ -154,13 +149,13 @@ TEST_P(EveryModel, AResumeIsBitwise) {
   for (const FitOptions& o : regimes) {
     const auto whole = make_model(GetParam().variant.toml, data_), half = make_model(GetParam().variant.toml, data_),
                rest = make_model(GetParam().variant.toml, data_);
-    const FitResult uninterrupted = fit(*whole, data_, o, {registry()});
+    const FitResult uninterrupted = fit(*whole, data_, o, {plugins()});
     StopAfter stop(3);  // in the middle of an epoch
-    const FitResult first = fit(*half, data_, o, {registry(), nullptr, nullptr, {&stop}});
+    const FitResult first = fit(*half, data_, o, {plugins(), nullptr, nullptr, {&stop}});
     EXPECT_TRUE(first.interrupted);
     rest->load(stop.state());
     const TensorMap resume = stop.state();
-    const FitResult second = fit(*rest, data_, o, {registry(), nullptr, nullptr, {}, &resume});
+    const FitResult second = fit(*rest, data_, o, {plugins(), nullptr, nullptr, {}, &resume});
     EXPECT_EQ(difference(rest->state(), whole->state()), 0);
     EXPECT_EQ(difference(second.state, uninterrupted.state), 0);
   }
@@ -215,14 +210,14 @@ TEST_P(EveryModel, WeightsAreRepetitions) {
 // training on one loop raises the bound of every model
 TEST_P(EveryModel, FittingRaisesTheBound) {
   const bool gradient = !closed_form();
-  const FitResult result = fit(*model_, data_, options(gradient ? 40 : 10, gradient ? 20 : 0), {registry()});
+  const FitResult result = fit(*model_, data_, options(gradient ? 40 : 10, gradient ? 20 : 0), {plugins()});
   EXPECT_GT(result.bounds.back(), result.bounds.front());
   EXPECT_TRUE(std::isfinite(result.bounds.back()));
 }
 
 // a state loads into a model that was never initialised, and only as a whole
 TEST_P(EveryModel, StateMovesToAFreshModel) {
-  fit(*model_, data_, options(2, 20), {registry()});
+  fit(*model_, data_, options(2, 20), {plugins()});
   const auto fresh = make_model(GetParam().variant.toml, data_);
   TensorMap state = copy(model_->state());
   fresh->load(state);

@@ -1,16 +1,12 @@
 #include "support/models.h"
 
+#include "support/amortised.h"
+
 #include <gtest/gtest.h>
 
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
-
-const Registry& registry() {
-  static const Registry registry = builtin_registry();
-  return registry;
-}
 
 struct ModelChoice final : Options {
   Choice model{"model", "vae", nullptr};
@@ -77,8 +73,8 @@ Dataset sample_data(Sample sample) {
 
 std::shared_ptr<Model> make_model(const std::string& toml, const Dataset& data) {
   ModelChoice choice;
-  Config::parse(toml, "test").read(choice, registry());
-  return registry().create<Model>(choice.model, {data.schema, registry()});
+  Config::parse(toml, "test").read(choice, plugins());
+  return plugins().create<Model>(choice.model, {data.schema, plugins()});
 }
 
 double difference(const Tensor& a, const Tensor& b) {
