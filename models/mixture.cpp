@@ -105,8 +105,7 @@ class Mixture final : public Model {
   Factored part_;
 };
 
-// ---- data
-// ------------------------------------------------------------------------------------------------------------
+// ---- data ----
 
 const Tensor& Mixture::rows_of(const Batch& batch) const {
   const Tensor& x = batch.at("x");
@@ -134,8 +133,7 @@ void Mixture::set_scaling(const Moments& moments) {
                                                       : at::ones_like(deviation));
 }
 
-// ---- starts
-// ----------------------------------------------------------------------------------------------------------
+// ---- starts ----
 
 void Mixture::initialize(const Dataset& train, const Rng& rng) {
   at::NoGradGuard no_grad;
@@ -199,8 +197,7 @@ void Mixture::search(const Tensor& x, const Batch& batch, const Rng& rng) {
   load(best);
 }
 
-// ---- E-step
-// ----------------------------------------------------------------------------------------------------------
+// ---- E-step ----
 
 Expectation Mixture::e_step(const Batch& batch, const Step&, const Rng&) const {
   at::NoGradGuard no_grad;
@@ -212,8 +209,7 @@ Expectation Mixture::e_step(const Batch& batch, const Step&, const Rng&) const {
   return e;
 }
 
-// ---- methods
-// ---------------------------------------------------------------------------------------------------------
+// ---- methods ----
 
 Tensor Mixture::log_prob(const Tensor& x) const {
   const Tensor log_lik = posterior() ? part_.observation().log_predictive(scaled(x), part_.components()->eta())

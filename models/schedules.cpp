@@ -85,8 +85,9 @@ void register_schedules(Registry& registry) {
                     [](const StepsOptions& o, const Step& s) {
                       return o.start * std::pow(o.factor, std::floor(s.progress / o.every));
                     });
-  add<ExponentialOptions>(registry, "exponential", "multiplied by a factor each epoch, continuously",
-                          [](const ExponentialOptions& o, const Step& s) { return o.start * std::pow(o.factor, s.progress); });
+  add<ExponentialOptions>(
+      registry, "exponential", "multiplied by a factor each epoch, continuously",
+      [](const ExponentialOptions& o, const Step& s) { return o.start * std::pow(o.factor, s.progress); });
   add<PowerOptions>(registry, "power", "(t + delay)^-exponent over updates t from 0 (Hoffman et al. 2013, eq. 26)",
                     [](const PowerOptions& o, const Step& s) {
                       const double t = static_cast<double>(s.iteration) + o.delay;

@@ -12,9 +12,12 @@ using torch::autograd::variable_list;
 /// The gradient before an activation from the one after it and the activation's output.
 Tensor activation_backward(const Tensor& gradient, const Tensor& output, Activation activation) {
   switch (activation) {
-    case Activation::relu: return at::threshold_backward(gradient, output, 0);
-    case Activation::tanh: return at::tanh_backward(gradient, output);
-    default: return at::sigmoid_backward(gradient, output);
+    case Activation::relu:
+      return at::threshold_backward(gradient, output, 0);
+    case Activation::tanh:
+      return at::tanh_backward(gradient, output);
+    default:
+      return at::sigmoid_backward(gradient, output);
   }
 }
 
@@ -48,8 +51,10 @@ class MlpFunction final : public torch::autograd::Function<MlpFunction> {
       if (context->needs_input_grad(2 + 2 * i)) out[2 + 2 * i] = d.sum(0);
       if (i == 0 && !context->needs_input_grad(0)) break;
       d = at::mm(d, weight);
-      if (i > 0) d = activation_backward(d, input, kind);
-      else out[0] = d;
+      if (i > 0)
+        d = activation_backward(d, input, kind);
+      else
+        out[0] = d;
     }
     return out;
   }

@@ -1,4 +1,5 @@
-// A whole perceptron as one node of the autograd graph: at small batches a step spends more time on nodes than on products.
+// A whole perceptron as one node of the autograd graph: at small batches a step spends more time on nodes than on
+// products.
 #pragma once
 
 #include "linear.h"

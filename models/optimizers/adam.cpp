@@ -14,7 +14,8 @@ struct AdamOptions final : Options {
     v("beta1", beta1, {0, 0.999999}, "decay of the mean of gradients");
     v("beta2", beta2, {0, 0.999999}, "decay of the mean of squared gradients");
     v("epsilon", epsilon, positive(), "added to the root of the mean square");
-    v("clip_norm", clip_norm, at_least(0), "largest norm of the gradient per item, over all parameters; 0: no clipping");
+    v("clip_norm", clip_norm, at_least(0),
+      "largest norm of the gradient per item, over all parameters; 0: no clipping");
   }
 };
 
@@ -25,15 +26,15 @@ struct Coefficients {
 };
 
 // Two functions and not a template: target_clones names clones by function.
-#define VEM_ADAM_PASS(T, SQRT)                                                                                        \
-  VEM_CLONES void adam_pass(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n,       \
-                            Coefficients<T> c) {                                                                      \
-    for (int64_t i = 0; i < n; ++i) {                                                                                 \
-      const T gradient = c.scale * g[i];                                                                              \
-      m[i] = c.beta1 * m[i] + (1 - c.beta1) * gradient;                                                               \
-      v[i] = c.beta2 * v[i] + (1 - c.beta2) * gradient * gradient;                                                    \
-      p[i] += c.step * m[i] / (SQRT(v[i]) * c.root + c.epsilon);                                                      \
-    }                                                                                                                 \
+#define VEM_ADAM_PASS(T, SQRT)                                                                                   \
+  VEM_CLONES void adam_pass(T* __restrict p, const T* __restrict g, T* __restrict m, T* __restrict v, int64_t n, \
+                            Coefficients<T> c) {                                                                 \
+    for (int64_t i = 0; i < n; ++i) {                                                                            \
+      const T gradient = c.scale * g[i];                                                                         \
+      m[i] = c.beta1 * m[i] + (1 - c.beta1) * gradient;                                                          \
+      v[i] = c.beta2 * v[i] + (1 - c.beta2) * gradient * gradient;                                               \
+      p[i] += c.step * m[i] / (SQRT(v[i]) * c.root + c.epsilon);                                                 \
+    }                                                                                                            \
   }
 VEM_ADAM_PASS(float, __builtin_sqrtf)
 VEM_ADAM_PASS(double, __builtin_sqrt)

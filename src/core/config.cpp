@@ -12,7 +12,9 @@
 namespace vem {
 namespace {
 
-std::string join(const std::string& prefix, const std::string& name) { return prefix.empty() ? name : prefix + "." + name; }
+std::string join(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
 
 Config::Scalar scalar_of(const toml::node& node, const std::string& key, const std::string& where) {
   if (const auto* b = node.as_boolean()) return b->get();
@@ -26,7 +28,8 @@ void flatten(const toml::node& node, const std::string& key, const std::string& 
              std::map<std::string, Config::Value>& into) {
   const std::string where = with_line ? fmt::format("{}:{}", source, node.source().begin.line) : source;
   if (const auto* table = node.as_table()) {
-    for (const auto& [name, child] : *table) flatten(child, join(key, std::string(name.str())), source, with_line, into);
+    for (const auto& [name, child] : *table)
+      flatten(child, join(key, std::string(name.str())), source, with_line, into);
     return;
   }
   Config::Value value{{}, node.is_array(), where, false};
@@ -93,8 +96,10 @@ void Config::set(const std::string& assignment) {
       it = it->first == name || ((it->first == section || below(it->first, section)) && it->second.where != "--set")
                ? values_.erase(it)
                : std::next(it);
-    if (name == section) values_.erase(section + ".kind");
-    else values_.erase(section);
+    if (name == section)
+      values_.erase(section + ".kind");
+    else
+      values_.erase(section);
     values_[name] = value;
   }
 }
@@ -128,7 +133,7 @@ bool Config::has(const std::string& key) const {
   return false;
 }
 
-// ---- reading ---------------------------------------------------------------------------------------------------------
+// ---- reading ----
 
 /// Fills options from the values; remembers which keys were used.
 class OptionReader final : public OptionVisitor {
@@ -136,21 +141,27 @@ class OptionReader final : public OptionVisitor {
   OptionReader(const Config& config, const Registry& registry) : config_(config), registry_(registry) {}
 
   void operator()(const char* name, bool& value, const char*) override {
-    read(name, value, [](const Config::Scalar& s, bool& out) { return assign(s, out); }, "true or false");
+    read(
+        name, value, [](const Config::Scalar& s, bool& out) { return assign(s, out); }, "true or false");
   }
   void operator()(const char* name, int64_t& value, Range range, const char*) override {
-    read(name, value, [](const Config::Scalar& s, int64_t& out) { return assign(s, out); }, "a whole number");
+    read(
+        name, value, [](const Config::Scalar& s, int64_t& out) { return assign(s, out); }, "a whole number");
     check_range(name, static_cast<double>(value), format_value(value), range);
   }
   void operator()(const char* name, double& value, Range range, const char*) override {
-    read(name, value, [](const Config::Scalar& s, double& out) {
-      if (const auto* whole = std::get_if<int64_t>(&s)) return out = static_cast<double>(*whole), true;
-      return assign(s, out);
-    }, "a number");
+    read(
+        name, value,
+        [](const Config::Scalar& s, double& out) {
+          if (const auto* whole = std::get_if<int64_t>(&s)) return out = static_cast<double>(*whole), true;
+          return assign(s, out);
+        },
+        "a number");
     check_range(name, value, format_value(value), range);
   }
   void operator()(const char* name, std::string& value, const char*) override {
-    read(name, value, [](const Config::Scalar& s, std::string& out) { return assign(s, out); }, "a string");
+    read(
+        name, value, [](const Config::Scalar& s, std::string& out) { return assign(s, out); }, "a string");
   }
   void operator()(const char* name, std::vector<int64_t>& value, Range range, const char*) override {
     const Config::Value* found = take(name);
@@ -178,7 +189,8 @@ class OptionReader final : public OptionVisitor {
     if (value.name != before) value.options = nullptr;
     for (;;) {  // presets give way to what they stand for; defaults of each are laid under
       const Plugin& plugin = find(section, value);
-      config_.underlay(Config::parse(plugin.defaults, fmt::format("defaults of {} '{}'", plugin.kind, plugin.name)), parent);
+      config_.underlay(Config::parse(plugin.defaults, fmt::format("defaults of {} '{}'", plugin.kind, plugin.name)),
+                       parent);
       if (plugin.base.empty()) break;
       value.name = plugin.base;
     }
@@ -242,7 +254,8 @@ class OptionReader final : public OptionVisitor {
     if (is_word) {
       config_.values_[section + ".kind"] = short_form;
     } else if (value.kind == "schedule" && !short_form.array && !std::holds_alternative<bool>(short_form.items[0])) {
-      config_.values_[section + ".kind"] = Config::Value{{std::string("constant")}, false, short_form.where, short_form.laid_under};
+      config_.values_[section + ".kind"] =
+          Config::Value{{std::string("constant")}, false, short_form.where, short_form.laid_under};
       config_.values_[section + ".value"] = short_form;
     } else {
       fail<ConfigError>("{}: {} must be the name of a {}, got {}", short_form.where, section, value.kind,
@@ -261,9 +274,11 @@ class OptionReader final : public OptionVisitor {
     std::vector<std::string> effective;
     for (const OptionRow& row : option_table(options, registry_, true)) {
       const std::string alias = chosen_section(row.info.path);  // "model.prior" is as good as "model.prior.kind"
-      if (row.effective) effective.push_back(row.info.path);
+      if (row.effective)
+        effective.push_back(row.info.path);
       else if (row.info.path == key || alias == key)
-        fail<ConfigError>("{}: {} has no effect in this run; it takes effect when {}", value.where, key, row.info.condition);
+        fail<ConfigError>("{}: {} has no effect in this run; it takes effect when {}", value.where, key,
+                          row.info.condition);
     }
     const std::string near = nearest(key, effective);
     fail<ConfigError>("{}: unknown key {}{}", value.where, key, near.empty() ? "" : "; did you mean " + near + "?");

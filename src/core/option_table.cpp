@@ -6,7 +6,9 @@
 namespace vem {
 
 std::string format_range(const Range& range) {
-  const auto number = [](double x) { return x == std::floor(x) && std::abs(x) < 1e15 ? fmt::format("{:.0f}", x) : fmt::format("{}", x); };
+  const auto number = [](double x) {
+    return x == std::floor(x) && std::abs(x) < 1e15 ? fmt::format("{:.0f}", x) : fmt::format("{}", x);
+  };
   const bool below = std::isinf(range.min), above = std::isinf(range.max);
   if (below && above) return "any number";
   if (above) return fmt::format("{} {}", range.open_min ? ">" : ">=", number(range.min));
@@ -35,14 +37,18 @@ class Tabulator final : public OptionVisitor {
  public:
   Tabulator(const Registry& registry, bool all_plugins) : registry_(registry), all_plugins_(all_plugins) {}
 
-  void operator()(const char* name, bool& value, const char* help) override { row(name, "boolean", format_value(value), "true, false", help); }
+  void operator()(const char* name, bool& value, const char* help) override {
+    row(name, "boolean", format_value(value), "true, false", help);
+  }
   void operator()(const char* name, int64_t& value, Range range, const char* help) override {
     row(name, "integer", format_value(value), format_range(range), help);
   }
   void operator()(const char* name, double& value, Range range, const char* help) override {
     row(name, "number", format_value(value), format_range(range), help);
   }
-  void operator()(const char* name, std::string& value, const char* help) override { row(name, "string", format_value(value), "", help); }
+  void operator()(const char* name, std::string& value, const char* help) override {
+    row(name, "string", format_value(value), "", help);
+  }
   void operator()(const char* name, std::vector<int64_t>& value, Range range, const char* help) override {
     row(name, "integers", format_value(value), "each " + format_range(range), help);
   }
@@ -54,7 +60,8 @@ class Tabulator final : public OptionVisitor {
     for (const Plugin* plugin : registry_.list(value.kind)) names.push_back(plugin->name);
     const bool outer = schedule_;
     schedule_ = outer || value.kind == "schedule";
-    row(std::string(name) + ".kind", value.kind, format_value(value.name), fmt::format("{}", fmt::join(names, ", ")), help);
+    row(std::string(name) + ".kind", value.kind, format_value(value.name), fmt::format("{}", fmt::join(names, ", ")),
+        help);
     if (!value.options) value.options = registry_.resolve(value.kind, value.name).options();
     (*this)(name, *value.options, "");
     schedule_ = outer;
@@ -81,7 +88,8 @@ class Tabulator final : public OptionVisitor {
  private:
   std::string path(const std::string& name) const { return prefix_.empty() ? name : prefix_ + "." + name; }
   void row(const std::string& name, std::string type, std::string value, std::string range, const char* help) {
-    rows.push_back({{path(name), std::move(type), value, std::move(range), help, condition_}, value, effective_, schedule_});
+    rows.push_back(
+        {{path(name), std::move(type), value, std::move(range), help, condition_}, value, effective_, schedule_});
   }
   void visit_others(const char* name, const Choice& value) {
     for (const Plugin* plugin : registry_.list(value.kind)) {
@@ -98,7 +106,8 @@ class Tabulator final : public OptionVisitor {
 
 std::pair<std::string, std::string> split_last(const std::string& path) {
   const size_t dot = path.rfind('.');
-  return dot == std::string::npos ? std::make_pair(std::string(), path) : std::make_pair(path.substr(0, dot), path.substr(dot + 1));
+  return dot == std::string::npos ? std::make_pair(std::string(), path)
+                                  : std::make_pair(path.substr(0, dot), path.substr(dot + 1));
 }
 
 /// The rows of one schedule from `first` on, as a number or an inline table; moves `first` past them.

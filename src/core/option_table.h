@@ -7,9 +7,9 @@ namespace vem {
 
 struct OptionRow {
   OptionInfo info;
-  std::string value;       ///< as TOML
-  bool effective = true;   ///< every condition on the way holds
-  bool schedule = false;   ///< part of a schedule, written inline
+  std::string value;      ///< as TOML
+  bool effective = true;  ///< every condition on the way holds
+  bool schedule = false;  ///< part of a schedule, written inline
 };
 
 /// Every field in the order visited. `all_plugins`: also the fields of plug-ins that are not chosen, as not effective.

@@ -90,16 +90,17 @@ double unit53(uint32_t high, uint32_t low) {
 }
 /// Fills rows of `groups` groups each, `per_group` numbers a group.
 template <class T>
-void fill(T* out, int64_t per_group, uint64_t key, uint32_t epoch, const Tensor& index, const Tensor& place, int64_t groups,
-          void (*fill_group)(const Place&, T*)) {
+void fill(T* out, int64_t per_group, uint64_t key, uint32_t epoch, const Tensor& index, const Tensor& place,
+          int64_t groups, void (*fill_group)(const Place&, T*)) {
   const int64_t* items = index.data_ptr<int64_t>();
   const int64_t* places = place.defined() ? place.data_ptr<int64_t>() : nullptr;
   at::parallel_for(0, index.numel() * groups, 512, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t row = t / groups;
       const auto item = static_cast<uint64_t>(items[row]);
-      const Place p{key, static_cast<uint32_t>(item), static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20),
-                    epoch, static_cast<uint32_t>((t % groups) * kLanes)};
+      const Place p{key, static_cast<uint32_t>(item),
+                    static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20), epoch,
+                    static_cast<uint32_t>((t % groups) * kLanes)};
       fill_group(p, out + t * per_group);
     }
   });
@@ -107,8 +108,8 @@ void fill(T* out, int64_t per_group, uint64_t key, uint32_t epoch, const Tensor&
 
 struct Plan {
   Tensor index, place;
-  Shape shape;      // of the result
-  int64_t inner;    // numbers a row
+  Shape shape;    // of the result
+  int64_t inner;  // numbers a row
 };
 
 Plan plan(const Tensor& index, const Shape& shape, const Tensor& place) {
@@ -171,7 +172,9 @@ Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {
   double* result = out.data_ptr<double>();
   for (int64_t i = 0; i < shapes.numel(); ++i) {
     uint32_t draw = 0;
-    const auto words = [&] { return philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), epoch_, draw++}, key); };
+    const auto words = [&] {
+      return philox4x32({static_cast<uint32_t>(i), static_cast<uint32_t>(i >> 32), epoch_, draw++}, key);
+    };
     double a = shape[i], boost = 1;
     if (a < 1) {  // Gamma(a) = Gamma(a + 1) U^(1/a)
       const auto w = words();

@@ -12,9 +12,9 @@ const Tensor& entry(const TensorMap& state, const std::string& key, const Tensor
   const auto it = state.find(key);
   if (it == state.end()) fail<DataError>("state: {} is missing; is this a checkpoint of another model?", key);
   if (it->second.sizes() != like.sizes() || it->second.scalar_type() != like.scalar_type())
-    fail<DataError>("state: {} has shape [{}] of {}, [{}] of {} is expected; is this a checkpoint of another model?", key,
-                    fmt::join(it->second.sizes(), ", "), toString(it->second.scalar_type()), fmt::join(like.sizes(), ", "),
-                    toString(like.scalar_type()));
+    fail<DataError>("state: {} has shape [{}] of {}, [{}] of {} is expected; is this a checkpoint of another model?",
+                    key, fmt::join(it->second.sizes(), ", "), toString(it->second.scalar_type()),
+                    fmt::join(like.sizes(), ", "), toString(like.scalar_type()));
   return it->second;
 }
 
@@ -37,7 +37,7 @@ Tensor Block::kl_global() const { return zero(); }
 Tensor Block::linear(const Expectation&) const { return zero(); }
 Tensor Block::gain() const { return zero(); }
 
-// ---- conjugate -------------------------------------------------------------------------------------------------------
+// ---- conjugate ----
 
 ConjugateBlock::ConjugateBlock(std::string name, std::shared_ptr<const ExponentialFamily> family, int64_t rows,
                                Estimate estimate)
@@ -66,9 +66,12 @@ void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rn
   eta_.copy_(rho == 1 ? target : (1 - rho) * eta_ + rho * target);
   const auto functional = [&] {
     switch (estimate_) {
-      case Estimate::posterior: return family_->mean(eta_);
-      case Estimate::gibbs: return family_->sample(eta_, rng.fold(name()));
-      default: return family_->mode(eta_);
+      case Estimate::posterior:
+        return family_->mean(eta_);
+      case Estimate::gibbs:
+        return family_->sample(eta_, rng.fold(name()));
+      default:
+        return family_->mode(eta_);
     }
   };
   t_.detach().copy_(functional());
@@ -87,7 +90,8 @@ Tensor ConjugateBlock::linear(const Expectation& total) const {
 
 // With sums = eta - eta_prior: A(eta) - A(eta_prior) for a posterior, <eta, t> less the prior's normaliser at a mode.
 Tensor ConjugateBlock::gain() const {
-  if (estimate_ == Estimate::posterior) return (family_->log_partition(eta_) - family_->log_partition(eta_prior_)).sum();
+  if (estimate_ == Estimate::posterior)
+    return (family_->log_partition(eta_) - family_->log_partition(eta_prior_)).sum();
   const Tensor linear = (eta_ * t_.detach()).sum();
   return estimate_ == Estimate::map ? linear - family_->log_partition(eta_prior_).sum() : linear;
 }
@@ -106,7 +110,7 @@ TensorMap ConjugateBlock::state() const {
 
 void ConjugateBlock::load(const TensorMap& state) { load_all(this->state(), state); }
 
-// ---- gradient --------------------------------------------------------------------------------------------------------
+// ---- gradient ----
 
 GradientBlock::GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer, std::string schedule)
     : Block(std::move(name)), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {}
@@ -147,7 +151,7 @@ void GradientBlock::load(const TensorMap& state) {
   steps_ = state.at("optimizer/" + name() + ".steps").item<int64_t>();
 }
 
-// ---- constant --------------------------------------------------------------------------------------------------------
+// ---- constant ----
 
 void ConstantBlock::add(const std::string& name, const Tensor& start) { values_[name] = start.clone(); }
 

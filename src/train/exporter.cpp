@@ -30,8 +30,7 @@ TensorMap model_tensors(const Model& model) {
   return tensors;
 }
 
-// ---- the module tree
-// ---------------------------------------------------------------------------------------------------
+// ---- the module tree ----
 
 /// Names that an optimiser of another program may train; what is updated in closed form becomes a buffer.
 std::set<std::string> parameter_names(const Model& model) {
@@ -74,8 +73,7 @@ void detach_buffers(const jit::Module& module) {
   for (const jit::Module& child : module.children()) detach_buffers(child);
 }
 
-// ---- methods
-// -----------------------------------------------------------------------------------------------------------
+// ---- methods ----
 
 bool traceable(const Method& method) {
   return method.script.empty() && (!method.example.empty() || method.inputs.empty());

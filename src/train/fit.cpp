@@ -20,8 +20,12 @@ constexpr double kRounding = 1e-9;
 class Fit {
  public:
   Fit(Model& model, const Dataset& train, const FitOptions& options, const FitContext& context)
-      : model_(model), train_(train), options_(options), context_(context),
-        comm_(context.communicator ? *context.communicator : local_comm_), root_(options.seed),
+      : model_(model),
+        train_(train),
+        options_(options),
+        context_(context),
+        comm_(context.communicator ? *context.communicator : local_comm_),
+        root_(options.seed),
         total_weight_(train.total_weight()) {
     if (train.size == 0) fail<DataError>("fit: the training data are empty");
     const int64_t size = options.batch_size > 0 ? std::min(options.batch_size, train.size) : train.size;
@@ -31,11 +35,13 @@ class Fit {
     start();
     closed_form_ = model.closed_form();
     if (options.memoised && !closed_form_)
-      fail<ConfigError>("fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
+      fail<ConfigError>(
+          "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
     for (const auto& [name, schedule] : model.schedules()) schedules_[name] = schedule;
     const auto conjugate = [](const auto& block) { return block->conjugate(); };
     const bool any_conjugate = std::any_of(model.blocks().begin(), model.blocks().end(), conjugate);
-    if (any_conjugate && every_ < batches_ && !options.memoised) schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
+    if (any_conjugate && every_ < batches_ && !options.memoised)
+      schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
   }
 
   FitResult run() {
@@ -75,7 +81,8 @@ class Fit {
     const auto begin = Clock::now();
     double items = 0;
     const bool in_order = batches_ == 1 || options_.memoised || !options_.shuffle;
-    const Tensor order = in_order ? at::arange(train_.size, at::kLong) : root_.at(state_.epoch).fold("order").permutation(train_.size);
+    const Tensor order =
+        in_order ? at::arange(train_.size, at::kLong) : root_.at(state_.epoch).fold("order").permutation(train_.size);
     Expectation pending;
     int64_t pending_batches = 0;
     while (result_.reason.empty() && state_.batch < batches_) {
@@ -89,8 +96,10 @@ class Fit {
         if (!replace(b, std::move(part))) continue;
         update(state_.total, step);
       } else {
-        if (pending_batches++ == 0) pending = std::move(part);
-        else pending += part;
+        if (pending_batches++ == 0)
+          pending = std::move(part);
+        else
+          pending += part;
         if (pending_batches < every_ && state_.batch < batches_) continue;
         update(reduce(std::move(pending)), step);
         pending = Expectation();
@@ -113,7 +122,8 @@ class Fit {
 
   /// The E-step over this rank's share; per-item state is taken in and put back.
   Expectation e_step(const Tensor& positions, const Step& step) {
-    const Tensor mine = comm_.size() == 1 ? positions : positions.index({positions.remainder(comm_.size()) == comm_.rank()});
+    const Tensor mine =
+        comm_.size() == 1 ? positions : positions.index({positions.remainder(comm_.size()) == comm_.rank()});
     Batch batch = train_batch(mine);
     for (const auto& [key, rows] : state_.local) batch.local[key] = rows.index_select(0, mine);
     Expectation part = model_.e_step(batch, step, root_.at(state_.epoch));
@@ -133,7 +143,8 @@ class Fit {
 
   /// Full batches in order are the same rows each pass: they are selected once.
   Batch train_batch(const Tensor& positions) {
-    if (batches_ > 1 || train_.binarize == Binarize::dynamic) return train_.batch(positions, state_.epoch, model_.dtype());
+    if (batches_ > 1 || train_.binarize == Binarize::dynamic)
+      return train_.batch(positions, state_.epoch, model_.dtype());
     if (!whole_.index.defined()) whole_ = train_.batch(positions, 0, model_.dtype());
     return whole_;
   }
@@ -199,8 +210,9 @@ class Fit {
     if (partial) return;
     const double now = options_.memoised ? result_.after.back() : result_.bounds.back();
     if (now < state_.previous - kRounding * std::abs(state_.previous)) {
-      const std::string text = fmt::format("the bound fell from {:.15g} to {:.15g} at iteration {}; a full pass should never lower it",
-                                           state_.previous, now, state_.iteration);
+      const std::string text =
+          fmt::format("the bound fell from {:.15g} to {:.15g} at iteration {}; a full pass should never lower it",
+                      state_.previous, now, state_.iteration);
       for (auto* c : context_.callbacks) c->on_warning(text);
     }
     state_.previous = now;
@@ -213,7 +225,8 @@ class Fit {
       stop_requested_ = stop_requested_ || !go_on;
       go_on = total.metrics.at("trainer.stop").item<double>() == 0;
     }
-    if (!go_on) interrupt("stopped on request");
+    if (!go_on)
+      interrupt("stopped on request");
     else if (options_.max_minutes > 0 && comm_.size() == 1 && seconds_since(begin_) > 60 * options_.max_minutes)
       interrupt(fmt::format("train.max_minutes = {} are over", options_.max_minutes));
   }
@@ -267,7 +280,8 @@ class Fit {
     const double now = state_.previous, rise = (now - state_.pass_end) / total_weight_;
     state_.pass_end = now;
     if (options_.tolerance > 0 && rise < options_.tolerance && result_.reason.empty())
-      result_.reason = fmt::format("converged: the bound rose by {:.1e} nats per item, less than train.tolerance", std::max(0.0, rise));
+      result_.reason = fmt::format("converged: the bound rose by {:.1e} nats per item, less than train.tolerance",
+                                   std::max(0.0, rise));
   }
 
   void judge_best(EpochReport& report) {
@@ -276,7 +290,8 @@ class Fit {
     if (report.improved) state_.best = judged;
     state_.epochs_since_best = report.improved ? 0 : state_.epochs_since_best + 1;
     if (options_.patience > 0 && state_.epochs_since_best >= options_.patience && result_.reason.empty())
-      result_.reason = fmt::format("the validation bound has not risen for train.patience = {} epochs", options_.patience);
+      result_.reason =
+          fmt::format("the validation bound has not risen for train.patience = {} epochs", options_.patience);
   }
 
   /// What a checkpoint holds; with several ranks everyone takes part, so it is made at once.
@@ -308,8 +323,9 @@ class Fit {
     for (const auto* map : {&e.metrics, &e.sums})
       for (const auto& [key, value] : *map)
         if (culprit.empty() && !finite(value)) culprit = "; not finite: " + key;
-    fail<NumericError>("fit: the bound is {} at iteration {}{}; a lower learning rate, gradient clipping or float64 may help",
-                       e.bound.item<double>(), state_.iteration, culprit);
+    fail<NumericError>(
+        "fit: the bound is {} at iteration {}{}; a lower learning rate, gradient clipping or float64 may help",
+        e.bound.item<double>(), state_.iteration, culprit);
   }
 
   Model& model_;
@@ -324,7 +340,7 @@ class Fit {
   int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
   bool closed_form_ = false, stop_requested_ = false;
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
-  Batch whole_;        // full batch: its rows
+  Batch whole_;  // full batch: its rows
   FitState state_;
   FitResult result_;
 };
@@ -336,7 +352,8 @@ void FitOptions::visit(OptionVisitor& v) {
   v("batch_size", batch_size, at_least(0), "items a batch; 0: all");
   v.when(batch_size > 0, "train.batch_size is positive", [&] {
     v.when(!has_gradient, "every block is updated in closed form", [&] {
-      v("memoised", memoised, "keep each batch's sums and replace them: monotone, no step size (Hughes and Sudderth 2013)");
+      v("memoised", memoised,
+        "keep each batch's sums and replace them: monotone, no step size (Hughes and Sudderth 2013)");
     });
     v.when(!memoised, "train.memoised is false", [&] {
       v("update_every", update_every, at_least(0), "batches an M-step; 0: one M-step a pass");
@@ -346,8 +363,10 @@ void FitOptions::visit(OptionVisitor& v) {
     });
   });
   v.when(!has_gradient && (batch_size == 0 || memoised || update_every == 0),
-         "every block is updated in closed form from all of the data",
-         [&] { v("tolerance", tolerance, at_least(0), "stop when a pass raises the bound by less, in nats per item; 0: never"); });
+         "every block is updated in closed form from all of the data", [&] {
+           v("tolerance", tolerance, at_least(0),
+             "stop when a pass raises the bound by less, in nats per item; 0: never");
+         });
   v.when(has_validation, "data.validation is positive", [&] {
     v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
   });

@@ -16,7 +16,9 @@ void put(TensorMap& out, const std::string& prefix, const Expectation& e) {
   for (const auto& [key, value] : e.metrics) out[prefix + "metrics/" + key] = value.clone();
 }
 
-bool starts_with(const std::string& text, const std::string& prefix) { return text.compare(0, prefix.size(), prefix) == 0; }
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.compare(0, prefix.size(), prefix) == 0;
+}
 
 /// The entries below a prefix, by what follows it.
 TensorMap below(const TensorMap& in, const std::string& prefix) {
@@ -73,7 +75,8 @@ FitState FitState::from_tensors(const TensorMap& in) {
     s.entropy.resize(batches);
     for (size_t b = 0; b < batches; ++b) {
       s.cache[b] = get_expectation(in, fmt::format("{}cache/{}/", kPrefix, b));
-      if (const auto e = in.find(fmt::format("{}entropy/{}", kPrefix, b)); e != in.end()) s.entropy[b] = e->second.clone();
+      if (const auto e = in.find(fmt::format("{}entropy/{}", kPrefix, b)); e != in.end())
+        s.entropy[b] = e->second.clone();
     }
   }
   return s;

@@ -8,14 +8,14 @@ namespace vem {
 struct FitState {
   int64_t epoch = 0, batch = 0, iteration = 0;  ///< passes, batches of this pass and M-steps done
   int64_t epochs_since_best = 0;
-  double best;                    ///< best validation (else training) bound per item so far
-  double previous;                ///< the last exact total bound, for monotonicity; NaN: none
-  double pass_end;                ///< the exact total bound after the last pass, for tolerance; NaN: none
-  Expectation epoch_total;        ///< count, bound and metrics of this pass so far
-  TensorMap local;                ///< per-item state by position; NaN rows for items never seen
-  std::vector<Expectation> cache; ///< memoised: each batch's reduced sums
-  Expectation total;              ///< memoised: the sum of the cache as it was updated, to the bit
-  std::vector<Tensor> entropy;    ///< memoised: each batch's bound - <sums, t>, [] float64
+  double best;                     ///< best validation (else training) bound per item so far
+  double previous;                 ///< the last exact total bound, for monotonicity; NaN: none
+  double pass_end;                 ///< the exact total bound after the last pass, for tolerance; NaN: none
+  Expectation epoch_total;         ///< count, bound and metrics of this pass so far
+  TensorMap local;                 ///< per-item state by position; NaN rows for items never seen
+  std::vector<Expectation> cache;  ///< memoised: each batch's reduced sums
+  Expectation total;               ///< memoised: the sum of the cache as it was updated, to the bit
+  std::vector<Tensor> entropy;     ///< memoised: each batch's bound - <sums, t>, [] float64
 
   FitState();
   TensorMap to_tensors() const;

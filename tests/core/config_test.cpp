@@ -89,7 +89,8 @@ std::string error_of(const std::string& text, const std::vector<std::string>& se
 const MixedOptions& mixed(const RootOptions& o) { return dynamic_cast<const MixedOptions&>(*o.prior.options); }
 
 TEST(Config, ReadsEveryType) {
-  const RootOptions o = read("size = 7\nrate = 2\nflag = true\nname = \"x\"\nwidths = [1, 2, 3]\nmode = \"careful\"\ninner = 9\n");
+  const RootOptions o =
+      read("size = 7\nrate = 2\nflag = true\nname = \"x\"\nwidths = [1, 2, 3]\nmode = \"careful\"\ninner = 9\n");
   EXPECT_EQ(o.size, 7);
   EXPECT_EQ(o.rate, 2.0);
   EXPECT_TRUE(o.flag);
@@ -112,7 +113,8 @@ TEST(Config, APresetIsItsBaseWithOtherDefaults) {
   const RootOptions o = read("prior = \"pair\"");
   EXPECT_EQ(o.prior.name, "mixture");
   EXPECT_EQ(mixed(o).num_components, 2);
-  EXPECT_EQ(mixed(read("[prior]\nkind = \"pair\"\nnum_components = 6")).num_components, 6);  // its other default has no effect here, and that is fine
+  EXPECT_EQ(mixed(read("[prior]\nkind = \"pair\"\nnum_components = 6")).num_components,
+            6);  // its other default has no effect here, and that is fine
 }
 
 TEST(Config, ANumberIsAConstantSchedule) {
@@ -131,7 +133,8 @@ TEST(Config, RefusesInClearWords) {
   EXPECT_EQ(error_of("size = [3]"), "a.toml:1: size must be a whole number, got [3]");
   EXPECT_EQ(error_of("flag = 1"), "a.toml:1: flag must be true or false, got 1");
   EXPECT_EQ(error_of("widths = [1, 0]"), "a.toml:1: widths must be >= 1, got 0");
-  EXPECT_EQ(error_of("mode = \"carefull\""), "a.toml:1: mode must be one of plain, careful, got \"carefull\"; did you mean \"careful\"?");
+  EXPECT_EQ(error_of("mode = \"carefull\""),
+            "a.toml:1: mode must be one of plain, careful, got \"carefull\"; did you mean \"careful\"?");
   EXPECT_EQ(error_of("sise = 3"), "a.toml:1: unknown key sise; did you mean size?");
   EXPECT_EQ(error_of("inner = 3"), "a.toml:1: inner has no effect in this run; it takes effect when mode is careful");
   EXPECT_EQ(error_of("[prior]\nnum_components = 3"),
@@ -146,7 +149,8 @@ TEST(Config, RefusesInClearWords) {
 }
 
 TEST(Config, WhatIsWrittenReadsBackTheSame) {
-  RootOptions first = read("size = 7\nname = \"a \\\"b\\\"\"\nrate = 0.1\n[prior]\nkind = \"pair\"\n[weight]\nkind = \"linear\"\nto = 3\n");
+  RootOptions first = read(
+      "size = 7\nname = \"a \\\"b\\\"\"\nrate = 0.1\n[prior]\nkind = \"pair\"\n[weight]\nkind = \"linear\"\nto = 3\n");
   const std::string text = to_toml(first, registry());
   EXPECT_EQ(text,
             "size = 7\nrate = 0.1\nflag = false\nname = \"a \\\"b\\\"\"\nwidths = [4, 4]\nmode = \"plain\"\n"
@@ -172,7 +176,8 @@ TEST(Config, DescribeListsConditions) {
 
 TEST(Registry, NamesAreUniqueAndNearest) {
   Registry r = registry();
-  EXPECT_THROW((r.add<Thing, PlainOptions>("standard", "again", [](const auto&, const auto&) { return nullptr; })), Error);
+  EXPECT_THROW((r.add<Thing, PlainOptions>("standard", "again", [](const auto&, const auto&) { return nullptr; })),
+               Error);
   EXPECT_EQ(r.resolve("prior", "pair").name, "mixture");
   EXPECT_EQ(nearest("lerning_rate", {"learning_rate", "epochs"}), "learning_rate");
   EXPECT_EQ(nearest("zzzzzz", {"learning_rate", "epochs"}), "");

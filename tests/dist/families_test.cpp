@@ -109,8 +109,7 @@ TEST_P(Family, DensityRatiosHaveMeanOne) {
 INSTANTIATE_TEST_SUITE_P(Families, Family, testing::ValuesIn(cases()),
                          [](const auto& info) { return info.param.name; });
 
-// ---- the mode as a stationary point, by gradients in free coordinates
-// --------------------------------------------------
+// ---- the mode as a stationary point, by gradients in free coordinates ----
 
 TEST(Dirichlet, ModeIsAlphaMinusOneNormalised) {
   const Tensor mode = Dirichlet(3).mode(at::tensor({1., 2., 5.}, at::kDouble).view({1, 3})).exp();
@@ -148,8 +147,7 @@ TEST(NormalGamma, IsTheNormalWishartOfOneFeature) {
   EXPECT_TRUE(at::allclose(gamma.mode(eta), wishart.mode(eta), 1e-12, 1e-12));
 }
 
-// ---- parameters, floors and components without data
-// --------------------------------------------------------------------
+// ---- parameters, floors and components without data ----
 
 TEST(NormalWishart, ParametersComeBack) {
   const NormalWishart family(3, 0);

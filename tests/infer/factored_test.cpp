@@ -261,8 +261,7 @@ INSTANTIATE_TEST_SUITE_P(Table, EStep,
                                          Case{Estimate::map, "diagonal"}, Case{Estimate::posterior, "diagonal"}),
                          [](const auto& info) { return name(info.param); });
 
-// ---- against plain loops and textbook formulas
-// -------------------------------------------------------------------------
+// ---- against plain loops and textbook formulas ----
 
 TEST(Factored, PointEstimatesAgreeWithPlainLoops) {
   for (const std::string covariance : {"full", "diagonal"}) {

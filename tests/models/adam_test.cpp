@@ -35,7 +35,7 @@ TEST(Adam, FollowsTorchFor100Steps) {
     int64_t steps = 0;
     while (std::getline(golden, line)) {
       Expectation e;
-      e.count = at::full({}, 8.0, at::kDouble);  // sums over eight equal items
+      e.count = at::full({}, 8.0, at::kDouble);                        // sums over eight equal items
       e.sums["a"] = ascent(a.detach(), 0.3).t().contiguous().t() * 8;  // a transposed gradient, as matmul may give
       e.sums["b"] = ascent(b.detach(), -0.7) * 8;
       Step step;
@@ -87,7 +87,9 @@ TEST(Adam, AStateIsLoadedWholeOrNotAtAll) {
     block.load(state);
     FAIL() << "a misshapen state was loaded";
   } catch (const DataError& e) {
-    EXPECT_STREQ(e.what(), "state: optimizer/second/p has shape [3] of Double, [2] of Double is expected; is this a checkpoint of another model?");
+    EXPECT_STREQ(e.what(),
+                 "state: optimizer/second/p has shape [3] of Double, [2] of Double is expected; is this a checkpoint "
+                 "of another model?");
   }
   EXPECT_TRUE(at::equal(p.detach(), at::ones({2}, at::kDouble)));
 }

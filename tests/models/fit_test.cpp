@@ -90,7 +90,9 @@ TEST(Fit, GradientBlocksCanNotBeMemoised) {
     fit(*make_model(kVae, data), data, o, {plugins()});
     FAIL();
   } catch (const ConfigError& e) {
-    EXPECT_STREQ(e.what(), "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
+    EXPECT_STREQ(
+        e.what(),
+        "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
   }
 }
 
@@ -144,8 +146,8 @@ TEST(Fit, AnErrorOnOneRankEndsAll) {
                Error);
 }
 
-// Stochastic updates end near a full-batch bound: 40 passes of four updates each, on 60 points. The two may find different
-// optima, so full passes go on from where the stochastic ones ended, and rise little.
+// Stochastic updates end near a full-batch bound: 40 passes of four updates each, on 60 points. The two may find
+// different optima, so full passes go on from where the stochastic ones ended, and rise little.
 TEST(Fit, StochasticComesNearTheFullBatch) {
   const Dataset data = sample_data(Sample::blobs);
   const auto stochastic = make_model(kGmm, data), polished = make_model(kGmm, data);
@@ -158,7 +160,8 @@ TEST(Fit, StochasticComesNearTheFullBatch) {
   polished->load(stochastic->state());
   Step step;
   for (int i = 0; i < 50; ++i)
-    polished->m_step(polished->e_step(data.batch(at::arange(data.size, at::kLong), 0, polished->dtype()), step, Rng(0)), step, Rng(0));
+    polished->m_step(polished->e_step(data.batch(at::arange(data.size, at::kLong), 0, polished->dtype()), step, Rng(0)),
+                     step, Rng(0));
   const double best = (evaluate(*polished, data, 0, 0).bound - polished->kl_global()).item<double>();
   EXPECT_LE(reached, best + 1e-6);
   EXPECT_NEAR(reached, best, 0.01 * std::abs(best));
@@ -171,7 +174,8 @@ TEST(Fit, FullPassesInChunksEqualOneBatch) {
   one.tolerance = chunks.tolerance = 0;
   chunks.batch_size = 7;
   chunks.update_every = 0;
-  const FitResult a = fit(*make_model(kGmm, data), data, one, {plugins()}), b = fit(*make_model(kGmm, data), data, chunks, {plugins()});
+  const FitResult a = fit(*make_model(kGmm, data), data, one, {plugins()}),
+                  b = fit(*make_model(kGmm, data), data, chunks, {plugins()});
   ASSERT_EQ(a.bounds.size(), b.bounds.size());
   for (size_t i = 0; i < a.bounds.size(); ++i) EXPECT_NEAR(a.bounds[i], b.bounds[i], 1e-9 * std::abs(a.bounds[i]));
 }

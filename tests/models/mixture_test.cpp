@@ -64,8 +64,7 @@ std::string message(const std::function<void()>& f) {
 
 const std::string kHardStart = "num_components = 2\nstart = \"labels\"\n";
 
-// ---- golden values, each computed by an independent program
-// ------------------------------------------------------------
+// ---- golden values, each computed by an independent program ----
 
 TEST(MixtureGolden, MaximumLikelihoodOfOneComponent) {
   const auto model = started(mixture("num_components = 1\nestimate = \"ml\"\n"), faithful());
@@ -123,8 +122,7 @@ TEST(MixtureGolden, DensityAtThreePoints) {
   EXPECT_TRUE(at::allclose(p, at::tensor({.05094887202, .03451996667, .06432759685}, at::kDouble), 0, 1e-11));
 }
 
-// ---- invariances
-// --------------------------------------------------------------------------------------------------------
+// ---- invariances ----
 
 TEST(Mixture, StandardizingAndUnitsChangeNoBound) {
   for (const std::string estimate : {"ml", "posterior"})
@@ -182,8 +180,7 @@ TEST(Mixture, ThreadsChangeNoBitOfAFit) {
   EXPECT_EQ(difference(states[0], states[1]), 0);
 }
 
-// ---- starts
-// ---------------------------------------------------------------------------------------------------------------
+// ---- starts ----
 
 TEST(Mixture, RestartsKeepTheBestBound) {
   const std::string top = "num_components = 6\nstart = \"random\"\n";
@@ -226,8 +223,7 @@ TEST(Mixture, AConstantColumnIsNoError) {
     }
 }
 
-// ---- methods
-// --------------------------------------------------------------------------------------------------------------
+// ---- methods ----
 
 TEST(Mixture, MethodsOfAPointEstimateAgreeWithPlainLoops) {
   for (const std::string covariance : {"full", "diagonal"}) {
@@ -305,8 +301,7 @@ TEST(Mixture, MethodsAreListedBeforeAnyTraining) {
             (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters", "sample"}));
 }
 
-// ---- errors and options
-// -----------------------------------------------------------------------------------------------------
+// ---- errors and options ----
 
 TEST(Mixture, ErrorsSayWhatIsWrong) {
   Dataset data = faithful();

@@ -68,7 +68,8 @@ TEST_P(EveryModel, SplitsAddUp) {
   EXPECT_NEAR(parts.bound.item<double>(), whole.bound.item<double>(), tolerance(whole.bound));
   ASSERT_EQ(parts.sums.size(), whole.sums.size());
   for (const auto& [key, value] : whole.sums) EXPECT_LE(difference(value, parts.sums.at(key)), tolerance(value)) << key;
-  for (const auto& [key, value] : whole.metrics) EXPECT_LE(difference(value, parts.metrics.at(key)), tolerance(value)) << key;
+  for (const auto& [key, value] : whole.metrics)
+    EXPECT_LE(difference(value, parts.metrics.at(key)), tolerance(value)) << key;
   EXPECT_EQ(whole.sums.size(), model_->globals().size());
 }
 
@@ -95,7 +96,8 @@ TEST_P(EveryModel, AnExactBoundNeverFalls) {
     ASSERT_GE(bounds.size(), 25u);
     double smallest = std::numeric_limits<double>::infinity();
     for (size_t i = 1; i < bounds.size(); ++i) smallest = std::min(smallest, bounds[i] - bounds[i - 1]);
-    EXPECT_GE(smallest, -(GetParam().exact ? 1e-9 : 1e-5) * std::abs(bounds.back())) << (memoised ? "memoised" : "full");
+    EXPECT_GE(smallest, -(GetParam().exact ? 1e-9 : 1e-5) * std::abs(bounds.back()))
+        << (memoised ? "memoised" : "full");
     EXPECT_GT(bounds.back(), bounds.front());
   }
 }
@@ -106,7 +108,8 @@ TEST_P(EveryModel, RanksAgree) {
   FitOptions o = options(3, 16);
   FitOptions memoised = o;
   memoised.memoised = true;
-  for (const FitOptions& regime : closed_form() ? std::vector<FitOptions>{o, options(3, 0), memoised} : std::vector<FitOptions>{o}) {
+  for (const FitOptions& regime :
+       closed_form() ? std::vector<FitOptions>{o, options(3, 0), memoised} : std::vector<FitOptions>{o}) {
     const auto reference = make_model(GetParam().variant.toml, data_);
     const FitResult alone = fit(*reference, data_, regime, {plugins()});
     for (const int64_t size : {2, 3}) {
@@ -116,8 +119,10 @@ TEST_P(EveryModel, RanksAgree) {
         const FitResult ours = fit(*model, data_, regime, {plugins(), nullptr, &communicator});
         const std::lock_guard<std::mutex> lock(mutex);
         ASSERT_EQ(ours.bounds.size(), alone.bounds.size());
-        for (size_t i = 0; i < ours.bounds.size(); ++i) EXPECT_NEAR(ours.bounds[i], alone.bounds[i], 1e-8 * std::abs(alone.bounds[i]));
-        for (size_t i = 0; i < ours.after.size(); ++i) EXPECT_NEAR(ours.after[i], alone.after[i], 1e-8 * std::abs(alone.after[i]));
+        for (size_t i = 0; i < ours.bounds.size(); ++i)
+          EXPECT_NEAR(ours.bounds[i], alone.bounds[i], 1e-8 * std::abs(alone.bounds[i]));
+        for (size_t i = 0; i < ours.after.size(); ++i)
+          EXPECT_NEAR(ours.after[i], alone.after[i], 1e-8 * std::abs(alone.after[i]));
       });
     }
   }
@@ -179,9 +184,12 @@ TEST_P(EveryModel, SumsAreTheGradientOfTheBound) {
       leaf.detach().copy_(start);
       return bound;
     };
-    const double numeric = (bound_at(h) - bound_at(-h)) / (2 * h), analytic = (e.sums.at(key) * direction).sum().item<double>();
+    const double numeric = (bound_at(h) - bound_at(-h)) / (2 * h),
+                 analytic = (e.sums.at(key) * direction).sum().item<double>();
     // central differences: h^2 times third derivatives, and 1e-16 * |bound| / h of rounding
-    EXPECT_NEAR(analytic, numeric, 1e-6 * std::max(1.0, std::abs(analytic)) + 1e-10 * std::abs(e.bound.item<double>()) / h * 1e-3) << key;
+    EXPECT_NEAR(analytic, numeric,
+                1e-6 * std::max(1.0, std::abs(analytic)) + 1e-10 * std::abs(e.bound.item<double>()) / h * 1e-3)
+        << key;
   }
 }
 

@@ -42,8 +42,7 @@ std::string message_of(const std::function<void()>& action) {
   return "no error";
 }
 
-// ---- a linear VAE is probabilistic PCA
-// -------------------------------------------------------------------------------
+// ---- a linear VAE is probabilistic PCA ----
 
 TEST(LinearVae, TheBoundIsTheExactEvidenceAtTheBestEncoder) {
   for (const std::string objective :
@@ -126,8 +125,7 @@ TEST(LinearVae, RefiningAnEncoderClosesItsGap) {
   EXPECT_NEAR(refined, evidence, 0.15);  // 160 draws of log p(x | z), which vary by about 1 nat
 }
 
-// ---- gradients
-// -------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 
 /// Analytic and numeric slope of `value` along a random direction of one global.
 std::pair<double, double> slopes(const Model& model, const std::string& key, const Tensor& leaf, const Tensor& sums,
@@ -195,8 +193,7 @@ TEST(Vae, TheDecoderOfALocalModelFollowsItsBound) {
   }
 }
 
-// ---- the E-steps
-// -----------------------------------------------------------------------------------------------------
+// ---- the E-steps ----
 
 TEST(Vae, RefiningRaisesTheBoundOfTheSameDecoder) {
   const Dataset data = sample_data(Sample::images);
@@ -260,8 +257,7 @@ TEST(Vae, AnEvaluationHasNoSums) {
   EXPECT_NEAR(e.metrics.at("kl_dim").sum().item<double>(), e.metrics.at("kl").item<double>(), 1e-9);
 }
 
-// ---- units, starts, reports
-// ------------------------------------------------------------------------------------------
+// ---- units, starts, reports ----
 
 // x -> 10 x + 1000 changes nothing but the density's unit: D log 10 nats an item, for a model of standardised data.
 TEST(Vae, DensitiesAreInTheUsersUnits) {
@@ -325,8 +321,7 @@ TEST(Vae, ReportsActiveUnits) {
             (std::vector<double>{1}));
 }
 
-// ---- methods
-// ---------------------------------------------------------------------------------------------------------
+// ---- methods ----
 
 TEST(Vae, MethodsAgreeWithEachOther) {
   const LinearVae v = linear_vae();
@@ -373,8 +368,7 @@ TEST(Vae, AMixturePriorCountsEveryItem) {
   EXPECT_NEAR(added.sum().item<double>(), 60, 1e-9);
 }
 
-// ---- what it refuses
-// -------------------------------------------------------------------------------------------------
+// ---- what it refuses ----
 
 TEST(Vae, NamesTheCellThatItCannotModel) {
   Dataset data = sample_data(Sample::blobs);

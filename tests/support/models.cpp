@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-
 namespace vem {
 namespace {
 
@@ -23,23 +22,35 @@ std::vector<Variant> variants(const std::string& precision) {
                       "kind = \"gmm\"\nnum_components = 3\nestimate = \"" + estimate +
                           "\"\n[model.observation]\nkind = \"normal\"\ncovariance = \"" + covariance + "\"\n",
                       Sample::blobs, true});
-  const std::string mlp = "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n";
+  const std::string mlp =
+      "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths "
+      "= [12]\nactivation = \"tanh\"\n";
   const auto vae = [&](const std::string& name, const std::string& top, const std::string& networks, Sample sample) {
     rows.push_back({"vae_" + name, "kind = \"vae\"\nlatent_dim = 2\n" + top + networks, sample, false});
   };
   vae("elbo", "", mlp, Sample::images);
-  vae("elbo_monte_carlo", "objective = {kind = \"elbo\", kl = \"monte-carlo\", num_samples = 3}\n", mlp, Sample::images);
+  vae("elbo_monte_carlo", "objective = {kind = \"elbo\", kl = \"monte-carlo\", num_samples = 3}\n", mlp,
+      Sample::images);
   vae("beta", "objective = \"beta-elbo\"\n", mlp, Sample::images);
   vae("iwae", "objective = {kind = \"iwae\", num_samples = 4}\n", mlp, Sample::images);
-  vae("gated", "", "[model.encoder]\nkind = \"mlp\"\nwidths = [8, 8]\ngated = true\n[model.decoder]\nkind = \"mlp\"\nwidths = [8]\ngated = true\n", Sample::images);
-  vae("conv", "", "[model.encoder]\nkind = \"conv\"\nchannels = [4, 6]\n[model.decoder]\nkind = \"conv\"\nchannels = [6, 4]\n", Sample::images);
+  vae("gated", "",
+      "[model.encoder]\nkind = \"mlp\"\nwidths = [8, 8]\ngated = true\n[model.decoder]\nkind = \"mlp\"\nwidths = "
+      "[8]\ngated = true\n",
+      Sample::images);
+  vae("conv", "",
+      "[model.encoder]\nkind = \"conv\"\nchannels = [4, 6]\n[model.decoder]\nkind = \"conv\"\nchannels = [6, 4]\n",
+      Sample::images);
   vae("continuous_bernoulli", "likelihood = \"continuous-bernoulli\"\n", mlp, Sample::positive_images);
   for (const std::string scale : {"fixed", "shared", "predicted"})
     vae("normal_" + scale, "likelihood = {kind = \"normal\", scale = \"" + scale + "\"}\n", mlp, Sample::blobs);
-  vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp, Sample::blobs);
+  vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
+      Sample::blobs);
   vae("mixture_prior", "prior = {kind = \"mixture\", num_components = 3}\n", mlp, Sample::images);
-  vae("mixture_prior_iwae", "prior = {kind = \"mixture\", num_components = 3}\nobjective = {kind = \"iwae\", num_samples = 3}\n", mlp, Sample::images);
-  vae("local", "e_step = \"local\"\ninner_steps = 5\n", "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\n", Sample::images);
+  vae("mixture_prior_iwae",
+      "prior = {kind = \"mixture\", num_components = 3}\nobjective = {kind = \"iwae\", num_samples = 3}\n", mlp,
+      Sample::images);
+  vae("local", "e_step = \"local\"\ninner_steps = 5\n", "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\n",
+      Sample::images);
   vae("semi_amortized", "e_step = \"semi-amortized\"\ninner_steps = 5\n", mlp, Sample::images);
   for (Variant& row : rows) {
     const size_t end = row.toml.find('\n');

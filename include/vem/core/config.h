@@ -33,8 +33,8 @@ class Config {
   struct Value {
     std::vector<Scalar> items;  ///< one item, or those of an array
     bool array = false;
-    std::string where;      ///< "vae.toml:12" or "--set"
-    bool laid_under = false; ///< a default of a plug-in: no error where it has no effect
+    std::string where;        ///< "vae.toml:12" or "--set"
+    bool laid_under = false;  ///< a default of a plug-in: no error where it has no effect
   };
 
  private:

@@ -21,7 +21,8 @@ class OptionVisitor;
 /// Base of every options struct.
 struct Options {
   virtual ~Options() = default;
-  /// Names every field to `v`. Fields that have an effect only under a condition on earlier fields stand inside v.when().
+  /// Names every field to `v`. Fields that have an effect only under a condition on earlier fields stand inside
+  /// v.when().
   virtual void visit(OptionVisitor& v) = 0;
 };
 
@@ -50,7 +51,8 @@ class OptionVisitor {
   virtual void operator()(const char* name, double& value, Range range, const char* help) = 0;
   virtual void operator()(const char* name, std::string& value, const char* help) = 0;
   virtual void operator()(const char* name, std::vector<int64_t>& value, Range range, const char* help) = 0;
-  virtual void word(const char* name, std::string& value, const std::vector<std::string>& allowed, const char* help) = 0;
+  virtual void word(const char* name, std::string& value, const std::vector<std::string>& allowed,
+                    const char* help) = 0;
   virtual void operator()(const char* name, Choice& value, const char* help) = 0;
   virtual void operator()(const char* name, Options& section, const char* help) = 0;
   /// Fields named in `body` have an effect only if `holds`; `condition` says so in words ("estimate is map").
@@ -58,7 +60,8 @@ class OptionVisitor {
 
   /// An enumeration by its words.
   template <class E, class = std::enable_if_t<std::is_enum_v<E>>>
-  void operator()(const char* name, E& value, std::initializer_list<std::pair<const char*, E>> words, const char* help) {
+  void operator()(const char* name, E& value, std::initializer_list<std::pair<const char*, E>> words,
+                  const char* help) {
     std::string chosen;
     std::vector<std::string> allowed;
     for (const auto& [text, e] : words) {

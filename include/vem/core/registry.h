@@ -15,11 +15,11 @@
 namespace vem {
 
 struct Plugin {
-  std::string kind;                                     ///< "model", "prior", "objective" ...
-  std::string name;                                     ///< as written in a configuration
-  std::string summary;                                  ///< one line for `vem list`
-  std::string defaults;                                 ///< TOML, relative to the section that holds the choice: keys visited after it
-  std::string base;                                     ///< presets only: the plug-in that this name stands for
+  std::string kind;      ///< "model", "prior", "objective" ...
+  std::string name;      ///< as written in a configuration
+  std::string summary;   ///< one line for `vem list`
+  std::string defaults;  ///< TOML, relative to the section that holds the choice: keys visited after it
+  std::string base;      ///< presets only: the plug-in that this name stands for
   std::function<std::shared_ptr<Options>()> options{};  ///< a fresh struct of defaults (empty for presets)
   std::any create{};  ///< Factory<Interface> of the kind's interface (empty for presets)
 };

@@ -20,8 +20,8 @@ class Block {
   virtual ~Block() = default;
   const std::string& name() const { return name_; }
 
-  /// What the E-step reads: leaf tensors by dotted name, the same objects at every call. The E-step may ask autograd for
-  /// gradients with respect to them.
+  /// What the E-step reads: leaf tensors by dotted name, the same objects at every call. The E-step may ask autograd
+  /// for gradients with respect to them.
   virtual TensorMap globals() const = 0;
   /// Updates this block from its own sums in `total`.
   virtual void m_step(const Expectation& total, const Step& step, const Rng& rng) = 0;
@@ -83,7 +83,8 @@ class GradientBlock final : public Block {
   /// `schedule` is the name of the scheduled weight that gives the learning rate.
   GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer, std::string schedule = "learning_rate");
 
-  /// Adds a parameter of zeros under its dotted name and returns the leaf that networks hold. Its value is set in place.
+  /// Adds a parameter of zeros under its dotted name and returns the leaf that networks hold. Its value is set in
+  /// place.
   Tensor add(const std::string& name, const Shape& shape, at::ScalarType dtype);
   const std::vector<Parameter>& parameters() const { return parameters_; }
 

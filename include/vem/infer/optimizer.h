@@ -25,7 +25,8 @@ class Optimizer {
   virtual ~Optimizer() = default;
   /// Names of the moments that each parameter carries.
   virtual std::vector<std::string> slots() const = 0;
-  /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised. `steps` counts updates from 1.
+  /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised. `steps` counts updates
+  /// from 1.
   virtual void update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
                       int64_t steps, double learning_rate) const = 0;
   virtual std::shared_ptr<const Schedule> learning_rate() const = 0;

@@ -16,7 +16,7 @@ struct Step {
   double total_weight = 0;  ///< sum of item weights of the training data
   Tensor scale;             ///< [] float64: total_weight / count of a partial pass; undefined: 1
   std::map<std::string, double> weights;  ///< Model::schedules(), evaluated: "learning_rate", "kl_weight", "rho" ...
-  bool training = true;     ///< false: only bound, count and metrics are wanted, and every weight is 1
+  bool training = true;                   ///< false: only bound, count and metrics are wanted, and every weight is 1
 
   /// A scheduled weight; 1 where there is none.
   double weight(const std::string& name) const;

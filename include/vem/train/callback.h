@@ -12,14 +12,15 @@ namespace vem {
 
 /// One pass over the data, or its evaluation: per item, in nats.
 struct EpochReport {
-  int64_t epoch = 0;                                  ///< passes done
-  int64_t iteration = 0;                              ///< M-steps done
-  double bound = 0;                                   ///< training bound per item, kl_global included
-  double validation_bound = 0;                        ///< NaN without validation data
-  bool improved = false;                              ///< the best validation (else training) bound so far
+  int64_t epoch = 0;            ///< passes done
+  int64_t iteration = 0;        ///< M-steps done
+  double bound = 0;             ///< training bound per item, kl_global included
+  double validation_bound = 0;  ///< NaN without validation data
+  bool improved = false;        ///< the best validation (else training) bound so far
   double items_per_second = 0;
-  std::map<std::string, double> weights;              ///< scheduled: learning rate, KL weight ...
-  std::map<std::string, std::vector<double>> metrics; ///< Model::report() of the pass, and of the validation data as "validation.<name>"
+  std::map<std::string, double> weights;  ///< scheduled: learning rate, KL weight ...
+  std::map<std::string, std::vector<double>>
+      metrics;  ///< Model::report() of the pass, and of the validation data as "validation.<name>"
 };
 
 class Callback {

@@ -24,8 +24,8 @@ class LocalCommunicator final : public Communicator {
   Tensor all_reduce_sum(const Tensor& tensor) override { return tensor; }
 };
 
-/// Runs body(communicator) on `size` threads as so many ranks that add in rank order. Rethrows the first error; an error
-/// on one rank ends the waiting of the others.
+/// Runs body(communicator) on `size` threads as so many ranks that add in rank order. Rethrows the first error; an
+/// error on one rank ends the waiting of the others.
 void run_ranks(int64_t size, const std::function<void(Communicator&)>& body);
 
 }  // namespace vem

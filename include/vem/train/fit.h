@@ -10,16 +10,16 @@
 namespace vem {
 
 struct FitOptions final : Options {
-  int64_t epochs = 100;      ///< passes over the data at most
-  int64_t batch_size = 0;    ///< items; 0: all
-  int64_t update_every = 1;  ///< batches an M-step; 0: a pass
-  bool shuffle = true;       ///< a new order each epoch
-  bool memoised = false;     ///< keep each batch's sums and replace them
+  int64_t epochs = 100;                      ///< passes over the data at most
+  int64_t batch_size = 0;                    ///< items; 0: all
+  int64_t update_every = 1;                  ///< batches an M-step; 0: a pass
+  bool shuffle = true;                       ///< a new order each epoch
+  bool memoised = false;                     ///< keep each batch's sums and replace them
   Choice rho{"schedule", "power", nullptr};  ///< step size of stochastic conjugate updates
-  double tolerance = 1e-6;   ///< nats per item; full passes stop when the bound rises less
-  int64_t patience = 0;      ///< epochs without a better validation bound before stopping; 0: never
-  double max_minutes = 0;    ///< 0: no limit
-  uint64_t seed = 0;         ///< set by the caller, not visited here
+  double tolerance = 1e-6;                   ///< nats per item; full passes stop when the bound rises less
+  int64_t patience = 0;                      ///< epochs without a better validation bound before stopping; 0: never
+  double max_minutes = 0;                    ///< 0: no limit
+  uint64_t seed = 0;                         ///< set by the caller, not visited here
 
   /// Which regimes the model brings; set by the caller from ModelOptions, so that options without effect are refused.
   bool has_conjugate = true, has_gradient = true, has_validation = true;
@@ -33,17 +33,19 @@ struct FitContext {
   const Dataset* validation = nullptr;
   Communicator* communicator = nullptr;  ///< null: one process
   std::vector<Callback*> callbacks{};
-  const TensorMap* resume = nullptr;     ///< the "trainer/" entries of a checkpoint; the model is loaded already
+  const TensorMap* resume = nullptr;  ///< the "trainer/" entries of a checkpoint; the model is loaded already
 };
 
 struct FitResult {
-  std::string reason;          ///< why it stopped, in words
-  bool interrupted = false;    ///< by a callback: the run can go on
+  std::string reason;        ///< why it stopped, in words
+  bool interrupted = false;  ///< by a callback: the run can go on
   int64_t epoch = 0, iteration = 0;
-  /// Total bound, kl_global taken off: of closed-form models before every M-step (scaled to the data set), else one a pass.
+  /// Total bound, kl_global taken off: of closed-form models before every M-step (scaled to the data set), else one a
+  /// pass.
   std::vector<double> bounds;
-  std::vector<double> after;  ///< entropy + gain just after every exact M-step of a closed-form model; the memoised bound
-  TensorMap state;             ///< "trainer/" entries: what a resume needs beside Model::state()
+  std::vector<double>
+      after;        ///< entropy + gain just after every exact M-step of a closed-form model; the memoised bound
+  TensorMap state;  ///< "trainer/" entries: what a resume needs beside Model::state()
 };
 
 /// Fits `model` to `train`. A fit that resumes equals one that was never stopped, bit for bit.
