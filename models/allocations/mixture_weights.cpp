@@ -86,8 +86,7 @@ class MixtureWeights final : public Allocation {
     at::NoGradGuard no_grad;
     const Tensor joint = log_lik.detach().clone(at::MemoryFormat::Contiguous);
     const Tensor t = globals.at(weights_->key()).detach().to(joint.scalar_type()).contiguous();
-    const Tensor row_weight =
-        (batch.offsets.defined() ? batch.weight.index_select(0, batch.row_item()) : batch.weight).contiguous();
+    const Tensor row_weight = batch.row_weight().contiguous();
     const Normalized total = joint.scalar_type() == at::kFloat ? normalize<float>(joint, t, row_weight)
                                                                : normalize<double>(joint, t, row_weight);
     return {at::scalar_tensor(total.bound, at::kDouble),

@@ -14,6 +14,7 @@ class DiagonalNormalRows final : public Observation {
   }
 
   std::shared_ptr<const ExponentialFamily> family() const override { return std::make_shared<NormalGamma>(family_); }
+  Tensor real_columns() const override { return at::ones({D_}, at::kBool); }
 
   Tensor prior(int64_t num_components, const Moments& moments) const override {
     const Tensor variance = moments.covariance.diagonal();

@@ -17,6 +17,7 @@ class FullNormal final : public Observation {
   }
 
   std::shared_ptr<const ExponentialFamily> family() const override { return std::make_shared<NormalWishart>(family_); }
+  Tensor real_columns() const override { return at::ones({D_}, at::kBool); }
 
   Tensor prior(int64_t num_components, const Moments& moments) const override {
     Tensor covariance = moments.covariance;

@@ -10,6 +10,7 @@ struct NormalOptions final : ConjugateOptions {
   Covariance covariance = Covariance::full;
   double mean_strength = 1, degrees_of_freedom = 0, covariance_scale = 1, variance_floor = 1e-6;
 
+  bool real_valued() const override { return true; }
   void visit(OptionVisitor& v) override;
 };
 

@@ -83,6 +83,8 @@ Tensor Batch::row_item() const {
   return offsets.defined() ? at::repeat_interleave(lengths_of(offsets)) : at::arange(size(), kInt64);
 }
 
+Tensor Batch::row_weight() const { return offsets.defined() ? weight.index_select(0, row_item()) : weight; }
+
 Tensor Batch::per_item(const Tensor& rows, int64_t dim) const {
   if (!offsets.defined()) return rows;
   std::vector<int64_t> shape = rows.sizes().vec();

@@ -23,6 +23,34 @@ Allocation::Counts Allocation::expect(const Tensor& log_lik, const Batch& batch,
   return counts;
 }
 
+std::vector<Allocation::Readout> Allocation::readouts() const {
+  using Tensors = std::vector<Tensor>;
+  const auto log_responsibilities = [this](const Tensor& log_lik, const TensorMap& globals) {
+    return at::log_softmax(log_joint(log_lik, globals), -1);
+  };
+  return {{"log_prob",
+           "log density of each row; predictive, all parameters integrated out, where they have a posterior",
+           {"log_prob"},
+           true,
+           [this](const Tensor& log_lik, const Batch&, const TensorMap&) {
+             return Tensors{at::logsumexp(log_lik + log_weights(), -1)};
+           }},
+          {"responsibilities",
+           "posterior probability of each component for each row, as in the E-step",
+           {"responsibilities"},
+           false,
+           [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
+             return Tensors{log_responsibilities(log_lik, globals).exp()};
+           }},
+          {"predict",
+           "the most probable component of each row",
+           {"label"},
+           false,
+           [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
+             return Tensors{log_responsibilities(log_lik, globals).argmax(-1)};
+           }}};
+}
+
 Tensor Allocation::log_joint(const Tensor&, const TensorMap&) const {
   fail<Error>("allocation: the components of its rows depend on each other, so no row has a joint density of its own");
 }

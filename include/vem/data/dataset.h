@@ -22,6 +22,8 @@ struct Batch {
   const Tensor& at(const std::string& column) const;
   /// [rows] int64: the position in the batch of the item that a row belongs to.
   Tensor row_item() const;
+  /// [rows] float64: the weight of the item that a row belongs to.
+  Tensor row_weight() const;
   /// Sums rows into items along `dim`; the identity where every item is one row.
   Tensor per_item(const Tensor& rows, int64_t dim = -1) const;
   /// Standard normal noise [rows, *shape], a function of (rng, stream, item, place in the item) only.

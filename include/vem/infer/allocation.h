@@ -3,6 +3,7 @@
 // gradients.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -36,6 +37,20 @@ class Allocation {
   /// The default asks autograd; a fast kernel overrides it and is checked against the default. Must be safe to call
   /// from several threads, and keeps the type of log_lik in the marginals.
   virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
+  /// Whether rows are independent given the globals: then log_joint() and log_weights() exist, and items are rows.
+  virtual bool independent_rows() const { return true; }
+  /// A quantity of items or rows that a model with this allocation offers as a method.
+  struct Readout {
+    std::string name, help;
+    std::vector<std::string> outputs;
+    /// Of log_lik: the predictive log density where theta has a posterior; else the value that the E-step uses.
+    bool predictive;
+    /// log_lik [rows, K] in the units of the data, items, globals at their current values -> `outputs`. Traceable
+    /// where rows are independent.
+    std::function<std::vector<Tensor>(const Tensor&, const Batch&, const TensorMap&)> call;
+  };
+  /// The default, for independent rows: log_prob, responsibilities, predict.
+  virtual std::vector<Readout> readouts() const;
   /// log p(x, z = k) of independent rows [rows, K] up to the allocation's own bound: log_norm() is its logsumexp.
   /// Traceable. Throws Error where the components of rows depend on each other.
   virtual Tensor log_joint(const Tensor& log_lik, const TensorMap& globals) const;

@@ -26,6 +26,8 @@ Moments moments(const Tensor& x, const Tensor& weight);
 /// that options without effect are left out; as long as nobody did, every option counts.
 struct ConjugateOptions : Options {
   std::optional<Estimate> estimate;
+  /// Whether some column is a real number whose unit is arbitrary, so that it may be shifted and scaled.
+  virtual bool real_valued() const { return false; }
   bool has_prior() const { return estimate != Estimate::ml; }
   bool has_mode() const { return !estimate || *estimate == Estimate::ml || *estimate == Estimate::map; }
   static void tell(const Choice& choice, Estimate estimate);
@@ -55,6 +57,8 @@ class Observation {
   virtual ~Observation() = default;
   /// The family of one component's parameters, its t linear in the log-likelihood.
   virtual std::shared_ptr<const ExponentialFamily> family() const = 0;
+  /// [D] bool: columns that are real numbers whose unit is arbitrary; a model may shift and scale these, and no others.
+  virtual Tensor real_columns() const = 0;
   /// Natural parameters of the prior of K components [K, P], float64.
   virtual Tensor prior(int64_t num_components, const Moments& moments) const = 0;
   /// s of rows x [N, D] -> [N, P], in the context's dtype.

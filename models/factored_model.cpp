@@ -1,0 +1,110 @@
+// Rows are taken about a centre that is fixed in initialize(), and with `standardize` in units of each column's
+// standard deviation; densities come back in the user's units. Counts and categories are taken as they are.
+#include "factored_model.h"
+
+#include "vem/core/error.h"
+
+namespace vem {
+
+void FactoredOptions::visit(OptionVisitor& v) {
+  v("num_components", num_components, {1, 4096}, "components of a mixture, states of a chain");
+  v("estimate", estimate, {{"ml", Estimate::ml}, {"map", Estimate::map}, {"posterior", Estimate::posterior}},
+    "maximum likelihood, maximum a posteriori, or a posterior over all parameters");
+  visit_precision(v, precision);
+  visit_part(v, "observation", observation, "family of a component");
+  visit_part(v, "allocation", allocation, "which component a row belongs to");
+  v.when(real_valued(), "the observation is real-valued", [&] {
+    v("standardize", standardize, "divide columns by their standard deviations; densities stay in the data's units");
+  });
+  v("start", start, {{"kmeans++", Start::kmeans}, {"random", Start::random}, {"labels", Start::labels}},
+    "first assignment of rows: k-means, the nearest of random rows, or the label column");
+  v.when(start != Start::labels, "start is kmeans++ or random", [&] {
+    v("restarts", restarts, {1, 1000}, "starts that compete; the best bound wins, without floored variances if it can");
+    v.when(restarts > 1, "restarts is above 1", [&] {
+      v("restart_passes", restart_passes, {1, 10000}, "passes of each start before bounds are compared");
+    });
+  });
+}
+
+void FactoredOptions::visit_part(OptionVisitor& v, const char* name, Choice& choice, const char* help) const {
+  ConjugateOptions::tell(choice, estimate);
+  v(name, choice, help);
+  ConjugateOptions::tell(choice, estimate);  // to options that were made on the way
+}
+
+bool FactoredOptions::real_valued() const {
+  const auto* options = dynamic_cast<const ConjugateOptions*>(observation.options.get());
+  return !options || options->real_valued();
+}
+
+FactoredModel::FactoredModel(std::string name, const FactoredOptions& options, const Context& context)
+    : name_(std::move(name)),
+      options_(options),
+      schema_(context.schema),
+      scaling_(std::make_shared<ConstantBlock>("scaling")),
+      part_(
+          "", options.num_components, options.estimate,
+          context.registry.create<Allocation>(options.allocation, {"", options.num_components, options.estimate}),
+          context.registry.create<Observation>(
+              options.observation, {context.schema.num_features(), scalar_type(options.precision), options.estimate})) {
+  const int64_t D = schema_.num_features();
+  scaling_->add("scaling.center", at::zeros({D}, at::kDouble));
+  scaling_->add("scaling.scale", at::ones({D}, at::kDouble));
+  blocks_ = {scaling_};
+  for (const auto& block : part_.blocks()) blocks_.push_back(block);
+}
+
+const Tensor& FactoredModel::rows_of(const Batch& batch) const {
+  const Tensor& x = batch.at("x");
+  if (x.dim() != 2 || x.size(1) != schema_.num_features())
+    fail<DataError>("{}: x has shape [{}] but [rows, {}] is expected", name_, fmt::join(x.sizes(), ", "),
+                    schema_.num_features());
+  return x;
+}
+
+void FactoredModel::require_finite(const Tensor& x) const {
+  const Tensor bad = at::isfinite(x).logical_not().nonzero();
+  if (bad.size(0) == 0) return;
+  const int64_t row = bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
+  const auto place = static_cast<size_t>(column);
+  const std::string name =
+      place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
+  fail<DataError>("{}: x is {} in row {}, column {}; rows must be complete and finite", name_,
+                  x[row][column].item<double>(), row, name);
+}
+
+void FactoredModel::set_scaling(const Moments& moments) {
+  const Tensor real = part_.observation().real_columns(), one = at::ones_like(moments.mean);
+  const Tensor deviation = moments.covariance.diagonal().sqrt();
+  scaling_->set("scaling.center", at::where(real, moments.mean, at::zeros_like(one)));
+  scaling_->set("scaling.scale",
+                options_.standardize ? at::where(real.logical_and(deviation > 0), deviation, one) : one);
+}
+
+void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
+  at::NoGradGuard no_grad;
+  const Batch batch = train.batch(at::arange(train.size, at::kLong), 0, dtype());
+  require_finite(rows_of(batch));
+  const Tensor weight = batch.row_weight();
+  if (!(weight.sum().item<double>() > 0)) fail<DataError>("{}: the training data have no rows of any weight", name_);
+  const Moments moments = vem::moments(batch.at("x"), weight);
+  set_scaling(moments);
+  const Tensor x = scaled(batch.at("x"));
+  part_.set_priors({(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())});
+  if (options_.start == FactoredOptions::Start::labels)
+    part_.start(x, batch, label_column(batch));
+  else
+    search(x, batch, rng);
+}
+
+Expectation FactoredModel::e_step(const Batch& batch, const Step&, const Rng&) const {
+  at::NoGradGuard no_grad;
+  const Tensor& x = rows_of(batch);
+  Expectation e =
+      part_.expect([&](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); }, batch, globals());
+  e.bound = e.bound - (batch.offsets.defined() ? batch.row_weight().sum() : e.count) * scale().log().sum();
+  if (!std::isfinite(e.bound.item<double>())) require_finite(x);  // not before: it costs a pass over the data
+  return e;
+}
+
+}  // namespace vem

@@ -1,0 +1,75 @@
+// Every closed-form model: allocation x observation, scaled data, starts, the E-step and methods. A mixture, a hidden
+// Markov model and their like are this class with other defaults; they register it under a name of their own.
+#pragma once
+
+#include "vem/infer/factored.h"
+#include "vem/infer/model.h"
+
+namespace vem {
+
+struct FactoredOptions : ModelOptions {
+  enum class Start { kmeans, random, labels };
+
+  int64_t num_components = 2;
+  Estimate estimate = Estimate::posterior;
+  Precision precision = Precision::float64;
+  Choice observation{"observation", "normal", nullptr}, allocation;
+  bool standardize = true;
+  Start start = Start::kmeans;
+  int64_t restarts = 1, restart_passes = 10;
+
+  /// The allocation that a model of this name has unless it is told another.
+  explicit FactoredOptions(std::string allocation_name)
+      : allocation{"allocation", std::move(allocation_name), nullptr} {}
+  bool has_conjugate() const override { return true; }
+  bool has_gradient() const override { return false; }
+  void visit(OptionVisitor& v) override;
+
+ private:
+  void visit_part(OptionVisitor& v, const char* name, Choice& choice, const char* help) const;
+  bool real_valued() const;
+};
+
+class FactoredModel final : public Model {
+ public:
+  /// `name` is what messages call the model.
+  FactoredModel(std::string name, const FactoredOptions& options, const Context& context);
+
+  void initialize(const Dataset& train, const Rng& rng) override;
+  Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
+  /// The allocation's readouts, component_parameters and sample.
+  std::vector<Method> methods() const override;
+  /// Rows arrive in float64 whatever the precision: centring comes before rounding.
+  at::ScalarType dtype() const override { return at::kDouble; }
+
+ private:
+  const Tensor& center() const { return scaling_->get("scaling.center"); }
+  const Tensor& scale() const { return scaling_->get("scaling.scale"); }
+  Tensor scaled(const Tensor& x) const { return (x.to(at::kDouble) - center()) / scale(); }
+  bool posterior() const { return options_.estimate == Estimate::posterior; }
+
+  const Tensor& rows_of(const Batch& batch) const;
+  void require_finite(const Tensor& x) const;
+  void set_scaling(const Moments& moments);
+
+  Tensor label_column(const Batch& batch) const;
+  Tensor start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const;
+  void search(const Tensor& x, const Batch& batch, const Rng& rng);
+  /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
+  std::pair<bool, double> score(const Tensor& x, const Batch& batch) const;
+
+  /// log p(row | k) [rows, K] in the units of the data: theta integrated out, or at the point that the E-step uses.
+  Tensor log_lik(const Tensor& x, bool predictive) const;
+  Method method_of(const Allocation::Readout& readout) const;
+  std::vector<Tensor> components() const;
+  Method component_parameters() const;
+  Method sample() const;
+
+  std::string name_;
+  FactoredOptions options_;
+  Schema schema_;
+  std::shared_ptr<ConstantBlock> scaling_;
+  Factored part_;
+};
+
+}  // namespace vem

@@ -1,0 +1,69 @@
+// Where a closed-form model starts: k-means++, the nearest of random rows, or a column of labels. A run with `restarts`
+// follows Biernacki, Celeux and Govaert 2003 ("em-EM": short runs, then the best goes on).
+#include "factored_model.h"
+#include "vem/core/error.h"
+#include "vem/infer/kmeans.h"
+
+namespace vem {
+namespace {
+
+// k-means sees a random subset of this size at most; the rows beyond it join their nearest centre.
+constexpr int64_t kKMeansRows = 50000;
+
+TensorMap copied(const TensorMap& state) {
+  TensorMap copies;
+  for (const auto& [key, value] : state) copies[key] = value.detach().clone();
+  return copies;
+}
+
+}  // namespace
+
+Tensor FactoredModel::label_column(const Batch& batch) const {
+  const Tensor& labels = batch.at("label");
+  const Tensor bad = (labels.lt(0) + labels.ge(options_.num_components)).nonzero();
+  if (bad.size(0) > 0)
+    fail<DataError>("{}: start = \"labels\" needs labels in [0, {}], got {} in row {}", name_,
+                    options_.num_components - 1, labels[bad[0][0]].item<int64_t>(), bad[0][0].item<int64_t>());
+  return labels;
+}
+
+Tensor FactoredModel::start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const {
+  const int64_t K = options_.num_components, N = x.size(0);
+  if (N < K) fail<DataError>("{}: {} rows are too few for {} components", name_, N, K);
+  const Tensor order = rng.permutation(N);
+  if (options_.start == FactoredOptions::Start::random)
+    return nearest_center(x, x.index_select(0, order.slice(0, 0, K)));
+  if (N <= kKMeansRows) return kmeans(x, row_weight, K, rng).labels;
+  const Tensor some = order.slice(0, 0, std::max(kKMeansRows, 10 * K));
+  return nearest_center(x, kmeans(x.index_select(0, some), row_weight.index_select(0, some), K, rng).centers);
+}
+
+std::pair<bool, double> FactoredModel::score(const Tensor& x, const Batch& batch) const {
+  bool floored = false;
+  for (const auto& block : blocks_)
+    for (const auto& [name, value] : block->diagnostics())
+      floored = floored || (value > 0 && name.find(".floored") != std::string::npos);
+  return {floored, (part_.expect(x, batch, globals()).bound - kl_global()).item<double>()};
+}
+
+void FactoredModel::search(const Tensor& x, const Batch& batch, const Rng& rng) {
+  const TensorMap before = copied(state());
+  const Tensor row_weight = batch.row_weight();
+  TensorMap best;
+  std::pair<bool, double> best_score;
+  for (int64_t r = 0; r < options_.restarts; ++r) {
+    load(before);
+    part_.start(x, batch, start_labels(x, row_weight, rng.fold(static_cast<uint64_t>(r))));
+    if (options_.restarts == 1) return;
+    for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
+      m_step(part_.expect(x, batch, globals()), Step(), rng);
+    const std::pair<bool, double> ours = score(x, batch);
+    const bool better = ours.first != best_score.first ? !ours.first : ours.second > best_score.second;
+    if (!best.empty() && !better) continue;
+    best_score = ours;
+    best = copied(state());
+  }
+  load(best);
+}
+
+}  // namespace vem
