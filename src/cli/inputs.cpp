@@ -15,6 +15,9 @@ Splits load_other(DataOptions options, const std::string& source) {
   options.source = source;
   options.validation = options.test = 0;
   options.limit = 0;
+  options.corpus.vocabulary.clear();  // words are matched with the model's, so none is left out for being rare
+  options.corpus.min_document_frequency = 0;
+  options.corpus.max_document_frequency = 1;
   try {
     return load_splits(options);
   } catch (const DataError&) {
@@ -31,6 +34,7 @@ Splits load_other(DataOptions options, const std::string& source) {
 /// The columns that the model was trained on, in its order.
 Dataset match_features(Dataset data, const Schema& wanted) {
   const Schema& have = data.schema;
+  if (data.columns.count("word")) return match_words(std::move(data), wanted);
   if (wanted.feature_names.empty() || have.feature_names.empty() || have.feature_names == wanted.feature_names)
     return data;
   std::vector<int64_t> places;
@@ -87,13 +91,20 @@ const Method& method_of(const std::vector<Method>& methods, const std::string& n
   fail<UsageError>("{} has no '{}'; it has: {}", run.options.model.name, name, fmt::join(names, ", "));
 }
 
+/// What a method asks for by name: columns of the batch, and "offsets" of ragged items.
+std::vector<Tensor> inputs_of(const Method& method, const Batch& batch) {
+  std::vector<Tensor> inputs;
+  for (const std::string& name : method.inputs) inputs.push_back(name == "offsets" ? batch.offsets : batch.at(name));
+  return inputs;
+}
+
 std::vector<Tensor> map_items(const Method& method, const Model& model, const Dataset& data, uint64_t seed) {
   const at::NoGradGuard no_grad;
   std::vector<std::vector<Tensor>> parts(method.outputs.size());
   const Rng rng = Rng(seed).fold(method.name);
   for (int64_t begin = 0; begin < data.size; begin += kChunk) {
     const Batch batch = data.batch(at::arange(begin, std::min(data.size, begin + kChunk), at::kLong), 0, model.dtype());
-    const std::vector<Tensor> out = method.call({batch.at("x")}, rng.fold(static_cast<uint64_t>(begin)));
+    const std::vector<Tensor> out = method.call(inputs_of(method, batch), rng.fold(static_cast<uint64_t>(begin)));
     for (size_t i = 0; i < out.size(); ++i) parts[i].push_back(out[i]);
   }
   std::vector<Tensor> joined;

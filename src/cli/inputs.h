@@ -19,7 +19,10 @@ Items load_items(const cxxopts::ParseResult& arguments, const LoadedRun& run);
 /// The method, or a UsageError that lists what this model has.
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run);
 
-/// Calls a method that takes x on all items in chunks; outputs are joined along their first dimension.
+/// The inputs of a method from a batch: columns by name, and "offsets" of ragged items.
+std::vector<Tensor> inputs_of(const Method& method, const Batch& batch);
+
+/// Calls a method on all items in chunks; outputs are joined along their first dimension.
 std::vector<Tensor> map_items(const Method& method, const Model& model, const Dataset& data, uint64_t seed);
 
 /// True if `path` ends so.

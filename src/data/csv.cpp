@@ -9,68 +9,13 @@
 #include <optional>
 #include <string_view>
 
-#include "bytes.h"
+#include "lines.h"
 #include "vem/core/error.h"
 #include "vem/data/readers.h"
 
 namespace vem {
 
 namespace {
-
-struct Line {
-  std::string_view text;
-  int64_t number;  // from 1, blank lines counted, as an editor shows it
-};
-
-/// The lines of a file that are not blank, without their line ends, one after the other.
-class LineReader {
- public:
-  explicit LineReader(const std::string& path) : file_(path) {}
-
-  /// The next line, which stays valid until the next call; nothing at the end of the file.
-  std::optional<Line> next() {
-    while (const auto line = next_any()) {
-      std::string_view text = *line;
-      if (++number_ == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);  // a byte order mark
-      if (!text.empty() && text.back() == '\r') text.remove_suffix(1);
-      if (text.find_first_not_of(" \t") != std::string_view::npos) return Line{text, number_};
-    }
-    return std::nullopt;
-  }
-
- private:
-  std::optional<std::string_view> next_any() {
-    size_t end = buffer_.find('\n', position_);
-    while (end == std::string::npos && !at_end_) {
-      const size_t searched = buffer_.size() - position_;
-      read_block();
-      end = buffer_.find('\n', searched);
-    }
-    if (end == std::string::npos && position_ == buffer_.size()) return std::nullopt;
-    const size_t start = position_, stop = std::min(end, buffer_.size());
-    position_ = std::min(stop + 1, buffer_.size());
-    return std::string_view(buffer_).substr(start, stop - start);
-  }
-
-  /// Drops what was read and appends the next bytes.
-  void read_block() {
-    constexpr int64_t kBlock = 1 << 20;
-    buffer_.erase(0, position_);
-    position_ = 0;
-    const size_t size = buffer_.size();
-    buffer_.resize(size + kBlock);
-    const int64_t got = file_.read(buffer_.data() + size, kBlock);
-    buffer_.resize(size + got);
-    at_end_ = got < kBlock;
-    if (at_end_) file_.expect_complete();
-  }
-
-  ByteReader file_;
-  std::string buffer_;
-  size_t position_ = 0;
-  int64_t number_ = 0;
-  bool at_end_ = false;
-};
 
 int64_t count_lines(const std::string& path) {
   LineReader lines(path);

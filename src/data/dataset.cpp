@@ -59,6 +59,11 @@ struct Selection {
     for (const auto& [name, column] : from) result[name] = select_rows(column, rows, rows_run);
     return result;
   }
+  TensorMap item_columns(const TensorMap& from) const {
+    TensorMap result;
+    for (const auto& [name, column] : from) result[name] = select_rows(column, items, items_run);
+    return result;
+  }
   /// Of a column with one entry an item; what `absent` gives where there is none.
   Tensor per_item(const Tensor& column, const std::function<Tensor()>& absent) const {
     return column.defined() ? select_rows(column, items, items_run) : absent();
@@ -109,7 +114,10 @@ int64_t Schema::num_features() const {
 
 Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const {
   const Selection selection(*this, positions);
-  Batch batch{selection.columns(columns), selection.offsets, {}, {}, {}};
+  Batch batch;
+  batch.columns = selection.columns(columns);
+  batch.item_columns = selection.item_columns(item_columns);
+  batch.offsets = selection.offsets;
   batch.index = selection.per_item(index, [&] { return selection.items; });
   batch.weight = selection.per_item(weight, [&] { return at::ones({selection.items.size(0)}, at::kDouble); });
 
@@ -133,12 +141,15 @@ Dataset Dataset::subset(const Tensor& positions) const {
   const Selection selection(*this, positions);
   Dataset result = *this;
   result.columns = selection.columns(columns);
+  result.item_columns = selection.item_columns(item_columns);
   result.offsets = selection.offsets;
   result.index = selection.per_item(index, [&] { return selection.items; });
   result.weight = selection.per_item(weight, [] { return Tensor(); });
   result.size = selection.items.size(0);
   return result;
 }
+
+Dataset Dataset::first(int64_t count) const { return subset(at::arange(std::min(count, size), kInt64)); }
 
 double Dataset::total_weight() const {
   return weight.defined() ? weight.sum(at::kDouble).item<double>() : static_cast<double>(size);

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "bytes.h"
+#include "corpus_builder.h"
 #include "split.h"
 #include "vem/core/error.h"
 #include "vem/core/registry.h"
@@ -114,32 +115,6 @@ std::pair<Dataset, Dataset> load_fashion_mnist() {
   return load_mnist(kFashionMnistFolder);
 }
 
-bool is_missing(const std::string& word) { return word.empty() || word == "NA"; }
-
-/// The different words, without missing ones: by value where all are whole numbers, else in the order of the bytes.
-std::vector<std::string> classes_of(const std::vector<std::string>& words) {
-  std::vector<std::string> classes = words;
-  std::sort(classes.begin(), classes.end());
-  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
-  classes.erase(std::remove_if(classes.begin(), classes.end(), is_missing), classes.end());
-  const auto is_whole = [](const std::string& word) {
-    return word.size() < 18 && word.find_first_not_of("0123456789") == std::string::npos;
-  };
-  if (std::all_of(classes.begin(), classes.end(), is_whole))
-    std::stable_sort(classes.begin(), classes.end(),
-                     [](const auto& a, const auto& b) { return std::stoll(a) < std::stoll(b); });
-  return classes;
-}
-
-Tensor class_ids(const std::vector<std::string>& words, const std::vector<std::string>& classes) {
-  std::unordered_map<std::string, int64_t> ids;
-  for (const std::string& name : classes) ids.emplace(name, static_cast<int64_t>(ids.size()));
-  const Tensor labels = at::empty({static_cast<int64_t>(words.size())}, at::kLong);
-  int64_t* id = labels.data_ptr<int64_t>();
-  for (const std::string& word : words) *id++ = is_missing(word) ? -1 : ids.at(word);
-  return labels;
-}
-
 Dataset load_table(const std::string& path, const std::string& label) {
   const std::vector<std::string> text_columns = label.empty() ? std::vector<std::string>{} : std::vector{label};
   Table table = read_csv(path, separator_of(path), text_columns);
@@ -153,37 +128,49 @@ Dataset load_table(const std::string& path, const std::string& label) {
   return data;
 }
 
-Dataset load_file(const std::string& path, const std::string& label) {
+/// By name: neither a named set nor a table, an array or images.
+bool may_be_corpus(const std::string& source) {
+  const std::string name = fs::path(source).filename().string();
+  return !source.empty() && !has_own_test_set(source) && !separator_of(source) &&
+         name.find(".npy") == std::string::npos && name.find("idx") == std::string::npos;
+}
+
+Dataset load_file(const DataOptions& options) {
+  const std::string& path = options.source;
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
     const std::string near = nearest(path, {kFashionMnist});
     fail<MissingInputError>("data.source: no such file: {}; the named sets are {} and {}DIR{}", path, kFashionMnist,
                             kMnistPrefix, near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
   }
-  if (separator_of(path)) return load_table(path, label);
+  if (separator_of(path)) return load_table(path, options.label);
+  if (fs::is_directory(path, ignored)) return read_corpus(path, options.corpus);
   std::string start(6, '\0');
   start.resize(ByteReader(path).read(start.data(), 6));
   const std::string name = fs::path(path).filename().string();
   if (start == "\x93NUMPY" || name.find(".npy") != std::string::npos) return rows_of(read_npy(path), path);
   // A name that says idx gives the reader the chance to say what is wrong with the file.
   if (starts_with(start, std::string(2, '\0')) || name.find("idx") != std::string::npos) return load_images(path);
-  fail<DataError>("{}: unknown format; .csv, .tsv, NumPy .npy and IDX images (all also .gz) are read", path);
+  if (options.corpus.format != CorpusFormat::automatic || corpus_format(path) != CorpusFormat::automatic)
+    return read_corpus(path, options.corpus);
+  fail<DataError>(
+      "{}: unknown format; .csv, .tsv, NumPy .npy, IDX images and corpora (all also .gz) are read; data.format names "
+      "that of a corpus",
+      path);
 }
 
-/// The first `limit` items, on the same storage.
-Dataset first_items(Dataset data, int64_t limit) {
-  if (limit <= 0 || limit >= data.size) return data;
-  for (auto& [name, column] : data.columns) column = column.narrow(0, 0, limit);
-  data.size = limit;
-  return data;
+Dataset first_items(const Dataset& data, int64_t limit) {
+  return limit <= 0 || limit >= data.size ? data : data.first(limit);
 }
 
 Dataset configured(Dataset data, const DataOptions& options) {
   data.schema.source = options.source;
   data.binarize = options.binarize;
   data.binarize_seed = options.seed;
+  if (options.binarize == Binarize::none) return data;
+  if (!data.columns.count("x")) fail<ConfigError>("data.binarize has no effect: {} has no pixels", options.source);
   const Tensor& x = data.columns.at("x");
-  if (options.binarize == Binarize::none || x.numel() == 0) return data;
+  if (x.numel() == 0) return data;
   const double low = x.min().item<double>() / data.pixel_scale, high = x.max().item<double>() / data.pixel_scale;
   if (!(low >= 0 && high <= 1))
     fail<DataError>("{}: data.binarize needs values in [0, 1], got values in [{}, {}]", options.source, low, high);
@@ -193,10 +180,13 @@ Dataset configured(Dataset data, const DataOptions& options) {
 }  // namespace
 
 void DataOptions::visit(OptionVisitor& v) {
-  v("source", source, "fashion-mnist, mnist:DIR, or a file: .csv, .tsv, .npy or IDX images, each also gzipped");
+  v("source", source,
+    "fashion-mnist, mnist:DIR, a file (.csv, .tsv, .npy, IDX images, a corpus of documents; each also gzipped), or a "
+    "folder of texts");
   v.when(separator_of(source) != 0, "source is a .csv or .tsv file", [&] {
     v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
   });
+  v.when(may_be_corpus(source), "source is a corpus of documents", [&] { corpus.visit(v); });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
   v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
   v.when(!has_own_test_set(source), "source has no test set of its own",
@@ -214,7 +204,7 @@ Splits load_splits(const DataOptions& options) {
   if (source.empty())
     fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
   if (!has_own_test_set(source))
-    return hold_out(configured(first_items(load_file(source, options.label), options.limit), options), options);
+    return hold_out(configured(first_items(load_file(options), options.limit), options), options);
   if (options.test > 0) fail<ConfigError>("data.test has no effect: {} has a test set of its own", source);
   auto [train, test] = source == kFashionMnist ? load_fashion_mnist() : load_mnist(source.substr(kMnistPrefix.size()));
   Splits splits = hold_out(configured(first_items(std::move(train), options.limit), options), options);

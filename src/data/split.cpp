@@ -41,6 +41,7 @@ void reorder_rows(const Tensor& column, const Tensor& kept, const Tensor& held) 
 
 /// Neighbouring items as a data set of their own, on the same storage.
 Dataset part(const Dataset& all, int64_t start, int64_t count) {
+  if (all.offsets.defined()) return all.subset(at::arange(start, start + count, at::kLong));
   Dataset result = all;
   for (auto& [name, column] : result.columns) column = column.narrow(0, start, count);
   if (all.index.defined()) result.index = all.index.narrow(0, start, count);
@@ -59,7 +60,9 @@ Splits hold_out(Dataset all, const DataOptions& options) {
         "data.validation and data.test hold out {} + {} of {} items; at least one must be left to train on", validation,
         test, n);
   const int64_t train = n - validation - test;
-  if (train < n) {
+  if (train < n && all.offsets.defined()) {  // rows move with their items, into a second copy
+    all = all.subset(new_order(n, validation, test, options));
+  } else if (train < n) {
     all.index = new_order(n, validation, test, options);
     const Tensor kept = all.index.narrow(0, 0, train), held = all.index.narrow(0, train, n - train);
     if (options.split == DataOptions::Split::random)

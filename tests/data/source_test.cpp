@@ -151,9 +151,11 @@ TEST(Source, UnknownSources) {
             "data.source: no such file: fashon-mnist; the named sets are fashion-mnist and mnist:DIR (did you mean "
             "fashion-mnist?)");
   const TemporaryFolder folder;
-  const std::string path = folder.write("a.txt", "some text");
+  const std::string path = folder.write("a.dat", "some text");
   EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(path)); }),
-            path + ": unknown format; .csv, .tsv, NumPy .npy and IDX images (all also .gz) are read");
+            path +
+                ": unknown format; .csv, .tsv, NumPy .npy, IDX images and corpora (all also .gz) are read; data.format "
+                "names that of a corpus");
 }
 
 TEST(Split, PartsCoverTheDataAndKeepIdentities) {

@@ -12,10 +12,11 @@ namespace vem {
 /// Items that are independent given the globals: a row, a sequence, a document.
 struct Batch {
   TensorMap columns;  ///< by name: "x" [rows, features] floating, "label" [rows] int64 ...; NaN marks a missing cell
-  Tensor offsets;     ///< [items + 1] int64 for ragged items, whose rows are concatenated; undefined: one row an item
-  Tensor index;       ///< [items] int64: identity in the data set; the key of random numbers
-  Tensor weight;      ///< [items] float64
-  TensorMap local;    ///< per-item state as the last E-step returned it; NaN rows for items never seen; empty at first
+  TensorMap item_columns;  ///< likewise, but one entry an item where items are ragged: "label" of documents ...
+  Tensor offsets;   ///< [items + 1] int64 for ragged items, whose rows are concatenated; undefined: one row an item
+  Tensor index;     ///< [items] int64: identity in the data set; the key of random numbers
+  Tensor weight;    ///< [items] float64
+  TensorMap local;  ///< per-item state as the last E-step returned it; NaN rows for items never seen; empty at first
 
   int64_t size() const { return index.size(0); }
   /// The column, or a DataError that names it and what there is.
@@ -46,6 +47,7 @@ enum class Binarize { none, fixed, dynamic };
 struct Dataset {
   Schema schema;
   TensorMap columns;       ///< "x" [rows, features] in the type it was read (uint8 pixels stay uint8), "label" ...
+  TensorMap item_columns;  ///< of ragged items: columns with one entry an item
   Tensor offsets;          ///< [items + 1] int64 for ragged items
   Tensor index;            ///< [items] int64: identity of each item, kept through splits; undefined: 0 .. size-1
   Tensor weight;           ///< [items] float64; undefined: 1
@@ -60,6 +62,8 @@ struct Dataset {
   Batch batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const;
   /// The items at these positions as a data set of their own; identities are kept, neighbours share the storage.
   Dataset subset(const Tensor& positions) const;
+  /// The first `count` items, on the same storage.
+  Dataset first(int64_t count) const;
   double total_weight() const;
 };
 

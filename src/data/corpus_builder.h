@@ -1,0 +1,104 @@
+// What the readers of bags of words share: numbers with their places, documents, vocabularies. Private to the readers.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "vem/data/corpus.h"
+
+namespace vem {
+
+/// The next field of `text` between blanks, taken off its front; empty at the end.
+std::string_view next_field(std::string_view& text);
+
+/// A line of a file, for messages.
+struct Place {
+  const std::string& path;
+  int64_t line;
+  std::string text() const;
+};
+
+/// A whole number in [min, max], or a DataError "path:line: what is ..., ... expected". 3, 3.0 and 3e0 are whole.
+int64_t whole_number(std::string_view field, int64_t min, int64_t max, const Place& place, const char* what);
+
+constexpr int64_t kMaxId = 2147483647;  // ids and counts are int32
+
+/// Collects documents, one after the other.
+class CorpusBuilder {
+ public:
+  /// `num_words`: ids must be below it; 0: not known.
+  CorpusBuilder(std::string path, int64_t num_words) : path_(std::move(path)), num_words_(num_words) {}
+
+  const std::string& path() const { return path_; }
+  Place at(int64_t line) const { return {path_, line}; }
+
+  /// The numbers of words and documents that a header announces. DataError if the vocabulary has another size, or if a
+  /// file of so many entries can not mean it.
+  void declare(int64_t num_words, int64_t num_documents, int64_t num_entries, int64_t line);
+  /// A word, counted from 0, of the current document; the line is for messages. Zeros are left out.
+  void add(int64_t word, int64_t count, int64_t line);
+  /// A token of the current document, by its text.
+  void add(std::string_view token);
+  /// Closes the current document. `label` is empty where there is none.
+  void finish(const std::string& label = "");
+
+  int64_t num_documents() const { return static_cast<int64_t>(offsets_.size()) - 1; }
+  /// Words known beforehand, as a vocabulary's; later tokens that are not among them are left out.
+  void set_vocabulary(const std::vector<std::string>& words);
+  /// Everything as a data set; words of tokens get ids in the order of their bytes, unless a vocabulary was set.
+  Dataset take();
+
+ private:
+  struct Entry {
+    int32_t word;
+    int64_t count, line;
+  };
+  void merge();
+  void sort_vocabulary(Dataset& data);
+
+  std::string path_;
+  int64_t num_words_;
+  std::vector<Entry> current_;
+  std::vector<int32_t> words_, counts_;
+  std::vector<int64_t> offsets_{0};
+  std::vector<std::string> labels_;
+  std::unordered_map<std::string, int32_t> ids_;
+  std::string token_;
+  bool tokens_ = false, fixed_ = false;
+};
+
+/// Gives each word w the id place[w] [V] int32, and leaves those out whose place is -1; rows stay ascending in a
+/// document.
+void renumber_words(Dataset& data, const Tensor& place);
+
+// The readers of one format each.
+void read_lda_c(CorpusBuilder& corpus);
+void read_svmlight(CorpusBuilder& corpus);
+void read_uci(CorpusBuilder& corpus);
+void read_matrix_market(CorpusBuilder& corpus);
+
+/// Text becomes tokens: runs of letters (ASCII letters, lower-cased, and all bytes above 127) of two or more
+/// characters, an apostrophe or hyphen inside included; stop words are left out.
+class Tokenizer {
+ public:
+  explicit Tokenizer(const std::string& stop_words);
+  void add(CorpusBuilder& corpus, std::string_view text) const;
+
+ private:
+  std::unordered_map<std::string, bool> stop_words_;
+};
+void read_gibbs_lda(CorpusBuilder& corpus);
+void read_mallet(CorpusBuilder& corpus, const Tokenizer& tokenizer);
+void read_text(CorpusBuilder& corpus, const Tokenizer& tokenizer);
+
+/// One word a line; DataError for an empty line or a word that is there twice.
+std::vector<std::string> read_words(const std::string& path);
+
+/// Different words without missing ones ("" and NA): by value where all are whole numbers, else in the order of bytes.
+std::vector<std::string> classes_of(const std::vector<std::string>& words);
+/// The place of each word in `classes`; -1 where it is missing.
+Tensor class_ids(const std::vector<std::string>& words, const std::vector<std::string>& classes);
+
+}  // namespace vem

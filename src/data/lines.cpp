@@ -1,0 +1,53 @@
+// See lines.h.
+#include "lines.h"
+
+namespace vem {
+
+namespace {
+
+size_t find_end(const std::string& text, size_t from) {
+  while (from < text.size() && text[from] != '\n' && text[from] != '\r') ++from;
+  return from < text.size() ? from : std::string::npos;
+}
+
+}  // namespace
+
+std::optional<Line> LineReader::next_any() {
+  size_t end = find_end(buffer_, position_);
+  // A CR that ends the buffer may be half of a line end.
+  while (end == std::string::npos || (buffer_[end] == '\r' && end + 1 == buffer_.size())) {
+    const size_t searched = buffer_.size() - position_ - (end != std::string::npos);
+    if (!read_block()) break;
+    end = find_end(buffer_, searched);
+  }
+  if (end == std::string::npos && position_ == buffer_.size()) return std::nullopt;
+  const size_t stop = std::min(end, buffer_.size());
+  std::string_view text = std::string_view(buffer_).substr(position_, stop - position_);
+  const bool pair = buffer_.compare(stop, 2, "\r\n") == 0;
+  position_ = std::min(stop + (pair ? 2 : 1), buffer_.size());
+  if (++number_ == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  return Line{text, number_};
+}
+
+std::optional<Line> LineReader::next() {
+  while (const auto line = next_any())
+    if (line->text.find_first_not_of(" \t") != std::string_view::npos) return line;
+  return std::nullopt;
+}
+
+/// Drops what was read and appends the next bytes; false where there are none.
+bool LineReader::read_block() {
+  if (at_end_) return false;
+  constexpr int64_t kBlock = 1 << 20;
+  buffer_.erase(0, position_);
+  position_ = 0;
+  const size_t size = buffer_.size();
+  buffer_.resize(size + kBlock);
+  const int64_t got = file_.read(buffer_.data() + size, kBlock);
+  buffer_.resize(size + static_cast<size_t>(got));
+  at_end_ = got < kBlock;
+  if (at_end_) file_.expect_complete();
+  return true;
+}
+
+}  // namespace vem

@@ -1,0 +1,42 @@
+// Lines of a text file that may be gzipped, one at a time: the text of large files is never held. Private to the
+// readers.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bytes.h"
+
+namespace vem {
+
+struct Line {
+  std::string_view text;  ///< without its end
+  int64_t number;         ///< from 1, blank lines counted, as an editor shows it
+};
+
+/// Ends of lines are LF, CR LF or a lone CR; a byte order mark is left out.
+class LineReader {
+ public:
+  /// Throws MissingInputError.
+  explicit LineReader(const std::string& path) : file_(path) {}
+
+  /// The next line, blank or not, valid until the next call; nothing at the end of the file. Throws DataError for
+  /// damaged or truncated gzip data.
+  std::optional<Line> next_any();
+  /// The next line that is not blank.
+  std::optional<Line> next();
+  /// Bytes that the file can hold at most, as ByteReader::max_size().
+  int64_t max_size() const { return file_.max_size(); }
+
+ private:
+  bool read_block();
+
+  ByteReader file_;
+  std::string buffer_;
+  size_t position_ = 0;
+  int64_t number_ = 0;
+  bool at_end_ = false;
+};
+
+}  // namespace vem
