@@ -1,6 +1,10 @@
 // The schedules: numbers as functions of training progress. Epochs are counted with the fraction of the current one.
 #include "vem/infer/schedule.h"
 
+#include <limits>
+
+#include "vem/core/error.h"
+
 namespace vem {
 namespace {
 
@@ -8,6 +12,9 @@ struct ConstantOptions final : Options {
   double value = 1;
   void visit(OptionVisitor& v) override { v("value", value, {}, "the number itself"); }
 };
+
+/// Multiples of a length that are over; a rounding error below a multiple counts as the multiple.
+double whole(double multiples) { return std::floor(multiples + 1e-9); }
 
 /// From one value to another within some epochs, then constant: the options of `linear` and `cosine`.
 struct RampOptions final : Options {
@@ -25,20 +32,61 @@ struct RampOptions final : Options {
   }
 };
 
-struct StepsOptions final : Options {
-  double start = 1e-3, factor = 0.1, every = 10;
+/// What `steps`, `exponential` and `plateau` share: a value that factors make smaller.
+struct DecayOptions : Options {
+  double start = 1e-3, factor = 0.1, min = 0;
   void visit(OptionVisitor& v) override {
     v("start", start, {}, "value at the start");
     v("factor", factor, positive(), "what the value is multiplied by each time");
+    v("min", min, {}, "the value falls no lower than this");
+  }
+  double after(double times) const { return std::max(min, start * std::pow(factor, times)); }
+};
+
+struct StepsOptions final : DecayOptions {
+  double every = 10;
+  void visit(OptionVisitor& v) override {
+    DecayOptions::visit(v);
     v("every", every, positive(), "epochs between two changes");
   }
 };
 
-struct ExponentialOptions final : Options {
-  double start = 1e-3, factor = 0.95;
+struct ExponentialOptions final : DecayOptions {
+  ExponentialOptions() { factor = 0.95; }
+};
+
+struct PlateauOptions final : DecayOptions {
+  int64_t patience = 10, cooldown = 0;
+  double threshold = 0;
   void visit(OptionVisitor& v) override {
-    v("start", start, {}, "value at the start");
-    v("factor", factor, positive(), "what the value is multiplied by over one epoch, continuously");
+    DecayOptions::visit(v);
+    v("patience", patience, at_least(0), "epochs in a row without a better bound that are let pass");
+    v("cooldown", cooldown, at_least(0), "epochs after a change that do not count");
+    v("threshold", threshold, at_least(0), "nats per item by which a better bound must beat the best");
+  }
+};
+
+struct PiecewiseOptions final : Options {
+  bool linear = false;
+  std::vector<double> epochs{0, 10}, values{1e-3, 1e-4};
+  void visit(OptionVisitor& v) override {
+    v("epochs", epochs, at_least(0), "where the pieces begin, rising; before the first its value holds already");
+    v("values", values, {}, "as many values");
+    v("linear", linear, "a straight line from each value to the next instead of a jump");
+  }
+};
+
+struct CyclicOptions final : Options {
+  double from = 0, to = 1, period = 10, rise = 0.5, hold = 0, decay = 1;
+  bool cosine = false;
+  void visit(OptionVisitor& v) override {
+    v("from", from, {}, "value at the start of a cycle");
+    v("to", to, {}, "value at its height");
+    v("period", period, at_least(0), "length of a cycle in epochs; 0: until the run ends");
+    v("rise", rise, {0, 1}, "share of the cycle in which the value goes from the one to the other");
+    v("hold", hold, {0, 1}, "share in which it stays there; it goes back in the rest");
+    v("decay", decay, {0, 1, true}, "what the distance between the two is multiplied by each cycle");
+    v("cosine", cosine, "go by half a cosine wave instead of a straight line");
   }
 };
 
@@ -63,9 +111,67 @@ class FunctionSchedule final : public Schedule {
   Function function_;
 };
 
+double plateau(const PlateauOptions& o, const Step& step) {
+  double best = -std::numeric_limits<double>::infinity();
+  int64_t bad = 0, cooling = 0, reductions = 0;
+  const int64_t epochs = step.bounds.defined() ? step.bounds.numel() : 0;
+  for (int64_t i = 0; i < epochs; ++i) {
+    const double bound = step.bounds.data_ptr<double>()[i];
+    const bool better = bound > best + o.threshold;
+    if (better) best = bound;
+    bad = better || cooling > 0 ? 0 : bad + 1;
+    cooling = std::max<int64_t>(0, cooling - 1);
+    if (bad <= o.patience) continue;
+    ++reductions;
+    cooling = o.cooldown;
+    bad = 0;
+  }
+  return o.after(static_cast<double>(reductions));
+}
+
+double piecewise(const PiecewiseOptions& o, const Step& step) {
+  const auto next = std::upper_bound(o.epochs.begin(), o.epochs.end(), step.progress);
+  const auto i = static_cast<size_t>(next - o.epochs.begin());  // pieces that have begun
+  if (i == 0) return o.values.front();
+  if (!o.linear || i == o.values.size()) return o.values[i - 1];
+  const double share = (step.progress - o.epochs[i - 1]) / (o.epochs[i] - o.epochs[i - 1]);
+  return o.values[i - 1] + share * (o.values[i] - o.values[i - 1]);
+}
+
+double cyclic(const CyclicOptions& o, const Step& step) {
+  const double period = o.period > 0 ? o.period : std::max(step.num_epochs, 1e-9);
+  const double cycles = whole(step.progress / period), x = std::max(0.0, step.progress / period - cycles);
+  double height = x < o.rise ? x / o.rise : x < o.rise + o.hold ? 1 : (1 - x) / (1 - o.rise - o.hold);
+  if (o.cosine) height = 0.5 * (1 - std::cos(M_PI * height));
+  return o.from + (o.to - o.from) * std::pow(o.decay, cycles) * height;
+}
+
+// ---- checks between options ----
+
+template <class OptionsT>
+void check(const OptionsT&) {}
+
+void check(const PiecewiseOptions& o) {
+  if (o.epochs.empty() || o.epochs.size() != o.values.size())
+    fail<ConfigError>("piecewise: as many values as epochs are expected, got {} epochs and {} values", o.epochs.size(),
+                      o.values.size());
+  for (size_t i = 1; i < o.epochs.size(); ++i)
+    if (!(o.epochs[i] > o.epochs[i - 1]))
+      fail<ConfigError>("piecewise: epochs must rise, got {} after {}", o.epochs[i], o.epochs[i - 1]);
+}
+
+void check(const CyclicOptions& o) {
+  if (o.rise + o.hold > 1) fail<ConfigError>("cyclic: rise + hold must be at most 1, got {} + {}", o.rise, o.hold);
+}
+
+void check(const PlateauOptions& o) {
+  if (o.factor >= 1) fail<ConfigError>("plateau: factor must be below 1, got {}", o.factor);
+}
+
 template <class OptionsT>
 void add(Registry& registry, const char* name, const char* summary, double (*function)(const OptionsT&, const Step&)) {
   registry.add<Schedule, OptionsT>(name, summary, [function](const OptionsT& options, const Schedule::Context&) {
+    check(options);
     return std::make_shared<FunctionSchedule<OptionsT>>(options, function);
   });
 }
@@ -82,12 +188,16 @@ void register_schedules(Registry& registry) {
                      return o.to + (o.from - o.to) * 0.5 * (1 + std::cos(M_PI * o.done(s)));
                    });
   add<StepsOptions>(registry, "steps", "multiplied by a factor every so many epochs",
-                    [](const StepsOptions& o, const Step& s) {
-                      return o.start * std::pow(o.factor, std::floor(s.progress / o.every));
-                    });
-  add<ExponentialOptions>(
-      registry, "exponential", "multiplied by a factor each epoch, continuously",
-      [](const ExponentialOptions& o, const Step& s) { return o.start * std::pow(o.factor, s.progress); });
+                    [](const StepsOptions& o, const Step& s) { return o.after(whole(s.progress / o.every)); });
+  add<ExponentialOptions>(registry, "exponential", "multiplied by a factor over each epoch, continuously",
+                          [](const ExponentialOptions& o, const Step& s) { return o.after(s.progress); });
+  add<PlateauOptions>(registry, "plateau",
+                      "multiplied by a factor when the validation (else training) bound has not risen for some epochs",
+                      plateau);
+  add<PiecewiseOptions>(registry, "piecewise", "a table of values, with jumps or straight lines between them",
+                        piecewise);
+  add<CyclicOptions>(registry, "cyclic",
+                     "up, hold and down again: cyclic rates (Smith 2017), KL annealing (Fu et al. 2019)", cyclic);
   add<PowerOptions>(registry, "power", "(t + delay)^-exponent over updates t from 0 (Hoffman et al. 2013, eq. 26)",
                     [](const PowerOptions& o, const Step& s) {
                       const double t = static_cast<double>(s.iteration) + o.delay;

@@ -22,7 +22,7 @@ struct ElboOptions final : Options {
 class Elbo final : public Objective {
  public:
   Elbo(const ElboOptions& options, const Context& context)
-      : options_(options), weight_(context.registry.create<Schedule>(options.kl_weight, {})) {}
+      : options_(options), weight_(context.registry.create<Schedule>(options.kl_weight, {context.registry})) {}
 
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     const double weight = step.training ? step.weight("kl_weight") : 1.0;

@@ -43,7 +43,8 @@ VEM_ADAM_PASS(double, __builtin_sqrt)
 class Adam final : public Optimizer {
  public:
   Adam(const AdamOptions& options, const Context& context)
-      : options_(options), learning_rate_(context.registry.create<Schedule>(options.learning_rate, {})) {}
+      : options_(options),
+        learning_rate_(context.registry.create<Schedule>(options.learning_rate, {context.registry})) {}
 
   std::vector<std::string> slots() const override { return {"first", "second"}; }
   std::shared_ptr<const Schedule> learning_rate() const override { return learning_rate_; }

@@ -150,13 +150,7 @@ class OptionReader final : public OptionVisitor {
     check_range(name, static_cast<double>(value), format_value(value), range);
   }
   void operator()(const char* name, double& value, Range range, const char*) override {
-    read(
-        name, value,
-        [](const Config::Scalar& s, double& out) {
-          if (const auto* whole = std::get_if<int64_t>(&s)) return out = static_cast<double>(*whole), true;
-          return assign(s, out);
-        },
-        "a number");
+    read(name, value, assign_number, "a number");
     check_range(name, value, format_value(value), range);
   }
   void operator()(const char* name, std::string& value, const char*) override {
@@ -172,6 +166,17 @@ class OptionReader final : public OptionVisitor {
       if (!whole) mistyped(name, *found, "an array of whole numbers");
       value.push_back(*whole);
       check_range(name, static_cast<double>(*whole), format_value(*whole), range);
+    }
+  }
+  void operator()(const char* name, std::vector<double>& value, Range range, const char*) override {
+    const Config::Value* found = take(name);
+    if (!found) return;
+    value.clear();
+    for (const auto& item : found->items) {
+      double number = 0;
+      if (!assign_number(item, number)) mistyped(name, *found, "an array of numbers");
+      value.push_back(number);
+      check_range(name, number, format_value(number), range);
     }
   }
   void word(const char* name, std::string& value, const std::vector<std::string>& allowed, const char*) override {
@@ -203,6 +208,16 @@ class OptionReader final : public OptionVisitor {
     options.visit(*this);
     prefix_ = parent;
   }
+  /// Every name between the section and a key below it makes an entry.
+  void operator()(const char* name, Sections& sections, const char*) override {
+    const std::string section = path(name);
+    for (const auto& [key, value] : config_.values_) {
+      const size_t dot = key.rfind('.');
+      if (below(key, section) && dot > section.size())
+        sections.entries.emplace(key.substr(section.size() + 1, dot - section.size() - 1), sections.blank());
+    }
+    for (auto& [entry, options] : sections.entries) (*this)(fmt::format("{}.{}", name, entry).c_str(), *options, "");
+  }
   void when(bool holds, const std::string&, const std::function<void()>& body) override {
     if (holds) body();
   }
@@ -219,6 +234,10 @@ class OptionReader final : public OptionVisitor {
     const T* typed = std::get_if<T>(&scalar);
     if (typed) out = *typed;
     return typed != nullptr;
+  }
+  static bool assign_number(const Config::Scalar& scalar, double& out) {
+    if (const auto* whole = std::get_if<int64_t>(&scalar)) return out = static_cast<double>(*whole), true;
+    return assign(scalar, out);
   }
   std::string path(const std::string& name) const { return join(prefix_, name); }
   const Config::Value* take(const std::string& name) {

@@ -25,6 +25,11 @@ std::string format_value(double value) {
 // A JSON string is a TOML basic string.
 std::string format_value(const std::string& value) { return nlohmann::json(value).dump(); }
 std::string format_value(const std::vector<int64_t>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
+std::string format_value(const std::vector<double>& value) {
+  std::vector<std::string> items;
+  for (const double item : value) items.push_back(format_value(item));
+  return fmt::format("[{}]", fmt::join(items, ", "));
+}
 std::string format_value(const Config::Value& value) {
   std::vector<std::string> items;
   for (const auto& item : value.items) items.push_back(std::visit([](const auto& x) { return format_value(x); }, item));
@@ -52,6 +57,9 @@ class Tabulator final : public OptionVisitor {
   void operator()(const char* name, std::vector<int64_t>& value, Range range, const char* help) override {
     row(name, "integers", format_value(value), "each " + format_range(range), help);
   }
+  void operator()(const char* name, std::vector<double>& value, Range range, const char* help) override {
+    row(name, "numbers", format_value(value), "each " + format_range(range), help);
+  }
   void word(const char* name, std::string& value, const std::vector<std::string>& allowed, const char* help) override {
     row(name, "word", format_value(value), fmt::format("{}", fmt::join(allowed, ", ")), help);
   }
@@ -65,13 +73,20 @@ class Tabulator final : public OptionVisitor {
     if (!value.options) value.options = registry_.resolve(value.kind, value.name).options();
     (*this)(name, *value.options, "");
     schedule_ = outer;
-    if (all_plugins_) visit_others(name, value);
+    if (all_plugins_ && std::find(others_of_.begin(), others_of_.end(), value.kind) == others_of_.end())
+      visit_others(name, value);
   }
   void operator()(const char* name, Options& options, const char*) override {
     const std::string parent = prefix_;
     prefix_ = path(name);
     options.visit(*this);
     prefix_ = parent;
+  }
+  void operator()(const char* name, Sections& sections, const char* help) override {
+    for (auto& [entry, options] : sections.entries) (*this)(fmt::format("{}.{}", name, entry).c_str(), *options, "");
+    if (!sections.entries.empty()) return;
+    const auto options = sections.blank();
+    when(false, help, [&] { (*this)(fmt::format("{}.NAME", name).c_str(), *options, ""); });
   }
   void when(bool holds, const std::string& condition, const std::function<void()>& body) override {
     const std::string condition_before = condition_;
@@ -91,17 +106,21 @@ class Tabulator final : public OptionVisitor {
     rows.push_back(
         {{path(name), std::move(type), value, std::move(range), help, condition_}, value, effective_, schedule_});
   }
+  /// A plug-in may choose among its own kind again: the others of one kind are not looked for within each other.
   void visit_others(const char* name, const Choice& value) {
+    others_of_.push_back(value.kind);
     for (const Plugin* plugin : registry_.list(value.kind)) {
       if (!plugin->base.empty() || plugin->name == value.name) continue;
       const auto options = plugin->options();
       when(false, fmt::format("{} is \"{}\"", path(name), plugin->name), [&] { (*this)(name, *options, ""); });
     }
+    others_of_.pop_back();
   }
 
   const Registry& registry_;
   bool all_plugins_, effective_ = true, schedule_ = false;
   std::string prefix_, condition_;
+  std::vector<std::string> others_of_;
 };
 
 std::pair<std::string, std::string> split_last(const std::string& path) {
@@ -110,16 +129,23 @@ std::pair<std::string, std::string> split_last(const std::string& path) {
                                   : std::make_pair(path.substr(0, dot), path.substr(dot + 1));
 }
 
-/// The rows of one schedule from `first` on, as a number or an inline table; moves `first` past them.
-std::string inline_schedule(const std::vector<OptionRow>& rows, size_t& first) {
-  const std::string section = split_last(rows[first].info.path).first;
+/// The rows of the schedule at `section` from `first` on, as a number or an inline table (schedules within it are
+/// tables within the table); moves `first` past them.
+std::string inline_schedule(const std::vector<OptionRow>& rows, size_t& first, const std::string& section) {
   const bool constant = rows[first].value == "\"constant\"";
+  const std::string below = section + ".";
   std::vector<std::string> fields;
   std::string last;
-  for (; first < rows.size() && rows[first].schedule && split_last(rows[first].info.path).first == section; ++first) {
-    if (!rows[first].effective) continue;
-    last = rows[first].value;
-    fields.push_back(split_last(rows[first].info.path).second + " = " + last);
+  while (first < rows.size() && rows[first].schedule && rows[first].info.path.compare(0, below.size(), below) == 0) {
+    const auto [parent, name] = split_last(rows[first].info.path);
+    if (parent != section) {
+      fields.push_back(parent.substr(below.size()) + " = " + inline_schedule(rows, first, parent));
+      continue;
+    }
+    const OptionRow& row = rows[first++];
+    if (!row.effective) continue;
+    last = row.value;
+    fields.push_back(name + " = " + last);
   }
   return constant ? last : fmt::format("{{{}}}", fmt::join(fields, ", "));
 }
@@ -143,9 +169,10 @@ std::string to_toml(Options& options, const Registry& registry) {
   std::vector<std::pair<std::string, std::string>> sections{{"", ""}};  // name and lines, in order of appearance
   for (size_t i = 0; i < rows.size();) {
     const bool schedule = rows[i].schedule;
-    const auto [section, name] = split_last(schedule ? split_last(rows[i].info.path).first : rows[i].info.path);
+    const std::string path = schedule ? split_last(rows[i].info.path).first : rows[i].info.path;
+    const auto [section, name] = split_last(path);
     const bool effective = rows[i].effective;
-    const std::string value = schedule ? inline_schedule(rows, i) : rows[i++].value;
+    const std::string value = schedule ? inline_schedule(rows, i, path) : rows[i++].value;
     if (!effective) continue;
     const auto same = [&, s = section](const auto& entry) { return entry.first == s; };
     auto it = std::find_if(sections.begin(), sections.end(), same);

@@ -21,6 +21,7 @@ std::string format_value(int64_t value);
 std::string format_value(double value);
 std::string format_value(const std::string& value);
 std::string format_value(const std::vector<int64_t>& value);
+std::string format_value(const std::vector<double>& value);
 std::string format_value(const Config::Value& value);
 
 }  // namespace vem

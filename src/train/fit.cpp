@@ -41,7 +41,7 @@ class Fit {
     const auto conjugate = [](const auto& block) { return block->conjugate(); };
     const bool any_conjugate = std::any_of(model.blocks().begin(), model.blocks().end(), conjugate);
     if (any_conjugate && every_ < batches_ && !options.memoised)
-      schedules_["rho"] = context.registry.create<Schedule>(options.rho, {});
+      schedules_["rho"] = context.registry.create<Schedule>(options.rho, {context.registry});
   }
 
   FitResult run() {
@@ -115,6 +115,7 @@ class Fit {
     step.epoch = state_.epoch;
     step.progress = static_cast<double>(state_.epoch) + static_cast<double>(batch) / static_cast<double>(batches_);
     step.num_epochs = static_cast<double>(options_.epochs);
+    step.bounds = state_.bounds;
     step.total_weight = total_weight_;
     for (const auto& [name, schedule] : schedules_) step.weights[name] = schedule->at(step);
     return step;
@@ -287,6 +288,7 @@ class Fit {
   void judge_best(EpochReport& report) {
     const double judged = std::isnan(report.validation_bound) ? report.bound : report.validation_bound;
     report.improved = judged > state_.best;
+    state_.bounds = at::cat({state_.bounds, at::full({1}, judged, at::kDouble)});
     if (report.improved) state_.best = judged;
     state_.epochs_since_best = report.improved ? 0 : state_.epochs_since_best + 1;
     if (options_.patience > 0 && state_.epochs_since_best >= options_.patience && result_.reason.empty())

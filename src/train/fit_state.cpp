@@ -40,12 +40,17 @@ Expectation get_expectation(const TensorMap& in, const std::string& prefix) {
 
 }  // namespace
 
-FitState::FitState() : best(-std::numeric_limits<double>::infinity()), previous(std::nan("")), pass_end(std::nan("")) {}
+FitState::FitState()
+    : best(-std::numeric_limits<double>::infinity()),
+      previous(std::nan("")),
+      pass_end(std::nan("")),
+      bounds(at::empty({0}, at::kDouble)) {}
 
 TensorMap FitState::to_tensors() const {
   TensorMap out;
   out[kPrefix + "counters"] = at::tensor({epoch, batch, iteration, epochs_since_best}, at::kLong);
   out[kPrefix + "bounds"] = at::tensor({best, previous, pass_end}, at::kDouble);
+  out[kPrefix + "judged"] = bounds.clone();
   put(out, kPrefix + "epoch_total/", epoch_total);
   put(out, kPrefix + "total/", total);
   for (const auto& [key, value] : local) out[kPrefix + "local/" + key] = value.clone();
@@ -62,6 +67,7 @@ FitState FitState::from_tensors(const TensorMap& in) {
   FitState s;
   if (!in.count(kPrefix + "counters")) fail<DataError>("fit: the checkpoint holds no trainer state to resume from");
   const Tensor counters = in.at(kPrefix + "counters"), bounds = in.at(kPrefix + "bounds");
+  if (const auto judged = in.find(kPrefix + "judged"); judged != in.end()) s.bounds = judged->second.clone();
   const auto* n = counters.data_ptr<int64_t>();
   s.epoch = n[0], s.batch = n[1], s.iteration = n[2], s.epochs_since_best = n[3];
   s.best = bounds.data_ptr<double>()[0], s.previous = bounds.data_ptr<double>()[1];

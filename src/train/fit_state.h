@@ -11,6 +11,7 @@ struct FitState {
   double best;                     ///< best validation (else training) bound per item so far
   double previous;                 ///< the last exact total bound, for monotonicity; NaN: none
   double pass_end;                 ///< the exact total bound after the last pass, for tolerance; NaN: none
+  Tensor bounds;                   ///< [epoch] float64: what was judged after each pass, per item
   Expectation epoch_total;         ///< count, bound and metrics of this pass so far
   TensorMap local;                 ///< per-item state by position; NaN rows for items never seen
   std::vector<Expectation> cache;  ///< memoised: each batch's reduced sums

@@ -33,6 +33,27 @@ struct Curve {
   struct Context {};
 };
 
+/// A schedule that is made of schedules.
+struct PairOptions final : Options {
+  Choice first{"schedule", "constant", nullptr}, then{"schedule", "constant", nullptr};
+  double until = 5;
+  void visit(OptionVisitor& v) override {
+    v("first", first, "at first");
+    v("until", until, {}, "until when");
+    v("then", then, "and then");
+  }
+};
+struct GroupedOptions final : Options {
+  std::vector<double> points{0.5, 2};
+  Sections groups{[] { return std::make_shared<RampOptions>(); }};
+  Choice weight{"schedule", "constant", nullptr};
+  void visit(OptionVisitor& v) override {
+    v("points", points, at_least(0), "places");
+    v("groups", groups, "there is a group of that name");
+    v("weight", weight, "a schedule");
+  }
+};
+
 enum class Mode { plain, careful };
 
 struct RootOptions final : Options {
@@ -65,6 +86,7 @@ Registry registry() {
   r.add<Thing, MixedOptions>("mixture", "mixture", none);
   r.add<Curve, FlatOptions>("constant", "constant", none);
   r.add<Curve, RampOptions>("linear", "line", none);
+  r.add<Curve, PairOptions>("pair", "one after the other", none);
   r.add_preset("prior", "pair", "mixture", "prior.num_components = 2\nprior.nothing = 9", "two of them");
   return r;
 }
@@ -162,6 +184,57 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
 TEST(Config, ABareScheduleIsWrittenAsANumber) {
   RootOptions options = read("weight = 2");
   EXPECT_NE(to_toml(options, registry()).find("weight = 2.0\n"), std::string::npos);
+}
+
+GroupedOptions read_grouped(const std::string& text) {
+  GroupedOptions options;
+  Config::parse(text, "a.toml").read(options, registry());
+  return options;
+}
+
+TEST(Config, SectionsAreNamedByTheUser) {
+  GroupedOptions o = read_grouped("points = [1, 0.5]\n[groups.a]\nto = 3\n[groups.b.c]\nfrom = 2\n");
+  EXPECT_EQ(o.points, (std::vector<double>{1, 0.5}));
+  ASSERT_EQ(o.groups.entries.size(), 2u);
+  EXPECT_EQ(dynamic_cast<const RampOptions&>(*o.groups.entries.at("a")).to, 3);
+  EXPECT_EQ(dynamic_cast<const RampOptions&>(*o.groups.entries.at("b.c")).from, 2);
+  const std::string text = to_toml(o, registry());
+  EXPECT_EQ(text,
+            "points = [1.0, 0.5]\nweight = 1.0\n\n[groups.a]\nfrom = 0.0\nto = 3.0\n\n[groups.b.c]\nfrom = 2.0\n"
+            "to = 1.0\n");
+  GroupedOptions again = read_grouped(text);
+  EXPECT_EQ(to_toml(again, registry()), text);
+  GroupedOptions none = read_grouped("");
+  EXPECT_EQ(to_toml(none, registry()), "points = [0.5, 2.0]\nweight = 1.0\n");
+  const auto rows = describe(none, registry());
+  EXPECT_EQ(rows.at(1).path, "groups.NAME.from");
+  EXPECT_EQ(rows.at(1).condition, "there is a group of that name");
+}
+
+TEST(Config, SectionsAndListsRefuseInClearWords) {
+  const auto words = [](const std::string& text) {
+    try {
+      read_grouped(text);
+    } catch (const ConfigError& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(words("[groups.a]\nform = 3"), "a.toml:2: unknown key groups.a.form; did you mean groups.a.from?");
+  EXPECT_EQ(words("[groups.a]\nto = -1"), "a.toml:2: groups.a.to must be >= 0, got -1.0");
+  EXPECT_EQ(words("groups.to = 1").rfind("a.toml:1: unknown key groups.to", 0), 0u);
+  EXPECT_EQ(words("points = [1, -1]"), "a.toml:1: points must be >= 0, got -1.0");
+  EXPECT_EQ(words("points = [\"a\"]"), "a.toml:1: points must be an array of numbers, got [\"a\"]");
+}
+
+TEST(Config, SchedulesStandWithinSchedules) {
+  const std::string line =
+      "weight = {kind = \"pair\", first = {kind = \"linear\", from = 0.0, to = 1.0}, until = 5.0, then = "
+      "{kind = \"pair\", first = 3.0, until = 2.0, then = 4.0}}\n";
+  GroupedOptions o = read_grouped(line);
+  EXPECT_EQ(to_toml(o, registry()), "points = [0.5, 2.0]\n" + line);
+  // the search for keys without effect looks into every schedule once, and ends
+  EXPECT_THROW(read_grouped("weight = {kind = \"pair\", frist = 2}"), ConfigError);
 }
 
 TEST(Config, DescribeListsConditions) {

@@ -253,9 +253,11 @@ class FieldNames final : public OptionVisitor {
   void operator()(const char* name, double&, Range, const char*) override { note(name); }
   void operator()(const char* name, std::string&, const char*) override { note(name); }
   void operator()(const char* name, std::vector<int64_t>&, Range, const char*) override { note(name); }
+  void operator()(const char* name, std::vector<double>&, Range, const char*) override { note(name); }
   void word(const char* name, std::string&, const std::vector<std::string>&, const char*) override { note(name); }
   void operator()(const char* name, Choice&, const char*) override { note(name); }
   void operator()(const char* name, Options&, const char*) override { note(name); }
+  void operator()(const char* name, Sections&, const char*) override { note(name); }
   void when(bool holds, const std::string&, const std::function<void()>& body) override {
     if (holds) body();
   }

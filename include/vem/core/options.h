@@ -33,6 +33,12 @@ struct Choice {
   std::shared_ptr<Options> options;  ///< null until read: the defaults of `name`
 };
 
+/// Sections of one type under names of the user's choice: [section.NAME]; a name may have dots.
+struct Sections {
+  std::function<std::shared_ptr<Options>()> blank;  ///< a fresh section of defaults
+  std::map<std::string, std::shared_ptr<Options>> entries{};
+};
+
 /// Inclusive limits of a number; open_min excludes the lower one.
 struct Range {
   double min = -std::numeric_limits<double>::infinity();
@@ -51,10 +57,12 @@ class OptionVisitor {
   virtual void operator()(const char* name, double& value, Range range, const char* help) = 0;
   virtual void operator()(const char* name, std::string& value, const char* help) = 0;
   virtual void operator()(const char* name, std::vector<int64_t>& value, Range range, const char* help) = 0;
+  virtual void operator()(const char* name, std::vector<double>& value, Range range, const char* help) = 0;
   virtual void word(const char* name, std::string& value, const std::vector<std::string>& allowed,
                     const char* help) = 0;
   virtual void operator()(const char* name, Choice& value, const char* help) = 0;
   virtual void operator()(const char* name, Options& section, const char* help) = 0;
+  virtual void operator()(const char* name, Sections& sections, const char* help) = 0;
   /// Fields named in `body` have an effect only if `holds`; `condition` says so in words ("estimate is map").
   virtual void when(bool holds, const std::string& condition, const std::function<void()>& body) = 0;
 

@@ -8,11 +8,14 @@
 
 namespace vem {
 
-/// A pure function of the step. In TOML a number is a constant schedule, a table names another kind.
+/// A pure function of the step, the bounds so far included. In TOML a number is a constant schedule, a table names
+/// another kind.
 class Schedule {
  public:
   static constexpr const char* kKind = "schedule";
-  struct Context {};
+  struct Context {
+    const Registry& registry;  ///< schedules may be made of schedules
+  };
   virtual ~Schedule() = default;
   virtual double at(const Step& step) const = 0;
 };
