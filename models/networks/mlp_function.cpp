@@ -21,6 +21,22 @@ Tensor activation_backward(const Tensor& gradient, const Tensor& output, Activat
   }
 }
 
+/// Sums of columns, [rows, columns] -> [columns]: the gradient of a bias.
+Tensor column_sums(const Tensor& x) {
+  const Tensor rows = x.contiguous();
+  Tensor sums = at::zeros({x.size(1)}, x.options());
+  const int64_t n = x.size(0), columns = x.size(1), grain = std::max<int64_t>(64, 65536 / std::max<int64_t>(1, n));
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "column_sums", [&] {
+    const scalar_t* from = rows.data_ptr<scalar_t>();
+    scalar_t* to = sums.data_ptr<scalar_t>();
+    at::parallel_for(0, columns, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t c = begin; c < end; ++c) to[c] += from[r * columns + c];
+    });
+  });
+  return sums;
+}
+
 class MlpFunction final : public torch::autograd::Function<MlpFunction> {
  public:
   static Tensor forward(AutogradContext* context, at::TensorList tensors, int64_t activation) {
@@ -48,7 +64,7 @@ class MlpFunction final : public torch::autograd::Function<MlpFunction> {
     for (size_t i = layers; i-- > 0;) {
       const Tensor &input = saved[2 * i], &weight = saved[2 * i + 1];
       if (context->needs_input_grad(1 + 2 * i)) out[1 + 2 * i] = at::mm(d.t(), input);
-      if (context->needs_input_grad(2 + 2 * i)) out[2 + 2 * i] = d.sum(0);
+      if (context->needs_input_grad(2 + 2 * i)) out[2 + 2 * i] = column_sums(d);
       if (i == 0 && !context->needs_input_grad(0)) break;
       d = at::mm(d, weight);
       if (i > 0)

@@ -26,11 +26,11 @@ class Elbo final : public Objective {
 
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     const double weight = step.training ? step.weight("kl_weight") : 1.0;
-    const Tensor log_px = trace.log_px.mean(0);
+    const Tensor log_px = mean_over_samples(trace.log_px);
     Tensor kl;
     for (const Latent& latent : trace.latents) kl = kl.defined() ? kl + kl_of(latent) : kl_of(latent);
     const Tensor bound = log_px - kl;
-    return {bound.detach(), weight == 1 ? bound : log_px - weight * kl, {}};
+    return {bound, weight == 1 ? bound : log_px - weight * kl, {}};
   }
   int64_t num_samples() const override { return options_.num_samples; }
   std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override { return {{"kl_weight", weight_}}; }
@@ -39,7 +39,7 @@ class Elbo final : public Objective {
   Tensor kl_of(const Latent& latent) const {
     if (options_.kl == Kl::analytic)
       if (const Tensor kl = latent.kl(); kl.defined()) return kl.sum(-1);
-    return (latent.log_q() - latent.log_p()).mean(0);
+    return mean_over_samples(latent.log_q() - latent.log_p());
   }
 
   ElboOptions options_;

@@ -16,7 +16,7 @@ class Iwae final : public Objective {
     Tensor log_weight = trace.log_px;
     for (const Latent& latent : trace.latents) log_weight = log_weight + latent.log_p() - latent.log_q();
     const Tensor bound = at::logsumexp(log_weight, 0) - std::log(static_cast<double>(log_weight.size(0)));
-    return {bound.detach(), bound, {}};
+    return {bound, bound, {}};
   }
   int64_t num_samples() const override { return num_samples_; }
 

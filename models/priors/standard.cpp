@@ -1,4 +1,5 @@
 // The standard normal prior, with its closed-form KL to a diagonal normal (Kingma and Welling 2014, appendix B).
+#include "vem/dist/normal_function.h"
 #include "vem/infer/prior.h"
 
 namespace vem {
@@ -19,8 +20,7 @@ class StandardPrior final : public Prior {
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap&) const override {
     const auto* normal = dynamic_cast<const DiagonalNormal*>(&q);
     if (!normal) return {};
-    const Tensor mean = normal->mean(), log_std = normal->log_std();
-    return batch.per_item((at::addcmul((2 * log_std).exp(), mean, mean) - 1) * 0.5 - log_std, 0);
+    return batch.per_item(normal_kl_to_standard(normal->mean(), normal->log_std()), 0);
   }
   Tensor sample(int64_t n, const Rng& rng) const override {
     return rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_);

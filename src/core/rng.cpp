@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "box_muller.h"
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"
 
@@ -62,18 +63,13 @@ __attribute__((always_inline)) inline void group(const Place& p, uint32_t* __res
   rounds(p.key, w, w + kLanes, w + 2 * kLanes, w + 3 * kLanes);
 }
 
-// The three ways to turn a group into numbers on (0, 1): 23 bits for float32, 32 for Box-Muller, 53 for float64.
+// The ways to turn a group into numbers: 23 bits on (0, 1) for float32, 53 for float64, pairs of normal ones from 32
+// bits each.
 VEM_CLONES void fill_23(const Place& p, float* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
   for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 9)) + 0.5f) * 0x1.0p-23f;
-}
-VEM_CLONES void fill_32(const Place& p, double* __restrict out) {
-  alignas(64) uint32_t w[kGroup];
-  group(p, w);
-#pragma omp simd
-  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32;
 }
 VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
@@ -84,44 +80,91 @@ VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
     out[i] = (static_cast<double>(static_cast<int64_t>(bits)) + 0.5) * 0x1.0p-53;
   }
 }
+VEM_CLONES void fill_normal(const Place& p, double* __restrict out) {
+  alignas(64) uint32_t w[kGroup];
+  group(p, w);
+#pragma omp simd
+  for (int i = 0; i < kGroup / 2; ++i) {
+    const double u = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32,
+                 turn = (static_cast<double>(w[kGroup / 2 + i]) + 0.5) * 0x1.0p-32;
+    const double radius = __builtin_sqrt(-2 * log_unit(u));
+    double sine, cosine;
+    sin_cos_turn(turn, &sine, &cosine);
+    out[i] = radius * cosine;
+    out[kGroup / 2 + i] = radius * sine;
+  }
+}
 
 double unit53(uint32_t high, uint32_t low) {
   return (static_cast<double>(((static_cast<uint64_t>(high) << 32) | low) >> 11) + 0.5) * 0x1.0p-53;
 }
-/// Fills rows of `groups` groups each, `per_group` numbers a group.
-template <class T>
-void fill(T* out, int64_t per_group, uint64_t key, uint32_t epoch, const Tensor& index, const Tensor& place,
-          int64_t groups, void (*fill_group)(const Place&, T*)) {
-  const int64_t* items = index.data_ptr<int64_t>();
-  const int64_t* places = place.defined() ? place.data_ptr<int64_t>() : nullptr;
-  at::parallel_for(0, index.numel() * groups, 512, [&](int64_t begin, int64_t end) {
+
+/// What is drawn: rows of `inner` numbers, and who they belong to.
+struct Plan {
+  Plan(uint64_t key, uint32_t epoch, const Tensor& index, at::IntArrayRef row, const Tensor& place)
+      : key(key),
+        epoch(epoch),
+        index(index.contiguous()),
+        place(place.defined() ? place.contiguous() : place),
+        shape{index.numel()} {
+    shape.insert(shape.end(), row.begin(), row.end());
+    for (const int64_t size : row) inner *= size;
+  }
+
+  uint64_t key;
+  uint32_t epoch;
+  Tensor index, place;
+  Shape shape;        // of the result
+  int64_t inner = 1;  // numbers a row
+};
+
+/// Calls use(first number, how many, the numbers) for each group of `per_group` numbers of each row.
+template <class T, class Use>
+void for_each_group(const Plan& plan, int64_t per_group, void (*fill_group)(const Place&, T*), const Use& use) {
+  const int64_t* items = plan.index.data_ptr<int64_t>();
+  const int64_t* places = plan.place.defined() ? plan.place.data_ptr<int64_t>() : nullptr;
+  const int64_t groups = (plan.inner + per_group - 1) / per_group;
+  at::parallel_for(0, plan.index.numel() * groups, 512, [&](int64_t begin, int64_t end) {
+    alignas(64) T numbers[kGroup];
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t row = t / groups;
+      const int64_t row = t / groups, first = (t % groups) * per_group;
       const auto item = static_cast<uint64_t>(items[row]);
-      const Place p{key, static_cast<uint32_t>(item),
-                    static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20), epoch,
-                    static_cast<uint32_t>((t % groups) * kLanes)};
-      fill_group(p, out + t * per_group);
+      const uint32_t place =
+          static_cast<uint32_t>(places ? places[row] : 0) ^ static_cast<uint32_t>((item >> 32) << 20);
+      fill_group({plan.key, static_cast<uint32_t>(item), place, plan.epoch, static_cast<uint32_t>(t % groups) * kLanes},
+                 numbers);
+      use(row * plan.inner + first, std::min(per_group, plan.inner - first), numbers);
     }
   });
 }
 
-struct Plan {
-  Tensor index, place;
-  Shape shape;    // of the result
-  int64_t inner;  // numbers a row
-};
-
-Plan plan(const Tensor& index, const Shape& shape, const Tensor& place) {
-  Plan p{index.contiguous(), place.defined() ? place.contiguous() : place, {index.numel()}, 1};
-  for (const int64_t size : shape) {
-    p.shape.push_back(size);
-    p.inner *= size;
-  }
-  return p;
+/// The numbers themselves as a tensor of Out.
+template <class Out, class T>
+Tensor filled(const Plan& plan, int64_t per_group, void (*fill_group)(const Place&, T*)) {
+  Tensor result = at::empty(plan.shape, c10::CppTypeToScalarType<Out>::value);
+  Out* out = result.data_ptr<Out>();
+  for_each_group(plan, per_group, fill_group, [out](int64_t first, int64_t n, const T* numbers) {
+    for (int64_t i = 0; i < n; ++i) out[first + i] = static_cast<Out>(numbers[i]);
+  });
+  return result;
 }
 
-Tensor trim(const Tensor& padded, const Plan& p) { return padded.slice(1, 0, p.inner).reshape(p.shape); }
+/// 1 where a uniform number is below x / scale.
+template <class X>
+Tensor coins(const Plan& plan, const Tensor& x, float scale) {
+  Tensor result = at::empty(plan.shape, at::kFloat);
+  float* out = result.data_ptr<float>();
+  const X* p = x.data_ptr<X>();
+  for_each_group(plan, kGroup, &fill_23, [=](int64_t first, int64_t n, const float* u) {
+    for (int64_t i = 0; i < n; ++i) out[first + i] = u[i] < static_cast<float>(p[first + i]) / scale ? 1.0f : 0.0f;
+  });
+  return result;
+}
+
+void require_floating(const char* where, at::ScalarType dtype) {
+  if (dtype != at::kFloat && dtype != at::kDouble)
+    fail<Error>("{}: dtype is {}, float32 or float64 is expected", where, toString(dtype));
+}
 
 }  // namespace
 
@@ -138,30 +181,24 @@ Rng Rng::fold(std::string_view tag) const { return fold(hash(tag)); }
 
 Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,
                     const Tensor& place) const {
-  const Plan p = plan(index, shape, place);
-  const uint64_t key = stream_key(key_, stream);
-  if (dtype == at::kFloat) {
-    const int64_t groups = (p.inner + kGroup - 1) / kGroup;
-    Tensor out = at::empty({p.shape[0], groups * kGroup}, at::kFloat);
-    fill(out.data_ptr<float>(), kGroup, key, epoch_, p.index, p.place, groups, &fill_23);
-    return trim(out, p);
-  }
-  if (dtype != at::kDouble) fail<Error>("rng.uniform: dtype is {}, float32 or float64 is expected", toString(dtype));
-  const int64_t groups = (p.inner + kGroup / 2 - 1) / (kGroup / 2);
-  Tensor out = at::empty({p.shape[0], groups * kGroup / 2}, at::kDouble);
-  fill(out.data_ptr<double>(), kGroup / 2, key, epoch_, p.index, p.place, groups, &fill_53);
-  return trim(out, p);
+  require_floating("rng.uniform", dtype);
+  const Plan plan(stream_key(key_, stream), epoch_, index, shape, place);
+  return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_23) : filled<double>(plan, kGroup / 2, &fill_53);
 }
 
 Tensor Rng::normal(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,
                    const Tensor& place) const {
-  const Plan p = plan(index, shape, place);
-  const int64_t groups = (p.inner + kGroup - 1) / kGroup;
-  Tensor u = at::empty({p.shape[0], groups, 2, kGroup / 2}, at::kDouble);
-  fill(u.data_ptr<double>(), kGroup, stream_key(key_, stream), epoch_, p.index, p.place, groups, &fill_32);
-  const Tensor radius = u.select(2, 0).log().mul_(-2).sqrt_(), angle = u.select(2, 1) * (2 * M_PI);
-  const Tensor pairs = at::stack({radius * angle.cos(), radius * angle.sin()}, 2);
-  return trim(pairs.reshape({p.shape[0], groups * kGroup}), p).to(dtype);
+  require_floating("rng.normal", dtype);
+  const Plan plan(stream_key(key_, stream), epoch_, index, shape, place);
+  return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_normal) : filled<double>(plan, kGroup, &fill_normal);
+}
+
+Tensor Rng::bernoulli(const Tensor& index, const Tensor& x, double scale, std::string_view stream,
+                      const Tensor& place) const {
+  const Plan plan(stream_key(key_, stream), epoch_, index, x.sizes().slice(1), place);
+  const auto probability_scale = static_cast<float>(scale);
+  return x.scalar_type() == at::kByte ? coins<uint8_t>(plan, x.contiguous(), probability_scale)
+                                      : coins<float>(plan, x.to(at::kFloat).contiguous(), probability_scale);
 }
 
 Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {

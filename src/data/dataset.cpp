@@ -124,16 +124,17 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
   const auto found = batch.columns.find("x");
   if (found == batch.columns.end()) return batch;
   Tensor& x = found->second;
-  // Binarising compares float32 with float32, whatever `dtype` is: the same pixels are on at every precision.
-  x = x.to(binarize == Binarize::none ? dtype : at::kFloat);
-  if (pixel_scale != 1) x = x / pixel_scale;
-  if (binarize == Binarize::none) return batch;
+  if (binarize == Binarize::none) {
+    x = x.to(dtype);
+    if (pixel_scale != 1) x = x / pixel_scale;
+    return batch;
+  }
+  // Coins are thrown in float32, whatever `dtype` is: the same pixels are on at every precision.
   const Rng rng = Rng(binarize_seed).at(binarize == Binarize::dynamic ? epoch : 0);
-  const Shape shape(x.sizes().begin() + 1, x.sizes().end());
   const bool ragged = batch.offsets.defined();
-  const Tensor u = rng.uniform(ragged ? batch.index.index_select(0, batch.row_item()) : batch.index, shape, "binarize",
-                               at::kFloat, ragged ? places_of(batch.offsets) : Tensor());
-  x = u.lt_(x).to(dtype);
+  x = rng.bernoulli(ragged ? batch.index.index_select(0, batch.row_item()) : batch.index, x, pixel_scale, "binarize",
+                    ragged ? places_of(batch.offsets) : Tensor())
+          .to(dtype);
   return batch;
 }
 

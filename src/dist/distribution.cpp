@@ -1,6 +1,8 @@
 // The diagonal normal distribution of a latent.
 #include "vem/dist/distribution.h"
 
+#include "vem/dist/normal_function.h"
+
 namespace vem {
 namespace {
 
@@ -8,7 +10,7 @@ const double kHalfLogTwoPi = 0.5 * std::log(2 * M_PI);
 
 }  // namespace
 
-Tensor DiagonalNormal::rsample(const Tensor& noise) const { return mean_ + log_std_.exp() * noise; }
+Tensor DiagonalNormal::rsample(const Tensor& noise) const { return normal_sample(mean_, log_std_, noise); }
 
 Tensor DiagonalNormal::log_prob(const Tensor& z) const {
   const Tensor standardized = (z - mean_) * (-log_std_).exp();

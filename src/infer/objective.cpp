@@ -23,4 +23,6 @@ const Tensor& Latent::kl() const {
   return kl_;
 }
 
+Tensor mean_over_samples(const Tensor& x) { return x.size(0) == 1 ? x.squeeze(0) : x.mean(0); }
+
 }  // namespace vem

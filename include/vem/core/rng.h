@@ -31,6 +31,10 @@ class Rng {
   /// Standard normal by Box-Muller, computed in float64; arguments as in uniform().
   Tensor normal(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype = at::kDouble,
                 const Tensor& place = {}) const;
+  /// float32 ones with probability x / scale, else zeros: x [rows, ...] uint8 or floating, whose comparison with a
+  /// uniform number is in float32. Equals uniform(index, ..., at::kFloat, place) < x / scale.
+  Tensor bernoulli(const Tensor& index, const Tensor& x, double scale, std::string_view stream,
+                   const Tensor& place = {}) const;
   /// Gamma(concentration, rate 1), float64, the shape of its argument (Marsaglia and Tsang 2000).
   Tensor gamma(const Tensor& concentration, std::string_view stream) const;
   /// A random order of 0 .. n-1, int64.

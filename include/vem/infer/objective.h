@@ -35,14 +35,18 @@ class Latent {
   mutable bool kl_known_ = false;
 };
 
+/// The mean over the first dimension of [S, ...]; one sample is only renamed.
+Tensor mean_over_samples(const Tensor& x);
+
 struct Trace {
   std::vector<Latent> latents;
   Tensor log_px;  ///< [S, items]
 };
 
 struct ObjectiveValue {
-  Tensor bound;       ///< [items]: the objective's bound on log p(x), never weighted
-  Tensor surrogate;   ///< [items]: what is differentiated; KL weights and free bits act here only
+  Tensor bound;  ///< [items]: the objective's bound on log p(x), never weighted; conjugate blocks take its gradient
+  Tensor
+      surrogate;  ///< [items]: what networks ascend; KL weights and free bits act here only. `bound` itself where equal
   Tensor path_scale;  ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
 };
 

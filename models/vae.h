@@ -1,0 +1,130 @@
+// The amortised model: prior x posterior x likelihood x objective x networks (Kingma and Welling 2014; Rezende et al.
+// 2014), with three E-steps: an encoder, per-datum parameters optimised until the bound stops rising (textbook
+// variational EM), or an encoder refined by a few such steps (Kim et al. 2018). The E-step is in vae.cpp, its inner
+// optimisation in vae_refine.cpp, what can be asked of a model in vae_methods.cpp.
+// Legend: B items of a batch, S samples, L latent dimensions, P numbers of q a row, D features.
+#pragma once
+
+#include "vem/infer/likelihood.h"
+#include "vem/infer/network.h"
+#include "vem/infer/objective.h"
+
+namespace vem {
+
+enum class EStep { amortized, local, semi_amortized };
+
+struct VaeOptions final : ModelOptions {
+  int64_t latent_dim = 20;
+  Precision precision = Precision::float32;
+  EStep e_step = EStep::amortized;
+  int64_t inner_steps = 20;
+  double inner_learning_rate = 0.05, inner_tolerance = 1e-4;
+  bool standardize = false;
+  Choice encoder{"network", "mlp", nullptr}, decoder{"network", "mlp", nullptr}, prior{"prior", "standard", nullptr},
+      posterior{"posterior", "diagonal", nullptr}, likelihood{"likelihood", "bernoulli", nullptr},
+      objective{"objective", "elbo", nullptr}, optimizer = default_optimizer();
+
+  void visit(OptionVisitor& v) override {
+    v("latent_dim", latent_dim, {1, 65536}, "dimensions of z");
+    visit_precision(v, precision);
+    v("e_step", e_step,
+      {{"amortized", EStep::amortized}, {"local", EStep::local}, {"semi-amortized", EStep::semi_amortized}},
+      "how q(z | x) is found: by an encoder, by optimising it for each datum, or by both");
+    v.when(e_step != EStep::amortized, "e_step is local or semi-amortized", [&] {
+      v("inner_steps", inner_steps, at_least(1),
+        "steps of the inner optimisation of q at most; ten times as many where local evaluates, which starts anew");
+      v("inner_learning_rate", inner_learning_rate, positive(), "its step size (Adam on the parameters of q)");
+      v("inner_tolerance", inner_tolerance, at_least(0),
+        "shorten the steps of an item whose bound rises less, in nats, and then stop them; 0: never");
+    });
+    v.when(e_step != EStep::local, "e_step has an encoder", [&] { v("encoder", encoder, "network from x to q"); });
+    v("decoder", decoder, "network from z to the likelihood");
+    v("prior", prior, "p(z)");
+    v("posterior", posterior, "family of q(z | x)");
+    v("likelihood", likelihood, "p(x | z)");
+    v.when(likelihood.name == "normal", "likelihood is \"normal\"", [&] {
+      v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units");
+    });
+    v("objective", objective, "what is maximised");
+    v("optimizer", optimizer, "how parameters are updated");
+  }
+  bool has_conjugate() const override {
+    const auto* chosen = dynamic_cast<const PriorOptions*>(prior.options.get());
+    return chosen && chosen->conjugate();
+  }
+  bool has_gradient() const override { return true; }
+};
+
+/// torch.autograd.grad that gives zeros where nothing depends on a leaf.
+std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
+                                 const std::vector<Tensor>& output_gradients, bool keep_graph = false);
+
+class Vae final : public Model {
+ public:
+  Vae(const VaeOptions& options, const Context& context);
+
+  at::ScalarType dtype() const override { return dtype_; }
+  std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override;
+  void initialize(const Dataset& train, const Rng& rng) override;
+  Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
+  std::map<std::string, std::vector<double>> report(const Expectation& total) const override;
+  std::vector<Method> methods() const override;
+
+ private:
+  /// Some of the globals: what one call of autograd is asked for.
+  struct Leaves {
+    std::vector<std::string> keys;
+    std::vector<Tensor> tensors;
+    void add(const TensorMap& globals);
+  };
+  /// Which sums a pull is for: those of the decoder's side, or none.
+  enum class Sums { none, densities };
+  /// The objective at q, and what it sends to the sampling graph: one pass over the density graph.
+  struct Pull {
+    ObjectiveValue value;
+    Tensor log_px, kl, mean;                 // for the metrics: [S, items], [items, L or 1], E_q[z] [rows, L]
+    std::vector<Tensor> outputs, gradients;  // z and the parameters of q, and the surrogate's gradients there
+    TensorMap sums;                          // of everything but the encoder
+  };
+
+  Tensor scaled(const Tensor& x) const;
+  Tensor unscaled(const Tensor& x) const;
+  /// log |d scaled / d x|: densities are in the user's units.
+  Tensor log_jacobian() const;
+  /// Mean and variance [D] of the weighted training data, which must be finite and within the likelihood's support.
+  std::pair<Tensor, Tensor> moments(const Dataset& train) const;
+  void require_support(const Batch& batch) const;
+
+  Tensor noise(const Batch& batch, const Rng& rng, int64_t samples) const;
+  /// The parameters of q that per-datum inference begins with: those of the last time, else zeros.
+  Tensor start_of(const Batch& batch) const;
+  /// The decoder on samples [S, rows, L] -> [S, rows, outputs].
+  Tensor decode(const Tensor& z) const;
+  Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
+            Sums wanted) const;
+  void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
+  Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng) const;
+
+  Batch rows(const Tensor& x) const;
+  Tensor encoded(const Tensor& x, const Rng& rng) const;
+  Tensor decoded(const Tensor& z) const;
+  Tensor responsibilities(const Tensor& x, const Rng& rng) const;
+  Tensor importance(const Tensor& x, int64_t samples, const Rng& rng) const;
+
+  VaeOptions o_;
+  Schema schema_;
+  at::ScalarType dtype_;
+  int64_t features_;
+  std::shared_ptr<GradientBlock> networks_;
+  std::shared_ptr<ConstantBlock> scaling_;
+  std::shared_ptr<Posterior> posterior_;
+  std::shared_ptr<Likelihood> likelihood_;
+  std::shared_ptr<Prior> prior_;
+  std::shared_ptr<Objective> objective_;
+  std::shared_ptr<Network> encoder_, decoder_;
+  std::shared_ptr<const Schedule> learning_rate_;
+  TensorMap globals_;                        // of all blocks: the same leaves at every step
+  Leaves encoders_, densities_, conjugate_;  // the same in three parts
+};
+
+}  // namespace vem
