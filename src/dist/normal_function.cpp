@@ -81,12 +81,12 @@ class NormalKl final : public torch::autograd::Function<NormalKl> {
 }  // namespace
 
 Tensor normal_sample(const Tensor& mean, const Tensor& log_std, const Tensor& noise) {
-  const int64_t leading = noise.dim() - mean.dim();
-  if (leading < 0 || noise.sizes().slice(static_cast<size_t>(leading)) != mean.sizes() ||
-      mean.sizes() != log_std.sizes())
-    fail<Error>("normal_sample: noise has shape [{}], but [..., {}] is expected", fmt::join(noise.sizes(), ", "),
-                fmt::join(mean.sizes(), ", "));
-  return NormalSample::apply(mean, log_std, noise);
+  if (mean.sizes() != log_std.sizes() || noise.dim() < mean.dim())
+    fail<Error>("normal_sample: mean [{}], log_std [{}] and noise [{}] do not fit", fmt::join(mean.sizes(), ", "),
+                fmt::join(log_std.sizes(), ", "), fmt::join(noise.sizes(), ", "));
+  Shape shape = noise.sizes().vec();
+  std::copy(mean.sizes().begin(), mean.sizes().end(), shape.end() - mean.dim());
+  return NormalSample::apply(mean, log_std, noise.sizes() == at::IntArrayRef(shape) ? noise : noise.expand(shape));
 }
 
 Tensor normal_kl_to_standard(const Tensor& mean, const Tensor& log_std) { return NormalKl::apply(mean, log_std); }
