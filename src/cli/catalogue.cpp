@@ -20,13 +20,6 @@ void print_options(Options& options, const Registry& registry) {
   }
 }
 
-/// One choice, in a section that is called after its kind.
-struct ChoiceOptions final : Options {
-  explicit ChoiceOptions(const Plugin& plugin) : choice{plugin.kind, plugin.name, nullptr} {}
-  void visit(OptionVisitor& v) override { v(choice.kind.c_str(), choice, "the choice itself"); }
-  Choice choice;
-};
-
 /// All that can be set with a model, with the defaults that it brings for its data and its training.
 void print_model(const Plugin& plugin, const Registry& registry) {
   RunOptions options;
@@ -35,7 +28,7 @@ void print_model(const Plugin& plugin, const Registry& registry) {
 }
 
 void print_choice(const Plugin& plugin, const Registry& registry) {
-  ChoiceOptions options(plugin);
+  ChoiceOptions options(plugin.kind, plugin.name);
   Config::parse(fmt::format("{} = \"{}\"", plugin.kind, plugin.name), "describe").read(options, registry);
   print_options(options, registry);
 }

@@ -27,7 +27,8 @@ TensorMap globals_of(const Prior& prior) {
 
 std::string mixture(int64_t num_components, const std::string& estimate) {
   return fmt::format(
-      "kind = \"mixture\"\nnum_components = {}\nestimate = \"{}\"\n[part.observation]\nkind = \"normal\"\ncovariance = "
+      "kind = \"mixture\"\nnum_components = {}\nestimate = \"{}\"\n[prior.observation]\nkind = \"normal\"\ncovariance "
+      "= "
       "\"diagonal\"\n",
       num_components, estimate);
 }

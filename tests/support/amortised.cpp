@@ -1,15 +1,6 @@
 #include "support/amortised.h"
 
 namespace vem {
-namespace {
-
-struct OneChoice final : Options {
-  Choice part;
-  void visit(OptionVisitor& v) override { v("part", part, "the part under test"); }
-};
-
-}  // namespace
-
 const Registry& plugins() {
   static const Registry registry = builtin_registry();
   return registry;
@@ -20,10 +11,9 @@ std::shared_ptr<GradientBlock> parameter_block() {
 }
 
 Choice chosen(const std::string& kind, const std::string& toml) {
-  OneChoice options;
-  options.part = {kind, plugins().list(kind).front()->name, nullptr};
-  Config::parse("[part]\n" + toml, "test").read(options, plugins());
-  return options.part;
+  ChoiceOptions options(kind, plugins().list(kind).front()->name);
+  Config::parse("[" + kind + "]\n" + toml, "test").read(options, plugins());
+  return options.choice;
 }
 
 Batch blank_batch(int64_t n) {

@@ -20,7 +20,7 @@ inline double gradient_error(const std::function<Tensor(const std::vector<Tensor
   for (const Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_());
   const std::vector<Tensor> analytic = [&] {
     const at::AutoGradMode on(true);
-    return torch::autograd::grad({f(leaves)}, leaves, {}, c10::nullopt, false, true);
+    return torch::autograd::grad({f(leaves)}, leaves, {}, {}, false, true);
   }();
   const at::NoGradGuard off;
   double largest = 0;

@@ -5,15 +5,6 @@
 #include <gtest/gtest.h>
 
 namespace vem {
-namespace {
-
-struct ModelChoice final : Options {
-  Choice model{"model", "vae", nullptr};
-  void visit(OptionVisitor& v) override { v("model", model, "the model"); }
-};
-
-}  // namespace
-
 std::vector<Variant> variants(const std::string& precision) {
   std::vector<Variant> rows;
   for (const std::string covariance : {"full", "diagonal"})
@@ -83,9 +74,9 @@ Dataset sample_data(Sample sample) {
 }
 
 std::shared_ptr<Model> make_model(const std::string& toml, const Dataset& data) {
-  ModelChoice choice;
-  Config::parse(toml, "test").read(choice, plugins());
-  return plugins().create<Model>(choice.model, {data.schema, plugins()});
+  ChoiceOptions options("model", "vae");
+  Config::parse(toml, "test").read(options, plugins());
+  return plugins().create<Model>(options.choice, {data.schema, plugins()});
 }
 
 double difference(const Tensor& a, const Tensor& b) {

@@ -31,7 +31,7 @@ class Exporter : public testing::Test {
   torch::jit::Module exported(const Model& model, torch::jit::ExtraFilesMap* extra = nullptr) const {
     export_torchscript(model, "seed = 5\n", path());
     torch::jit::ExtraFilesMap none;
-    return torch::jit::load(path(), c10::nullopt, extra ? *extra : none);
+    return torch::jit::load(path(), {}, extra ? *extra : none);
   }
   std::string path() const { return folder_.file("model.pt"); }
 

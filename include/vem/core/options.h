@@ -82,6 +82,13 @@ class OptionVisitor {
   }
 };
 
+/// One choice as options of its own, in the section that is called after its kind: `model.num_components = 3`.
+struct ChoiceOptions final : Options {
+  ChoiceOptions(std::string kind, std::string name) : choice{std::move(kind), std::move(name), nullptr} {}
+  void visit(OptionVisitor& v) override { v(choice.kind.c_str(), choice, "the choice itself"); }
+  Choice choice;
+};
+
 /// Floating-point type of a model, as an option: shared by every model that has one.
 enum class Precision { float32, float64 };
 at::ScalarType scalar_type(Precision precision);
