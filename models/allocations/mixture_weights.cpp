@@ -64,8 +64,9 @@ class MixtureWeights final : public Allocation {
   MixtureWeights(const MixtureWeightsOptions& options, const Context& context)
       : prefix_(context.prefix),
         prior_(at::full({1, context.num_components}, options.concentration - 1, at::kDouble)),
-        weights_(std::make_shared<ConjugateBlock>(
-            context.prefix + "weights", std::make_shared<Dirichlet>(context.num_components), 1, context.estimate)) {}
+        weights_(std::make_shared<ConjugateBlock>(context.prefix + "weights",
+                                                  std::make_shared<DirichletFamily>(context.num_components), 1,
+                                                  context.estimate)) {}
 
   std::vector<std::shared_ptr<ConjugateBlock>> blocks() const override { return {weights_}; }
   void set_priors() override { weights_->set_prior(prior_); }

@@ -13,15 +13,18 @@ class DiagonalNormalRows final : public Observation {
     if (options_.degrees_of_freedom == 0) options_.degrees_of_freedom = 1;
   }
 
-  std::shared_ptr<const ExponentialFamily> family() const override { return std::make_shared<NormalGamma>(family_); }
+  std::shared_ptr<const ExponentialFamily> family() const override {
+    return std::make_shared<NormalGammaFamily>(family_);
+  }
   Tensor real_columns() const override { return at::ones({D_}, at::kBool); }
 
   Tensor prior(int64_t num_components, const Moments& moments) const override {
     const Tensor variance = moments.covariance.diagonal();
     const Tensor scale = at::maximum(variance, kFlat * variance.mean().clamp_min(kFlat)).unsqueeze(0);
     const Tensor one = at::ones_like(scale);
-    return NormalGamma::natural({options_.mean_strength * one, moments.mean.unsqueeze(0),
-                                 0.5 * options_.degrees_of_freedom * one, 0.5 * options_.covariance_scale * scale})
+    return NormalGammaFamily::natural({options_.mean_strength * one, moments.mean.unsqueeze(0),
+                                       0.5 * options_.degrees_of_freedom * one,
+                                       0.5 * options_.covariance_scale * scale})
         .expand({num_components, -1})
         .contiguous();
   }
@@ -62,7 +65,7 @@ class DiagonalNormalRows final : public Observation {
   std::string sample_script(const std::string& block, Estimate estimate) const override;
 
   TensorMap describe(const Tensor& t) const override {
-    const auto [means, variances] = NormalGamma::moments(t);
+    const auto [means, variances] = NormalGammaFamily::moments(t);
     return {{"means", means}, {"variances", variances}};
   }
 
@@ -85,7 +88,7 @@ class DiagonalNormalRows final : public Observation {
   }
 
   Student student(const Tensor& eta) const {
-    const NormalGamma::Parameters p = NormalGamma::parameters(eta);
+    const NormalGammaFamily::Parameters p = NormalGammaFamily::parameters(eta);
     const Tensor scale = p.b * (p.beta + 1) / (p.a * p.beta);
     const Tensor offset = at::lgamma(p.a + 0.5) - at::lgamma(p.a) - 0.5 * (2 * M_PI * p.a * scale).log();
     return {{p.m, 1 / scale.sqrt(), offset.sum(-1)}, p.a};
@@ -98,7 +101,7 @@ class DiagonalNormalRows final : public Observation {
   int64_t D_;
   at::ScalarType dtype_;
   NormalOptions options_;
-  NormalGamma family_;
+  NormalGammaFamily family_;
 };
 
 constexpr const char* kDiagonalPoint = R"(

@@ -16,7 +16,9 @@ class FullNormal final : public Observation {
     column_ = ij[1].contiguous();
   }
 
-  std::shared_ptr<const ExponentialFamily> family() const override { return std::make_shared<NormalWishart>(family_); }
+  std::shared_ptr<const ExponentialFamily> family() const override {
+    return std::make_shared<NormalWishartFamily>(family_);
+  }
   Tensor real_columns() const override { return at::ones({D_}, at::kBool); }
 
   Tensor prior(int64_t num_components, const Moments& moments) const override {
@@ -90,21 +92,21 @@ class FullNormal final : public Observation {
 
   Tensor precision(const Tensor& t) const {
     const Tensor packed = t.slice(1, 1 + D_, family_.size() - 1) * (-1 - row_.eq(column_).to(at::kDouble));
-    return NormalWishart::unpacked(packed, D_);
+    return NormalWishartFamily::unpacked(packed, D_);
   }
 
   QuadraticForm form(const Tensor& t) const {
-    const Tensor root = NormalWishart::cholesky(precision(t), "precision"), scaled = t.slice(1, 1, 1 + D_);
+    const Tensor root = NormalWishartFamily::cholesky(precision(t), "precision"), scaled = t.slice(1, 1, 1 + D_);
     const Tensor mean = at::cholesky_solve(scaled.unsqueeze(-1), root).squeeze(-1);
     const Tensor spread = (t.select(1, 0) + 0.5 * (mean * scaled).sum(-1)).clamp_max(0);  // -D / (2 beta), 0 at a point
     return {mean, root, spread + t.select(1, family_.size() - 1) - half_log_two_pi(D_)};
   }
 
   Student student(const Tensor& eta) const {
-    const NormalWishart::Parameters p = family_.parameters(eta);
+    const NormalWishartFamily::Parameters p = family_.parameters(eta);
     const auto D = static_cast<double>(D_);
     const Tensor nu = p.nu - (D - 1), scale = (p.beta + 1) / (p.beta * nu),
-                 factor = NormalWishart::cholesky(p.V, "scale");
+                 factor = NormalWishartFamily::cholesky(p.V, "scale");
     const Tensor inverse = at::linalg_solve_triangular(factor, at::eye(D_, at::kDouble), false);
     const Tensor log_det = 2 * factor.diagonal(0, -2, -1).log().sum(-1) + D * scale.log();
     const Tensor offset =
@@ -125,7 +127,7 @@ class FullNormal final : public Observation {
   int64_t D_;
   at::ScalarType dtype_;
   NormalOptions options_;
-  NormalWishart family_;
+  NormalWishartFamily family_;
   Tensor row_, column_;  // of the upper triangle, in the order of packed()
 };
 

@@ -1,7 +1,10 @@
-// The Dirichlet distribution in natural coordinates (Bishop, PRML, appendix B, with eta = alpha - 1).
+// The Dirichlet distribution (Bishop, PRML, appendix B), by concentrations and in natural coordinates eta = alpha - 1.
 #include "vem/dist/dirichlet.h"
 
 #include <limits>
+
+#include "check.h"
+#include "draws.h"
 
 namespace vem {
 namespace {
@@ -10,22 +13,46 @@ constexpr double kSmallest = std::numeric_limits<double>::min();
 
 Tensor log_normalized(const Tensor& positive) { return positive.log() - positive.sum(-1, true).log(); }
 
+Tensor log_normaliser(const Tensor& alpha) { return at::lgamma(alpha).sum(-1) - at::lgamma(alpha.sum(-1)); }
+
+Tensor expected_log(const Tensor& alpha) { return at::digamma(alpha) - at::digamma(alpha.sum(-1, true)); }
+
 }  // namespace
 
-Tensor Dirichlet::log_partition(const Tensor& eta) const {
-  const Tensor alpha = eta + 1;
-  return at::lgamma(alpha).sum(-1) - at::lgamma(alpha.sum(-1));
-}
-
-Tensor Dirichlet::mean(const Tensor& eta) const {
-  const Tensor alpha = eta + 1;
-  return at::digamma(alpha) - at::digamma(alpha.sum(-1, true));
-}
-
-Tensor Dirichlet::mode(const Tensor& eta) const { return log_normalized(eta.clamp_min(kSmallest)); }
-
-Tensor Dirichlet::sample(const Tensor& eta, const Rng& rng) const {
+Tensor DirichletFamily::log_partition(const Tensor& eta) const { return log_normaliser(eta + 1); }
+Tensor DirichletFamily::mean(const Tensor& eta) const { return expected_log(eta + 1); }
+Tensor DirichletFamily::mode(const Tensor& eta) const { return log_normalized(eta.clamp_min(kSmallest)); }
+Tensor DirichletFamily::sample(const Tensor& eta, const Rng& rng) const {
   return log_normalized(rng.gamma(eta + 1, "dirichlet").clamp_min(kSmallest));  // small alphas underflow to zero
+}
+
+Dirichlet::Dirichlet(const Tensor& concentration) {
+  concentration_ = positive(broadcast(name(), {{"concentration", concentration, 1}})[0], name(), "concentration");
+  set_shapes(concentration_, 1);
+}
+
+Tensor Dirichlet::mean() const { return concentration_ / concentration_.sum(-1, true); }
+Tensor Dirichlet::variance() const {
+  const Tensor m = mean();
+  return m * (1 - m) / (concentration_.sum(-1, true) + 1);
+}
+Tensor Dirichlet::entropy() const {
+  return log_normaliser(concentration_) - (natural() * expected_statistics()).sum(-1);
+}
+Tensor Dirichlet::log_prob(const Tensor& x) const {
+  checked(x);
+  return at::xlogy(concentration_ - 1, x).sum(-1) - log_normaliser(concentration_);
+}
+Tensor Dirichlet::draw(const Shape& sample_shape, const Rng& rng) const {
+  const Tensor x = at::softmax(log_gamma_draw(concentration_, sample_shape, rng), -1);
+  return x.clamp_min(smallest_positive(x));
+}
+
+Tensor Dirichlet::natural() const { return concentration_ - 1; }
+Tensor Dirichlet::expected_statistics() const { return expected_log(concentration_); }
+Tensor Dirichlet::log_partition(const Tensor& eta) const { return log_normaliser(eta + 1); }
+std::shared_ptr<const Distribution> Dirichlet::from_natural(const Tensor& eta) const {
+  return std::make_shared<Dirichlet>(eta + 1);
 }
 
 }  // namespace vem

@@ -1,74 +1,62 @@
-// D independent normal-gamma distributions a row. Every function splits eta or t into its four parts of D numbers.
-// Bishop, PRML, equation 2.154 (there with lambda for beta, and b as here a rate).
+// The normal-gamma as a gamma and a normal given its draw.
 #include "vem/dist/normal_gamma.h"
+
+#include "check.h"
+#include "log_gamma.h"
+#include "vem/dist/normal.h"
 
 namespace vem {
 namespace {
 
-// A component that has seen less than this counts as never seen: ratios of such numbers have no digits.
-constexpr double kEmpty = 1e-250;
-// The precision's exponent over beta at least: a prior without a mode then gives a very wide normal, not an infinite
-// one.
-constexpr double kSmallestExponent = 1e-12;
-
-/// t at (mu, lambda) from E[lambda mu^2], E[lambda mu], E[lambda], E[log lambda].
-Tensor join(const Tensor& lambda_mu2, const Tensor& lambda_mu, const Tensor& lambda, const Tensor& log_lambda) {
-  return at::cat({-0.5 * lambda_mu2, lambda_mu, -0.5 * lambda, 0.5 * log_lambda}, -1);
-}
-
-Tensor point(const Tensor& mu, const Tensor& lambda) {
-  return join(lambda * mu * mu, lambda * mu, lambda, lambda.log());
-}
-
-/// The variance that maximises <eta, t> at mu = m without a floor; 1 for what was never seen, where any value does.
-Tensor free_variance(const Tensor& eta) {
-  const NormalGamma::Parameters p = NormalGamma::parameters(eta);
-  const Tensor exponent = at::maximum(2 * p.a - 1, kSmallestExponent * p.beta);
-  return at::where(p.beta > kEmpty, 2 * p.b / exponent, at::ones_like(p.b));
-}
+const NormalGammaFamily kFamily(1, 0);
 
 }  // namespace
 
-NormalGamma::Parameters NormalGamma::parameters(const Tensor& eta) {
-  const std::vector<Tensor> part = eta.chunk(4, -1);
-  const Tensor m = at::where(part[0] > kEmpty, part[1] / part[0], at::zeros_like(part[1]));
-  return {part[0], m, 0.5 * (part[3] + 1), 0.5 * (part[2] - part[1] * m)};
+NormalGamma::NormalGamma(const Tensor& mean, const Tensor& beta, const Tensor& concentration, const Tensor& rate)
+    : NormalGamma(broadcast("normal-gamma",
+                            {{"mean", mean}, {"beta", beta}, {"concentration", concentration}, {"rate", rate}})) {}
+
+NormalGamma::NormalGamma(const std::vector<Tensor>& p)
+    : mean_(p[0]),
+      beta_(positive(p[1], "normal-gamma", "beta")),
+      concentration_(positive(p[2], "normal-gamma", "concentration")),
+      rate_(positive(p[3], "normal-gamma", "rate")),
+      precision_(concentration_, rate_) {
+  set_shapes(mean_.sizes().vec(), {2});
 }
 
-Tensor NormalGamma::natural(const Parameters& p) {
-  return at::cat({p.beta, p.beta * p.m, 2 * p.b + p.beta * p.m * p.m, 2 * p.a - 1}, -1);
+Tensor NormalGamma::mean() const { return at::stack({mean_, precision_.mean()}, -1); }
+Tensor NormalGamma::variance() const {
+  const Tensor finite = concentration_ > 1, below = at::where(finite, concentration_ - 1, at::ones_like(rate_));
+  const Tensor of_mu = at::where(finite, rate_ / (beta_ * below), at::full_like(rate_, INFINITY));
+  return at::stack({of_mu, precision_.variance()}, -1);
+}
+Tensor NormalGamma::entropy() const {
+  const Tensor log_lambda = precision_.expected_statistics().select(-1, 0);
+  return precision_.entropy() + (kHalfLogTwoPi + 0.5) - 0.5 * (beta_.log() + log_lambda);
+}
+Tensor NormalGamma::log_prob(const Tensor& x) const {
+  const Tensor mu = checked(x).select(-1, 0), lambda = x.select(-1, 1);
+  const Tensor log_lambda = precision_.log_prob(lambda);  // before a root of what may be negative
+  return log_lambda + Normal(mean_, (beta_ * lambda).rsqrt()).log_prob(mu);
+}
+Tensor NormalGamma::draw(const Shape& sample_shape, const Rng& rng) const {
+  const Tensor lambda = precision_.rsample(sample_shape, rng.fold("precision"));
+  return at::stack({Normal(mean_, (beta_ * lambda).rsqrt()).rsample({}, rng.fold("mean")), lambda}, -1);
 }
 
-std::pair<Tensor, Tensor> NormalGamma::moments(const Tensor& t) {
-  const std::vector<Tensor> part = t.chunk(4, -1);
-  const Tensor variance = -0.5 / part[2];
-  return {part[1] * variance, variance};
+Tensor NormalGamma::natural() const {
+  const auto column = [](const Tensor& v) { return v.unsqueeze(-1); };
+  return NormalGammaFamily::natural({column(beta_), column(mean_), column(concentration_), column(rate_)});
 }
-
-Tensor NormalGamma::log_partition(const Tensor& eta) const {
-  const Parameters p = parameters(eta);
-  return (at::lgamma(p.a) - p.a * p.b.log() - 0.5 * p.beta.log() + 0.5 * std::log(2 * M_PI)).sum(-1);
+Tensor NormalGamma::statistics(const Tensor& x) const {
+  return NormalGammaFamily::statistics(x.slice(-1, 0, 1), x.slice(-1, 1, 2));
 }
-
-Tensor NormalGamma::mean(const Tensor& eta) const {
-  const Parameters p = parameters(eta);
-  const Tensor lambda = p.a / p.b;
-  return join(lambda * p.m * p.m + 1 / p.beta, lambda * p.m, lambda, at::digamma(p.a) - p.b.log());
-}
-
-Tensor NormalGamma::mode(const Tensor& eta) const {
-  return point(parameters(eta).m, 1 / free_variance(eta).clamp_min(floor_));
-}
-
-int64_t NormalGamma::num_floored(const Tensor& eta) const {
-  return (free_variance(eta) < floor_).any(-1).sum().item<int64_t>();
-}
-
-Tensor NormalGamma::sample(const Tensor& eta, const Rng& rng) const {
-  const Parameters p = parameters(eta);
-  const Tensor lambda = rng.gamma(p.a, "precision") / p.b;
-  const Tensor noise = rng.normal(at::arange(eta.size(0), at::kLong), {D_}, "mean");
-  return point(p.m + noise / (p.beta * lambda).sqrt(), lambda);
+Tensor NormalGamma::expected_statistics() const { return kFamily.mean(natural()); }
+Tensor NormalGamma::log_partition(const Tensor& eta) const { return kFamily.log_partition(eta); }
+std::shared_ptr<const Distribution> NormalGamma::from_natural(const Tensor& eta) const {
+  const NormalGammaFamily::Parameters p = NormalGammaFamily::parameters(eta);
+  return std::make_shared<NormalGamma>(p.m.squeeze(-1), p.beta.squeeze(-1), p.a.squeeze(-1), p.b.squeeze(-1));
 }
 
 }  // namespace vem

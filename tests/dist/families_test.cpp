@@ -31,20 +31,20 @@ struct Case {
 Tensor dirichlet_eta(uint64_t seed) { return noise(seed, {5}).exp() * 3; }
 Tensor normal_gamma_eta(uint64_t seed) {
   const Tensor n = noise(seed, {4, 3});
-  return NormalGamma::natural(
+  return NormalGammaFamily::natural(
       {n.select(1, 0).exp() + 0.1, n.select(1, 1), n.select(1, 2).exp() + 2, n.select(1, 3).exp() + 0.1});
 }
 Tensor normal_wishart_eta(uint64_t seed) {
-  const NormalWishart family(3, 0);
+  const NormalWishartFamily family(3, 0);
   const Tensor n = noise(seed + 100, {5});
   return family.natural(
       {n.select(1, 0).exp() + 0.1, n.slice(1, 1, 4), scale_matrices(seed, 3), n.select(1, 4).exp() + 6});
 }
 
 std::vector<Case> cases() {
-  return {{"dirichlet", std::make_shared<Dirichlet>(5), dirichlet_eta},
-          {"normal_gamma", std::make_shared<NormalGamma>(3, 0.), normal_gamma_eta},
-          {"normal_wishart", std::make_shared<NormalWishart>(3, 0.), normal_wishart_eta}};
+  return {{"dirichlet", std::make_shared<DirichletFamily>(5), dirichlet_eta},
+          {"normal_gamma", std::make_shared<NormalGammaFamily>(3, 0.), normal_gamma_eta},
+          {"normal_wishart", std::make_shared<NormalWishartFamily>(3, 0.), normal_wishart_eta}};
 }
 
 class Family : public testing::TestWithParam<Case> {};
@@ -112,24 +112,24 @@ INSTANTIATE_TEST_SUITE_P(Families, Family, testing::ValuesIn(cases()),
 // ---- the mode as a stationary point, by gradients in free coordinates ----
 
 TEST(Dirichlet, ModeIsAlphaMinusOneNormalised) {
-  const Tensor mode = Dirichlet(3).mode(at::tensor({1., 2., 5.}, at::kDouble).view({1, 3})).exp();
+  const Tensor mode = DirichletFamily(3).mode(at::tensor({1., 2., 5.}, at::kDouble).view({1, 3})).exp();
   EXPECT_TRUE(at::allclose(mode, at::tensor({.125, .25, .625}, at::kDouble).view({1, 3}), 1e-14));
 }
 
 TEST(Dirichlet, AnEmptyCategoryKeepsAFiniteLog) {
-  const Tensor mode = Dirichlet(3).mode(at::tensor({0., 4., -.5}, at::kDouble).view({1, 3}));
+  const Tensor mode = DirichletFamily(3).mode(at::tensor({0., 4., -.5}, at::kDouble).view({1, 3}));
   EXPECT_TRUE(at::isfinite(mode).all().item<bool>());
   EXPECT_NEAR(mode[0][1].item<double>(), 0, 1e-14);
 }
 
 TEST(NormalWishart, ModeIsStationaryInMeanAndCholeskyFactor) {
-  const NormalWishart family(3, 0);
+  const NormalWishartFamily family(3, 0);
   const Tensor eta = normal_wishart_eta(8), t = family.mode(eta);
   const auto [mean, covariance] = family.moments(t);
   const Tensor mu = mean.detach().clone().requires_grad_();
   const Tensor factor = at::linalg_cholesky(at::linalg_inv(covariance)).detach().requires_grad_();
   const Tensor L = factor.tril(), precision = at::matmul(L, L.transpose(-2, -1));
-  const NormalWishart::Parameters p = family.parameters(eta);
+  const NormalWishartFamily::Parameters p = family.parameters(eta);
   const Tensor residual = at::matmul(L.transpose(-2, -1), (mu - p.m).unsqueeze(-1)).square().sum({-2, -1});
   const Tensor density = -0.5 * p.beta * residual - 0.5 * (precision * p.V).sum({-2, -1}) +
                          (p.nu - 3) * L.diagonal(0, -2, -1).log().sum(-1);
@@ -139,8 +139,8 @@ TEST(NormalWishart, ModeIsStationaryInMeanAndCholeskyFactor) {
 }
 
 TEST(NormalGamma, IsTheNormalWishartOfOneFeature) {
-  const NormalGamma gamma(1, 0);
-  const NormalWishart wishart(1, 0);
+  const NormalGammaFamily gamma(1, 0);
+  const NormalWishartFamily wishart(1, 0);
   const Tensor eta = normal_gamma_eta(3).view({kRows, 4, 3}).select(2, 0).contiguous();
   EXPECT_TRUE(at::allclose(gamma.log_partition(eta), wishart.log_partition(eta), 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(gamma.mean(eta), wishart.mean(eta), 1e-12, 1e-12));
@@ -150,48 +150,49 @@ TEST(NormalGamma, IsTheNormalWishartOfOneFeature) {
 // ---- parameters, floors and components without data ----
 
 TEST(NormalWishart, ParametersComeBack) {
-  const NormalWishart family(3, 0);
+  const NormalWishartFamily family(3, 0);
   const Tensor eta = normal_wishart_eta(1);
   EXPECT_TRUE(at::allclose(family.natural(family.parameters(eta)), eta, 1e-13, 1e-13));
   const Tensor m = scale_matrices(2, 3);
-  EXPECT_TRUE(at::equal(NormalWishart::unpacked(NormalWishart::packed(m), 3), m.triu() + m.triu(1).transpose(-2, -1)));
+  EXPECT_TRUE(at::equal(NormalWishartFamily::unpacked(NormalWishartFamily::packed(m), 3),
+                        m.triu() + m.triu(1).transpose(-2, -1)));
 }
 
 TEST(NormalWishart, AFloorClipsEigenvaluesAndIsTheConstrainedOptimum) {
   const Tensor axes = std::get<0>(at::linalg_qr(noise(1, {3, 3})[0])), values = at::tensor({1e-8, .5, 3.}, at::kDouble);
   const Tensor V = 20 * at::mm(axes * values, axes.t()).unsqueeze(0);
-  const NormalWishart family(3, 1e-2);
+  const NormalWishartFamily family(3, 1e-2);
   const Tensor eta = family.natural(
       {at::full({1}, 20., at::kDouble), at::zeros({1, 3}, at::kDouble), V, at::full({1}, 23., at::kDouble)});
   const Tensor covariance = family.moments(family.mode(eta)).second[0];
   EXPECT_TRUE(at::allclose(std::get<0>(at::linalg_eigh(covariance)), values.clamp_min(1e-2), 1e-8));
   EXPECT_EQ(family.num_floored(eta), 1);
-  EXPECT_EQ(NormalWishart(3, 0).num_floored(eta), 0);
+  EXPECT_EQ(NormalWishartFamily(3, 0).num_floored(eta), 0);
   const double best = (eta * family.mode(eta)).sum().item<double>();
   for (uint64_t seed = 0; seed < 50; ++seed) {  // feasible neighbours are worse
     const Tensor a = 0.1 * noise(seed, {3, 3})[0], other = covariance + at::mm(a, a.t());
-    const Tensor t =
-        at::cat({at::zeros({4}, at::kDouble),
-                 NormalWishart::packed(at::linalg_inv(other)) * at::tensor({-.5, -1., -1., -.5, -1., -.5}, at::kDouble),
-                 -.5 * at::logdet(other).view({1})});
+    const Tensor t = at::cat(
+        {at::zeros({4}, at::kDouble),
+         NormalWishartFamily::packed(at::linalg_inv(other)) * at::tensor({-.5, -1., -1., -.5, -1., -.5}, at::kDouble),
+         -.5 * at::logdet(other).view({1})});
     EXPECT_LT((eta[0] * t).sum().item<double>(), best);
   }
 }
 
 TEST(NormalGamma, AFloorClipsVariances) {
-  const NormalGamma family(2, 1e-2);
+  const NormalGammaFamily family(2, 1e-2);
   const Tensor n = at::full({1, 2}, 10., at::kDouble);
-  const Tensor eta =
-      NormalGamma::natural({n, at::zeros_like(n), 0.5 * (n + 1), 5 * at::tensor({1e-9, 2.}, at::kDouble).view({1, 2})});
-  EXPECT_TRUE(at::allclose(NormalGamma::moments(family.mode(eta)).second,
+  const Tensor eta = NormalGammaFamily::natural(
+      {n, at::zeros_like(n), 0.5 * (n + 1), 5 * at::tensor({1e-9, 2.}, at::kDouble).view({1, 2})});
+  EXPECT_TRUE(at::allclose(NormalGammaFamily::moments(family.mode(eta)).second,
                            at::tensor({1e-2, 2.}, at::kDouble).view({1, 2}), 1e-12));
   EXPECT_EQ(family.num_floored(eta), 1);
 }
 
 TEST(NormalFamilies, AComponentWithoutDataIsAStandardNormal) {
-  const NormalGamma gamma(2, 1e-6);
-  const NormalWishart wishart(2, 1e-6);
-  const Tensor one = NormalGamma::moments(gamma.mode(at::zeros({1, 8}, at::kDouble))).second;
+  const NormalGammaFamily gamma(2, 1e-6);
+  const NormalWishartFamily wishart(2, 1e-6);
+  const Tensor one = NormalGammaFamily::moments(gamma.mode(at::zeros({1, 8}, at::kDouble))).second;
   EXPECT_TRUE(at::equal(one, at::ones({1, 2}, at::kDouble)));
   const auto [mean, covariance] = wishart.moments(wishart.mode(at::zeros({1, 7}, at::kDouble)));
   EXPECT_TRUE(at::equal(covariance[0], at::eye(2, at::kDouble)));
@@ -200,7 +201,7 @@ TEST(NormalFamilies, AComponentWithoutDataIsAStandardNormal) {
 }
 
 TEST(NormalFamilies, APriorWithoutAModeGivesAVeryWideNormal) {
-  const NormalWishart wishart(2, 1e-6);
+  const NormalWishartFamily wishart(2, 1e-6);
   const Tensor one = at::ones({1}, at::kDouble);
   const Tensor t = wishart.mode(
       wishart.natural({one, at::zeros({1, 2}, at::kDouble), at::eye(2, at::kDouble).unsqueeze(0), 2 * one}));
@@ -212,7 +213,7 @@ TEST(NormalWishart, ASingularCovarianceNamesTheComponent) {
   const Tensor eta =
       at::stack({normal_wishart_eta(1)[0], at::tensor({5., 0., 0., 0., 1., 0., 0., 0., 0., 1., 5.}, at::kDouble)});
   try {
-    NormalWishart(3, 0).mode(eta);
+    NormalWishartFamily(3, 0).mode(eta);
     FAIL() << "no error";
   } catch (const NumericError& e) {
     EXPECT_STREQ(e.what(),

@@ -111,7 +111,7 @@ TEST(MixtureGolden, DensityAtThreePoints) {
   Dataset data = faithful();
   const auto model = make_model(mixture("num_components = 2\nestimate = \"ml\"\n"), data);
   TensorMap state = copy(model->state());
-  const NormalWishart family(2, 0);
+  const NormalWishartFamily family(2, 0);
   const Tensor one = at::ones({2}, at::kDouble);
   const Tensor covariances = at::tensor({1., 0., 0., 1., 2., 1., 1., 2.}, at::kDouble).view({2, 2, 2});
   state["model/components.t"] =
@@ -245,7 +245,7 @@ TEST(Mixture, MethodsOfAPointEstimateAgreeWithPlainLoops) {
 TEST(Mixture, LogProbOfAPosteriorIsTheStudentMixture) {
   const auto model = started(mixture(kHardStart + "standardize = false\n"), faithful());
   iterate(*model, faithful(), 5);
-  const auto p = NormalWishart(2, 0).parameters(block(*model, "components").eta());
+  const auto p = NormalWishartFamily(2, 0).parameters(block(*model, "components").eta());
   const Tensor degrees = p.nu - 1, alpha = block(*model, "weights").eta()[0] + 1;
   const Tensor scales = p.V * ((p.beta + 1) / (p.beta * degrees)).view({-1, 1, 1});
   const Tensor x = faithful().columns["x"].slice(0, 0, 30), center = faithful().columns["x"].mean(0);

@@ -73,7 +73,7 @@ TEST(MixturePrior, OnePointComponentGivesTheExactKl) {
   const auto [estimate, error] = monte_carlo(*prior, q, 10000);
   const Tensor kl = prior->kl(q, blank_batch(6), globals_of(*prior)).detach().squeeze(-1);
   EXPECT_LT(((kl - estimate).abs() / error).max().item<double>(), 4);
-  const auto [mean, variance] = NormalGamma::moments(globals_of(*prior).at("prior.components.t").detach());
+  const auto [mean, variance] = NormalGammaFamily::moments(globals_of(*prior).at("prior.components.t").detach());
   const DiagonalNormal same(mean, 0.5 * variance.log());
   EXPECT_NEAR(prior->kl(same, blank_batch(1), globals_of(*prior)).item<double>(), 0, 1e-12);
 }
@@ -91,7 +91,7 @@ TEST(MixturePrior, SeveralComponentsGiveAnUpperBound) {
 TEST(MixturePrior, ItsDensityIsTheSumOverComponents) {
   const auto prior = make(mixture(3, "map"));
   const TensorMap globals = globals_of(*prior);
-  const auto [mean, variance] = NormalGamma::moments(globals.at("prior.components.t").detach());
+  const auto [mean, variance] = NormalGammaFamily::moments(globals.at("prior.components.t").detach());
   const Tensor z = random({2, 5, kLatent}, "z"), difference = z.unsqueeze(2) - mean;
   const Tensor each = (difference * difference / variance * -0.5 - 0.5 * (2 * M_PI * variance).log()).sum(-1);
   const Tensor expected = at::logsumexp(each + globals.at("prior.weights.t").detach(), -1);
@@ -119,7 +119,7 @@ TEST(MixturePrior, GradientsAreThoseOfCentralDifferences) {
 TEST(MixturePrior, StartsWithComponentsThatDifferAndCoverTheStandardNormal) {
   const auto prior = make(mixture(5, "posterior"));
   const Tensor t = globals_of(*prior).at("prior.components.t").detach();
-  const Tensor means = NormalGamma::moments(t).first;
+  const Tensor means = NormalGammaFamily::moments(t).first;
   const Tensor distances = at::cdist(means, means) + 10 * at::eye(5, at::kDouble);
   EXPECT_GT(distances.min().item<double>(), 0.3);
   const Tensor z = prior->sample(20000, Rng(1));

@@ -19,8 +19,8 @@ class ExportModel final : public Model {
   explicit ExportModel(ExportFault fault)
       : fault_(fault),
         networks_(std::make_shared<GradientBlock>("networks", std::make_shared<NoOptimizer>())),
-        weights_(
-            std::make_shared<ConjugateBlock>("weights", std::make_shared<Dirichlet>(kLatent), 1, Estimate::posterior)),
+        weights_(std::make_shared<ConjugateBlock>("weights", std::make_shared<DirichletFamily>(kLatent), 1,
+                                                  Estimate::posterior)),
         scaling_(std::make_shared<ConstantBlock>("scaling")) {
     const auto add = [&](const std::string& name, const Shape& shape) {
       const Tensor p = networks_->add(name, shape, at::kFloat);

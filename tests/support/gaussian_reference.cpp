@@ -116,7 +116,7 @@ Tensor reference_student(const Tensor& x, const Tensor& weights, const Tensor& m
 BishopParameters bishop(const Factored& part, bool prior) {
   const ConjugateBlock& weights = *part.allocation().blocks().at(0);
   const ConjugateBlock& components = *part.components();
-  const auto& family = dynamic_cast<const NormalWishart&>(components.family());
+  const auto& family = dynamic_cast<const NormalWishartFamily&>(components.family());
   const auto p = family.parameters(prior ? components.eta_prior() : components.eta());
   return {((prior ? weights.eta_prior() : weights.eta()) + 1).squeeze(0), p.beta, p.m, p.V, p.nu};
 }

@@ -1,13 +1,15 @@
-// The Dirichlet distribution over K weights: eta = alpha - 1, t = log pi.
+// The Dirichlet distribution over K weights.
 #pragma once
 
 #include "vem/dist/exponential_family.h"
+#include "vem/dist/natural_form.h"
 
 namespace vem {
 
-class Dirichlet final : public ExponentialFamily {
+/// For conjugate blocks: eta = alpha - 1, t = log pi.
+class DirichletFamily final : public ExponentialFamily {
  public:
-  explicit Dirichlet(int64_t num_categories) : num_categories_(num_categories) {}
+  explicit DirichletFamily(int64_t num_categories) : num_categories_(num_categories) {}
   int64_t size() const override { return num_categories_; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
@@ -17,6 +19,31 @@ class Dirichlet final : public ExponentialFamily {
 
  private:
   int64_t num_categories_;
+};
+
+/// Concentrations [batch, K] > 0; events on the simplex [K], draws inside it. eta = concentration - 1, t = log x.
+class Dirichlet final : public Distribution, public NaturalForm {
+ public:
+  explicit Dirichlet(const Tensor& concentration);
+  const char* name() const override { return "dirichlet"; }
+  Support support() const override { return Support::simplex; }
+  Tensor mean() const override;
+  Tensor variance() const override;
+  Tensor entropy() const override;
+  Tensor log_prob(const Tensor& x) const override;
+  bool reparameterised() const override { return true; }
+
+  Tensor natural() const override;
+  Tensor statistics(const Tensor& x) const override { return x.log(); }
+  Tensor expected_statistics() const override;
+  Tensor log_partition(const Tensor& eta) const override;
+  std::shared_ptr<const Distribution> from_natural(const Tensor& eta) const override;
+
+ protected:
+  Tensor draw(const Shape& sample_shape, const Rng& rng) const override;
+
+ private:
+  Tensor concentration_;
 };
 
 }  // namespace vem

@@ -5,14 +5,15 @@
 #pragma once
 
 #include "vem/dist/exponential_family.h"
+#include "vem/dist/gamma.h"
 
 namespace vem {
 
-class NormalGamma final : public ExponentialFamily {
+class NormalGammaFamily final : public ExponentialFamily {
  public:
   /// variance_floor: the smallest variance that mode() returns (0: none). The floored mode is the exact constrained
   /// one.
-  NormalGamma(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
+  NormalGammaFamily(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
   int64_t size() const override { return 4 * D_; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
@@ -28,10 +29,41 @@ class NormalGamma final : public ExponentialFamily {
   static Tensor natural(const Parameters& p);
   /// Mean and variance [R, D] of the normal at the point t: E under a posterior gives m and 1 / E[lambda].
   static std::pair<Tensor, Tensor> moments(const Tensor& t);
+  /// t at (mu, lambda), each [..., D].
+  static Tensor statistics(const Tensor& mu, const Tensor& lambda);
 
  private:
   int64_t D_;
   double floor_;
+};
+
+/// The pair (mu, lambda) as one event [2], for each of a batch: lambda ~ Gamma(concentration, rate),
+/// mu | lambda ~ N(mean, 1 / (beta lambda)). eta and t as above for one feature.
+class NormalGamma final : public Distribution, public NaturalForm {
+ public:
+  NormalGamma(const Tensor& mean, const Tensor& beta, const Tensor& concentration, const Tensor& rate);
+  const char* name() const override { return "normal-gamma"; }
+  Support support() const override { return Support::other; }
+  Tensor mean() const override;
+  Tensor variance() const override;  ///< of mu infinite where concentration <= 1
+  Tensor entropy() const override;
+  Tensor log_prob(const Tensor& x) const override;
+  bool reparameterised() const override { return true; }
+
+  Tensor natural() const override;
+  Tensor statistics(const Tensor& x) const override;
+  Tensor expected_statistics() const override;
+  Tensor log_partition(const Tensor& eta) const override;
+  std::shared_ptr<const Distribution> from_natural(const Tensor& eta) const override;
+
+ protected:
+  Tensor draw(const Shape& sample_shape, const Rng& rng) const override;
+
+ private:
+  explicit NormalGamma(const std::vector<Tensor>& parameters);
+
+  Tensor mean_, beta_, concentration_, rate_;
+  Gamma precision_;
 };
 
 }  // namespace vem

@@ -8,14 +8,15 @@
 #pragma once
 
 #include "vem/dist/exponential_family.h"
+#include "vem/dist/wishart.h"
 
 namespace vem {
 
-class NormalWishart final : public ExponentialFamily {
+class NormalWishartFamily final : public ExponentialFamily {
  public:
   /// variance_floor: the smallest eigenvalue of a covariance that mode() returns (0: none). Clipping eigenvalues is the
   /// exact optimum under that constraint, so bounds stay monotone.
-  NormalWishart(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
+  NormalWishartFamily(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
   int64_t size() const override { return 2 + D_ + D_ * (D_ + 1) / 2; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
@@ -31,6 +32,8 @@ class NormalWishart final : public ExponentialFamily {
   Tensor natural(const Parameters& p) const;
   /// Mean [R, D] and covariance [R, D, D] of the normal at the point t (under a posterior: of its expected precision).
   std::pair<Tensor, Tensor> moments(const Tensor& t) const;
+  /// t at (mu, Lambda), [..., D] and [..., D, D].
+  static Tensor statistics(const Tensor& mu, const Tensor& Lambda);
   /// [R, D, D] symmetric -> [R, D (D + 1) / 2], and back.
   static Tensor packed(const Tensor& matrix);
   static Tensor unpacked(const Tensor& packed, int64_t num_features);
@@ -40,6 +43,38 @@ class NormalWishart final : public ExponentialFamily {
  private:
   int64_t D_;
   double floor_;
+};
+
+/// The pair (mu, Lambda) as one event [D, D + 1], mu in the first column, for each of a batch: Lambda ~ Wishart(df,
+/// scale), mu | Lambda ~ N(mean, (beta Lambda)^-1). eta and t as above, with V = scale^-1 and nu = df.
+class NormalWishart final : public Distribution, public NaturalForm {
+ public:
+  /// mean [batch, D], beta [batch], df [batch], scale [batch, D, D].
+  NormalWishart(const Tensor& mean, const Tensor& beta, const Tensor& df, const Tensor& scale);
+  const char* name() const override { return "normal-wishart"; }
+  Support support() const override { return Support::other; }
+  Tensor mean() const override;
+  Tensor variance() const override;  ///< of mu infinite where df <= D + 1
+  Tensor entropy() const override;
+  Tensor log_prob(const Tensor& x) const override;
+  bool reparameterised() const override { return true; }
+
+  Tensor natural() const override;
+  Tensor statistics(const Tensor& x) const override;
+  Tensor expected_statistics() const override;
+  Tensor log_partition(const Tensor& eta) const override;
+  std::shared_ptr<const Distribution> from_natural(const Tensor& eta) const override;
+
+ protected:
+  Tensor draw(const Shape& sample_shape, const Rng& rng) const override;
+
+ private:
+  explicit NormalWishart(const std::vector<Tensor>& parameters);
+  int64_t D() const { return mean_.size(-1); }
+  NormalWishartFamily family() const { return {D(), 0}; }
+
+  Tensor mean_, beta_, df_, scale_;
+  Wishart precision_;
 };
 
 }  // namespace vem

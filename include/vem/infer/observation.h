@@ -8,8 +8,8 @@
 #include <string>
 
 #include "vem/core/registry.h"
-#include "vem/dist/distribution.h"
 #include "vem/dist/exponential_family.h"
+#include "vem/dist/normal.h"
 #include "vem/infer/block.h"
 
 namespace vem {

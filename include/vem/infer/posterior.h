@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "vem/core/registry.h"
-#include "vem/dist/distribution.h"
+#include "vem/dist/normal.h"
 
 namespace vem {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "vem/data/dataset.h"
-#include "vem/dist/distribution.h"
+#include "vem/dist/normal.h"
 #include "vem/infer/model.h"
 
 namespace vem {

@@ -1,0 +1,68 @@
+// Normal densities by the standardised value.
+#include "vem/dist/normal.h"
+
+#include "check.h"
+#include "draws.h"
+#include "log_gamma.h"
+#include "vem/dist/normal_function.h"
+
+namespace vem {
+namespace {
+
+Tensor log_density(const Tensor& standardized, const Tensor& log_std) {
+  return -0.5 * standardized * standardized - log_std - kHalfLogTwoPi;
+}
+
+Tensor entropy_of(const Tensor& log_std) { return log_std + (kHalfLogTwoPi + 0.5); }
+
+}  // namespace
+
+Normal::Normal(const Tensor& mean, const Tensor& std) {
+  const auto p = broadcast(name(), {{"mean", mean}, {"std", std}});
+  mean_ = p[0];
+  std_ = positive(p[1], name(), "std");
+  set_shapes(mean_, 0);
+}
+
+Tensor Normal::variance() const { return std_ * std_; }
+Tensor Normal::entropy() const { return entropy_of(std_.log()); }
+Tensor Normal::log_prob(const Tensor& x) const { return log_density((checked(x) - mean_) / std_, std_.log()); }
+Tensor Normal::rsample(const Tensor& noise) const { return mean_ + std_ * noise; }
+Tensor Normal::draw(const Shape& sample_shape, const Rng& rng) const {
+  return rsample(normal_noise(sample_shape, batch_shape(), rng, mean_.scalar_type()));
+}
+
+Tensor Normal::natural() const {
+  const Tensor precision = 1 / variance();
+  return at::stack({mean_ * precision, -0.5 * precision}, -1);
+}
+Tensor Normal::statistics(const Tensor& x) const { return at::stack({x, x * x}, -1); }
+Tensor Normal::expected_statistics() const { return at::stack({mean_, variance() + mean_ * mean_}, -1); }
+Tensor Normal::log_partition(const Tensor& eta) const {
+  const Tensor precision = -2 * eta.select(-1, 1), linear = eta.select(-1, 0);
+  return 0.5 * (linear * linear / precision - precision.log()) + kHalfLogTwoPi;
+}
+std::shared_ptr<const Distribution> Normal::from_natural(const Tensor& eta) const {
+  const Tensor variance = -0.5 / eta.select(-1, 1);
+  return std::make_shared<Normal>(eta.select(-1, 0) * variance, variance.sqrt());
+}
+
+DiagonalNormal::DiagonalNormal(const Tensor& mean, const Tensor& log_std) {
+  const auto p = broadcast(name(), {{"mean", mean, 1}, {"log_std", log_std, 1}});
+  require_shape(p[0].size(-1) == p[1].size(-1), p[1], name(), "log_std", "[..., L] as the mean's");
+  mean_ = p[0];
+  log_std_ = p[1];
+  set_shapes(mean_, 1);
+}
+
+Tensor DiagonalNormal::variance() const { return (2 * log_std_).exp(); }
+Tensor DiagonalNormal::entropy() const { return entropy_of(log_std_).sum(-1); }
+Tensor DiagonalNormal::log_prob(const Tensor& x) const {
+  return log_density((checked(x) - mean_) * (-log_std_).exp(), log_std_).sum(-1);
+}
+Tensor DiagonalNormal::rsample(const Tensor& noise) const { return normal_sample(mean_, log_std_, noise); }
+Tensor DiagonalNormal::draw(const Shape& sample_shape, const Rng& rng) const {
+  return rsample(normal_noise(sample_shape, concatenated(batch_shape(), event_shape()), rng, mean_.scalar_type()));
+}
+
+}  // namespace vem

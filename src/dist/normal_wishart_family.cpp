@@ -1,0 +1,128 @@
+// The normal-Wishart distribution through Cholesky factors of V: nothing here forms an inverse that it does not return.
+// Bishop, PRML, section 2.3.6 (2.155, 2.157) and appendix B (B.78 to B.82, with V = W^-1); draws by Bartlett's
+// decomposition (Bartlett 1933).
+#include "log_gamma.h"
+#include "matrix.h"
+#include "vem/core/error.h"
+#include "vem/dist/normal_wishart.h"
+#include "wishart_terms.h"
+
+namespace vem {
+namespace {
+
+// As for the normal-gamma: what counts as never seen, and the smallest exponent of the precision over beta.
+constexpr double kEmpty = 1e-250;
+constexpr double kSmallestExponent = 1e-12;
+
+Tensor outer(const Tensor& a) { return a.unsqueeze(-1) * a.unsqueeze(-2); }
+
+/// t from the mean [R, D], the precision [R, D, D], E[log|Lambda|] [R] and `extra` [R], which E[mu' Lambda mu] has on
+/// top of m' Lambda m.
+Tensor join(const Tensor& m, const Tensor& precision, const Tensor& log_det_precision, const Tensor& extra) {
+  const Tensor precision_m = product(precision, m);
+  return at::cat({-0.5 * ((m * precision_m).sum(-1, true) + extra.unsqueeze(-1)), precision_m,
+                  -0.5 * packed_dual(precision), 0.5 * log_det_precision.unsqueeze(-1)},
+                 -1);
+}
+
+/// The covariance that maximises <eta, t> at mu = m without a floor [R, D, D]; I for what was never seen.
+Tensor free_covariance(const NormalWishartFamily::Parameters& p) {
+  const int64_t D = p.m.size(-1);
+  const Tensor exponent = at::maximum(p.nu - D, kSmallestExponent * p.beta).clamp_min(kEmpty).view({-1, 1, 1});
+  return at::where(p.beta.view({-1, 1, 1}) > kEmpty, p.V / exponent, at::eye(D, p.V.options()));
+}
+
+/// Rows [R] with an eigenvalue that is not above `floor`.
+Tensor below(const Tensor& covariance, double floor) {
+  const Tensor shifted = covariance - floor * at::eye(covariance.size(-1), covariance.options());
+  return std::get<1>(at::linalg_cholesky_ex(shifted)) > 0;
+}
+
+/// Clips the eigenvalues of those rows that need it: minimises tr(Lambda V) - n log|Lambda| under the constraint.
+Tensor floored(const Tensor& covariance, double floor) {
+  const Tensor rows = below(covariance, floor).nonzero().squeeze(-1);
+  if (floor == 0 || rows.numel() == 0) return covariance;
+  const auto [values, vectors] = at::linalg_eigh(covariance.index_select(0, rows));
+  const Tensor clipped = at::matmul(vectors * values.clamp_min(floor).unsqueeze(-2), vectors.transpose(-2, -1));
+  return covariance.index_copy(0, rows, 0.5 * (clipped + clipped.transpose(-2, -1)));
+}
+
+}  // namespace
+
+Tensor NormalWishartFamily::statistics(const Tensor& mu, const Tensor& Lambda) {
+  const Tensor log_det = 2 * half_log_det(cholesky(Lambda, "precision"));
+  return join(mu, Lambda, log_det, at::zeros_like(log_det));
+}
+
+Tensor NormalWishartFamily::cholesky(const Tensor& matrix, const char* what) {
+  const auto [factor, info] = at::linalg_cholesky_ex(matrix);
+  if (info.any().item<bool>())
+    fail<NumericError>(
+        "normal-wishart: the {} of component {} is not positive definite; a larger variance_floor or "
+        "standardize = true helps",
+        what, info.gt(0).to(at::kLong).argmax().item<int64_t>());
+  return factor;
+}
+
+Tensor NormalWishartFamily::packed(const Tensor& matrix) { return vem::packed(matrix); }
+
+Tensor NormalWishartFamily::unpacked(const Tensor& packed, int64_t num_features) {
+  return vem::unpacked(packed).view({-1, num_features, num_features});
+}
+
+NormalWishartFamily::Parameters NormalWishartFamily::parameters(const Tensor& eta) const {
+  const Tensor beta = eta.select(-1, 0), beta_m = eta.slice(-1, 1, 1 + D_);
+  const Tensor m = at::where(beta.unsqueeze(-1) > kEmpty, beta_m / beta.unsqueeze(-1), at::zeros_like(beta_m));
+  const Tensor V = unpacked(eta.slice(-1, 1 + D_, size() - 1), D_) - beta.view({-1, 1, 1}) * outer(m);
+  return {beta, m, V, eta.select(-1, size() - 1) + D_};
+}
+
+Tensor NormalWishartFamily::natural(const Parameters& p) const {
+  const Tensor beta = p.beta.unsqueeze(-1);
+  return at::cat({beta, beta * p.m, packed(p.V + beta.unsqueeze(-1) * outer(p.m)), p.nu.unsqueeze(-1) - D_}, -1);
+}
+
+std::pair<Tensor, Tensor> NormalWishartFamily::moments(const Tensor& t) const {
+  const Tensor precision = -2 * unpacked_dual(t.slice(-1, 1 + D_, size() - 1));
+  const Tensor covariance = at::cholesky_inverse(cholesky(precision, "precision"));
+  return {product(covariance, t.slice(-1, 1, 1 + D_)), covariance};
+}
+
+Tensor NormalWishartFamily::log_partition(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const auto D = static_cast<double>(D_);
+  return wishart_log_normaliser(p.nu, half_log_det(cholesky(p.V, "scale")), D_) - 0.5 * D * p.beta.log() +
+         D * kHalfLogTwoPi;
+}
+
+Tensor NormalWishartFamily::mean(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const Tensor factor = cholesky(p.V, "scale");
+  return join(p.m, p.nu.view({-1, 1, 1}) * at::cholesky_inverse(factor),
+              wishart_expected_log_det(p.nu, half_log_det(factor), D_), static_cast<double>(D_) / p.beta);
+}
+
+Tensor NormalWishartFamily::mode(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const Tensor factor = cholesky(floored(free_covariance(p), floor_), "covariance");
+  return join(p.m, at::cholesky_inverse(factor), -2 * half_log_det(factor), at::zeros_like(p.beta));
+}
+
+int64_t NormalWishartFamily::num_floored(const Tensor& eta) const {
+  return floor_ == 0 ? 0 : below(free_covariance(parameters(eta)), floor_).sum().item<int64_t>();
+}
+
+Tensor NormalWishartFamily::sample(const Tensor& eta, const Rng& rng) const {
+  const Parameters p = parameters(eta);
+  const Tensor factor = cholesky(p.V, "scale"), index = at::arange(eta.size(0), at::kLong);
+  const Tensor log_gamma = rng.gamma(bartlett_shapes(p.nu, D_), "precision").log();
+  const Tensor standard = bartlett(rng.normal(index, {D_, D_}, "bartlett"), log_gamma);
+  // V = C C', Lambda = F F' with F = C'^-1 A; then Lambda^-1/2 z = F'^-1 z = C A'^-1 z.
+  const Tensor root = at::linalg_solve_triangular(factor.transpose(-2, -1), standard, true);
+  const Tensor noise = rng.normal(index, {D_, 1}, "mean") / p.beta.sqrt().view({-1, 1, 1});
+  const Tensor shift = at::matmul(factor, at::linalg_solve_triangular(standard.transpose(-2, -1), noise, true));
+  return join(p.m + shift.squeeze(-1), at::matmul(root, root.transpose(-2, -1)),
+              2 * (half_log_det(standard) - half_log_det(factor)), at::zeros_like(p.beta));
+}
+
+}  // namespace vem
