@@ -1,7 +1,8 @@
-// Bernoulli likelihood of pixels in [0, 1], by logits: log p(x) = x l - log(1 + e^l).
-#include "vem/infer/likelihood.h"
+// Bernoulli likelihood of pixels in [0, 1], by logits.
+#include "vem/dist/bernoulli.h"
 
 #include "bernoulli_kernel.h"
+#include "vem/infer/likelihood.h"
 
 namespace vem {
 namespace {
@@ -10,14 +11,13 @@ struct BernoulliOptions final : Options {
   void visit(OptionVisitor&) override {}
 };
 
-class Bernoulli final : public Likelihood {
+class BernoulliLikelihood final : public Likelihood {
  public:
   int64_t parameters_per_feature() const override { return 1; }
   Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
     if (outputs.scalar_type() == at::kFloat && outputs.device().is_cpu() && outputs.dim() == 3)
       return bernoulli_log_prob(outputs, x);
-    return (x * outputs).sum(-1) -
-           at::softplus(outputs, 1, 40).sum(-1);  // e^-40 is below rounding, e^40 below overflow
+    return Bernoulli::log_prob(outputs, x).sum(-1);
   }
   Tensor mean(const Tensor& outputs) const override { return at::sigmoid(outputs); }
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
@@ -33,7 +33,7 @@ class Bernoulli final : public Likelihood {
 void register_bernoulli(Registry& registry) {
   registry.add<Likelihood, BernoulliOptions>(
       "bernoulli", "pixels that are 0 or 1 (or probabilities in between)",
-      [](const BernoulliOptions&, const Likelihood::Context&) { return std::make_shared<Bernoulli>(); });
+      [](const BernoulliOptions&, const Likelihood::Context&) { return std::make_shared<BernoulliLikelihood>(); });
 }
 
 }  // namespace vem
