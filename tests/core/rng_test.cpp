@@ -64,6 +64,25 @@ TEST(Rng, MomentsAreRight) {
   EXPECT_NEAR(lag.item<double>(), 0, 5 / std::sqrt(50000.));
 }
 
+// A pair of normal numbers gives back the two 32-bit words that it came from, to a thousandth of their last bit: the
+// logarithm, the root, sine and cosine are all exact to rounding.
+TEST(Rng, NormalNumbersAreTheBoxMullerTransformOfWords) {
+  const Tensor z = Rng(8).normal(items(500), {2, 32}, "z");
+  const Tensor a = z.select(1, 0), b = z.select(1, 1),
+               words = at::stack({at::exp(-0.5 * (a * a + b * b)), (at::atan2(b, a) / (2 * M_PI)).remainder(1)});
+  const Tensor place = words * 4294967296.0 - 0.5;
+  EXPECT_LT((place - place.round()).abs().max().item<double>(), 1e-3);
+  EXPECT_TRUE(at::equal(Rng(8).normal(items(500), {2, 32}, "z", at::kFloat), z.to(at::kFloat)));
+}
+
+TEST(Rng, CoinsAreUniformNumbersBelowAProbability) {
+  const Tensor bytes = (Rng(3).uniform(items(40), {3, 29}, "x") * 256).to(at::kByte), place = items(40).remainder(7);
+  const Tensor u = Rng(4).uniform(items(40), {3, 29}, "coin", at::kFloat, place);
+  const Tensor expected = (u < bytes.to(at::kFloat) / 255).to(at::kFloat);
+  EXPECT_TRUE(at::equal(Rng(4).bernoulli(items(40), bytes, 255, "coin", place), expected));
+  EXPECT_TRUE(at::equal(Rng(4).bernoulli(items(40), bytes.to(at::kDouble), 255, "coin", place), expected));
+}
+
 TEST(Rng, GammaHasItsMeanAndVariance) {
   for (const double shape : {0.05, 0.4, 1.0, 7.5, 300.0}) {
     const Tensor g = Rng(5).gamma(at::full({40000}, shape, at::kDouble), "g");

@@ -160,6 +160,21 @@ TEST(Vae, TheSumsOfAWeightedBoundAreTheGradientOfItsSurrogate) {
   }
 }
 
+// A KL weight of a hundredth must not let the prior's statistics shrink: components would fall back on their prior.
+TEST(Vae, AKlWeightLeavesTheSumsOfConjugateBlocksAlone) {
+  const Dataset data = sample_data(Sample::images);
+  const auto model = make_model(vae("prior = {kind = \"mixture\", num_components = 3}\n"), data);
+  model->initialize(data, Rng(3));
+  Step light;
+  light.weights["kl_weight"] = 0.01;
+  const Expectation full = model->e_step(all_of(data), Step(), Rng(1)),
+                    weighted = model->e_step(all_of(data), light, Rng(1));
+  EXPECT_EQ(full.bound.item<double>(), weighted.bound.item<double>());
+  ASSERT_EQ(full.sums.size(), weighted.sums.size());
+  for (const auto& [key, value] : full.sums)  // the encoder alone feels the weight
+    EXPECT_EQ(difference(value, weighted.sums.at(key)) > 0, key.rfind("encoder.", 0) == 0) << key;
+}
+
 // With inner steps that do not move q the sums are the gradient at q, for the decoder and for the encoder alike.
 TEST(Vae, TheSumsOfRefinedStepsAreGradientsAtTheirOwnQ) {
   const Dataset data = sample_data(Sample::images);
