@@ -10,7 +10,8 @@
 namespace vem {
 
 void tune_platform(int64_t threads) {
-  // Activations and gradients are megabytes that come and go each step: keep them instead of asking the kernel.
+  // Activations and gradients are megabytes that come and go each step: keep them instead of asking the kernel. Without
+  // effect where tcmalloc is linked, which does so by itself.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);

@@ -1,6 +1,6 @@
 # What a program with vem inside is built on: found here for vem's own build and for find_package(vem) alike.
 # vem::torch     LibTorch, with the C++ standard that its headers ask for
-# vem::program   link options of programs, so that they load the fast BLAS
+# vem::program   link options of programs, so that they load the fast BLAS and malloc
 # VEM_TORCH      folder with include/ and lib/ of a LibTorch, such as that of the Python package; empty: the system's
 set(VEM_TORCH "${VEM_TORCH}" CACHE PATH "folder with include/ and lib/ of a LibTorch; empty: the system's")
 find_package(fmt REQUIRED)
@@ -59,12 +59,18 @@ else()
   endif()
 endif()
 
+# Tensors come and go by the dozen each training step: this malloc takes a twentieth off a step at batch 20.
+find_library(VEM_MALLOC NAMES libtcmalloc_minimal.so.4 tcmalloc_minimal)
+
 if(NOT TARGET vem::torch)
   add_library(vem::torch INTERFACE IMPORTED GLOBAL)
   target_include_directories(vem::torch INTERFACE ${VEM_TORCH_INCLUDE} ${_vem_api})
   target_link_libraries(vem::torch INTERFACE -Wl,--no-as-needed ${VEM_TORCH_CPU} ${VEM_C10} -Wl,--as-needed)
   target_compile_features(vem::torch INTERFACE cxx_std_${VEM_CXX_STANDARD})
   add_library(vem::program INTERFACE IMPORTED GLOBAL)
+  if(VEM_MALLOC)
+    target_link_libraries(vem::program INTERFACE -Wl,--push-state,--no-as-needed ${VEM_MALLOC} -Wl,--pop-state)
+  endif()
   foreach(_vem_path ${VEM_RUN_PATHS})
     target_link_options(vem::program INTERFACE -Wl,--disable-new-dtags -Wl,-rpath,${_vem_path})
   endforeach()
