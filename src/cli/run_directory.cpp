@@ -81,6 +81,7 @@ LoadedRun load_run(const std::string& path, const Registry& registry, const std:
   run.checkpoint = load_checkpoint(file);
   tune_platform(run.options.threads);
   run.model = load_model(run.options, run.checkpoint, file, registry);
+  if (run.model->swap_averages()) fmt::print(stderr, "using the average of parameters (optimizer.average)\n");
   return run;
 }
 

@@ -58,7 +58,9 @@ void declare_picture(cxxopts::Options& o) {
 }
 void declare_export(cxxopts::Options& o) {
   declare_run(o);
-  o.add_options()("format", "torchscript or safetensors", cxxopts::value<std::string>()->default_value("torchscript"))(
+  o.add_options()("format",
+                  "torchscript: parameters and methods, for PyTorch; safetensors: parameters alone, for any program",
+                  cxxopts::value<std::string>()->default_value("torchscript"))(
       "out", "file to write; default RUN/export/model.pt or .safetensors", cxxopts::value<std::string>());
 }
 void declare_kind(cxxopts::Options& o) {
@@ -97,7 +99,7 @@ const std::vector<Verb>& verbs() {
        "  vem traverse runs/first\n"
        "  vem traverse runs/first -n 5 --out walk.png\n",
        declare_picture, traverse},
-      {"export", "write a file that other programs load", "RUN",
+      {"export", "write a file that other programs load, as experiments/python shows", "RUN",
        "  vem export runs/first --format torchscript --out model.pt\n"
        "  vem export runs/first --format safetensors --out model.safetensors\n",
        declare_export, export_model},

@@ -134,11 +134,33 @@ void GradientBlock::m_step(const Expectation& total, const Step& step, const Rng
   std::vector<Tensor> gradients;
   gradients.reserve(parameters_.size());
   for (const Parameter& p : parameters_) gradients.push_back(sums_of(total, p.name));
-  optimizer_->update(parameters_, gradients, total.count, ++steps_, step.weight(schedule_));
+  optimizer_->update(parameters_, gradients, total.count, step.weight(schedule_), optimizer_state_);
+}
+
+bool GradientBlock::swap_averages() {
+  if (!optimizer_->averages() || optimizer_state_.steps == 0) return false;
+  at::NoGradGuard no_grad;
+  for (Parameter& p : parameters_) {
+    const Tensor last = p.value.detach().clone();
+    p.value.detach().copy_(p.slots.at("average"));
+    p.slots.at("average").copy_(last);
+  }
+  return true;
+}
+
+std::map<std::string, double> GradientBlock::diagnostics() const {
+  if (!optimizer_->skips()) return {};
+  return {{name() + ".skipped_steps", static_cast<double>(optimizer_state_.skipped)}};
 }
 
 TensorMap GradientBlock::state() const {
-  TensorMap state{{"optimizer/" + name() + ".steps", at::scalar_tensor(steps_, at::kLong)}};
+  const OptimizerState& s = optimizer_state_;
+  const std::string prefix = "optimizer/" + name();
+  TensorMap state{{prefix + ".steps", at::scalar_tensor(s.steps, at::kLong)}};
+  if (optimizer_->skips()) {
+    state[prefix + ".skipped"] = at::tensor({s.skipped, s.seen}, at::kLong);
+    state[prefix + ".norm"] = at::scalar_tensor(s.norm, at::kDouble);
+  }
   for (const Parameter& p : parameters_) {
     state["model/" + p.name] = p.value;
     for (const auto& [slot, value] : p.slots) state["optimizer/" + slot + "/" + p.name] = value;
@@ -148,7 +170,13 @@ TensorMap GradientBlock::state() const {
 
 void GradientBlock::load(const TensorMap& state) {
   load_all(this->state(), state);
-  steps_ = state.at("optimizer/" + name() + ".steps").item<int64_t>();
+  OptimizerState& s = optimizer_state_;
+  const std::string prefix = "optimizer/" + name();
+  s.steps = state.at(prefix + ".steps").item<int64_t>();
+  if (!optimizer_->skips()) return;
+  s.skipped = state.at(prefix + ".skipped")[0].item<int64_t>();
+  s.seen = state.at(prefix + ".skipped")[1].item<int64_t>();
+  s.norm = state.at(prefix + ".norm").item<double>();
 }
 
 // ---- constant ----

@@ -46,6 +46,16 @@ bool Model::closed_form() const {
   return conjugate;
 }
 
+bool Model::skips_outliers() const {
+  return std::any_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->skips_outliers(); });
+}
+
+bool Model::swap_averages() {
+  bool any = false;
+  for (const auto& block : blocks_) any = block->swap_averages() || any;
+  return any;
+}
+
 TensorMap Model::globals() const {
   TensorMap all;
   for (const auto& block : blocks_) all.merge(block->globals());

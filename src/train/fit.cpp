@@ -34,6 +34,7 @@ class Fit {
     every_ = options.memoised ? 1 : options.update_every > 0 ? std::min(options.update_every, batches_) : batches_;
     start();
     closed_form_ = model.closed_form();
+    skips_outliers_ = model.skips_outliers();
     if (options.memoised && !closed_form_)
       fail<ConfigError>(
           "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
@@ -187,7 +188,7 @@ class Fit {
       before = scaled(total.bound) - model_.kl_global();
       entropy = options_.memoised ? at::stack(state_.entropy).sum() : scaled(total.bound - model_.linear(total));
     }
-    if (closed_form_ || state_.iteration % kCheckEvery == 0) check_finite(total);
+    if (!skips_outliers_ && (closed_form_ || state_.iteration % kCheckEvery == 0)) check_finite(total);
     model_.m_step(total, step, root_.fold("m_step").at(state_.iteration));
     ++state_.iteration;
     add_to_pass(total);
@@ -196,7 +197,8 @@ class Fit {
   }
 
   void add_to_pass(const Expectation& total) {
-    if (options_.memoised) state_.epoch_total = Expectation();  // the totals hold every batch already
+    if (skips_outliers_ && !std::isfinite(total.bound.item<double>())) return;  // the optimiser has counted it
+    if (options_.memoised) state_.epoch_total = Expectation();                  // the totals hold every batch already
     Expectation logged;
     logged.count = total.count;
     logged.bound = total.bound;
@@ -240,6 +242,9 @@ class Fit {
 
   /// Closes a pass: report, validation, early stopping.
   void end_of_pass(double items_per_second) {
+    if (!state_.epoch_total.count.defined())
+      fail<NumericError>("fit: no bound was finite in epoch {}; a lower learning rate or float64 may help",
+                         state_.epoch + 1);
     check_finite(state_.epoch_total);
     EpochReport report;
     report.weights = step_at(batches_ - 1).weights;
@@ -251,6 +256,7 @@ class Fit {
     if (!closed_form_) result_.bounds.push_back(report.bound * total_weight_);
     report.validation_bound = std::nan("");
     if (context_.validation && context_.validation->size > 0) {
+      const AveragedParameters averaged(model_);
       const Expectation held_out = evaluate(model_, *context_.validation, options_.batch_size, options_.seed);
       report.validation_bound = (held_out.bound / held_out.count).item<double>();
       for (auto& [name, values] : model_.report(held_out)) report.metrics["validation." + name] = values;
@@ -340,7 +346,7 @@ class Fit {
   const double total_weight_;
   const Clock::time_point begin_ = Clock::now();
   int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
-  bool closed_form_ = false, stop_requested_ = false;
+  bool closed_form_ = false, skips_outliers_ = false, stop_requested_ = false;
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
   Batch whole_;  // full batch: its rows
   FitState state_;

@@ -21,14 +21,16 @@ constexpr size_t kMostDimensions = 64;           // what LibTorch's own loops ta
 constexpr int kDeepestNesting = 3;               // header, tensor, shape
 constexpr const char* kMetadata = "__metadata__";
 
-constexpr std::array<std::pair<at::ScalarType, const char*>, 8> kTypes{{{at::kDouble, "F64"},
-                                                                        {at::kFloat, "F32"},
-                                                                        {at::kBFloat16, "BF16"},
-                                                                        {at::kHalf, "F16"},
-                                                                        {at::kLong, "I64"},
-                                                                        {at::kInt, "I32"},
-                                                                        {at::kByte, "U8"},
-                                                                        {at::kBool, "BOOL"}}};
+constexpr std::array<std::pair<at::ScalarType, const char*>, 10> kTypes{{{at::kDouble, "F64"},
+                                                                         {at::kFloat, "F32"},
+                                                                         {at::kBFloat16, "BF16"},
+                                                                         {at::kHalf, "F16"},
+                                                                         {at::kLong, "I64"},
+                                                                         {at::kInt, "I32"},
+                                                                         {at::kShort, "I16"},
+                                                                         {at::kChar, "I8"},
+                                                                         {at::kByte, "U8"},
+                                                                         {at::kBool, "BOOL"}}};
 
 /// A refusal names the file first.
 template <class... Args>
@@ -117,10 +119,9 @@ json parse_json(const std::string& path, const std::string& text) {
       damaged(path, "its header names {} twice", parsed.get<std::string>());
     return true;
   };
+  if (text.empty() || text[0] != '{') damaged(path, "its header does not begin with {{; is this a safetensors file?");
   try {
-    json header = json::parse(text, check);
-    if (!header.is_object()) damaged(path, "its header is no JSON object; is this a safetensors file?");
-    return header;
+    return json::parse(text, check);
   } catch (const json::exception&) {
     damaged(path, "its header is no valid JSON; is this a safetensors file?");
   }

@@ -1,5 +1,6 @@
 #include "support/export_model.h"
 
+#include "support/amortised.h"
 #include "vem/dist/dirichlet.h"
 
 namespace vem {
@@ -9,9 +10,11 @@ constexpr int64_t kFeatures = 3, kLatent = 2;
 
 class NoOptimizer final : public Optimizer {
  public:
-  std::vector<std::string> slots() const override { return {"first"}; }
-  void update(std::vector<Parameter>&, const std::vector<Tensor>&, const Tensor&, int64_t, double) const override {}
-  std::shared_ptr<const Schedule> learning_rate() const override { return nullptr; }
+  NoOptimizer() : Optimizer(OptimizerOptions(), {plugins()}) {}
+
+ private:
+  std::vector<std::string> moments() const override { return {"first"}; }
+  void apply(Parameter&, const Tensor&, const Update&) const override {}
 };
 
 class ExportModel final : public Model {
@@ -54,8 +57,9 @@ class ExportModel final : public Model {
          "",
          {"n"},
          {"x"},
-         [this](In in, const Rng&) {
-           return Out{decode(at::ones({in[0].item<int64_t>(), kLatent}))};
+         [this](In in, const Rng& rng) {
+           const Tensor items = at::arange(in[0].item<int64_t>(), at::kLong);
+           return Out{decode(rng.normal(items, {kLatent}, "sample", at::kFloat))};
          },
          {},
          "def sample(self, n: int):\n    return self.decode(torch.randn([n, 2]))\n",

@@ -155,10 +155,27 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     FitOptions options;
     options.epochs = 1;
     fit(*model, data, options, {builtin_registry()});
-    const auto x = data.batch(at::arange(data.size, at::kLong), 0, model->dtype()).at("x");
-    cases.push_back({variant.name, model, {{"x", x}, {"z", rows(data.size, 2, model->dtype())}}});
+    const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, model->dtype());
+    TensorMap inputs = batch.columns;
+    inputs["z"] = rows(data.size, 2, model->dtype());
+    if (batch.offsets.defined()) inputs["offsets"] = batch.offsets;
+    cases.push_back({variant.name, model, inputs});
   }
   return cases;
+}
+
+// A preset is its base with other numbers: a variant of either will do.
+TEST(ExporterOfEveryModel, EveryListedOneHasAVariant) {
+  const Registry registry = builtin_registry();
+  const std::string head = "[model]\nkind = \"";
+  std::set<std::string> tested;
+  for (const Variant& variant : variants("float32")) {
+    const std::string kind = variant.toml.substr(head.size(), variant.toml.find('"', head.size()) - head.size());
+    tested.insert(registry.resolve("model", kind).name);
+  }
+  for (const Plugin* plugin : registry.list("model"))
+    EXPECT_TRUE(tested.count(registry.resolve("model", plugin->name).name))
+        << plugin->name << " needs a row in tests/support/models.cpp";
 }
 
 TEST(ExporterOfEveryModel, MatchesInFloat32) { expect_exports_match(every_model("float32")); }

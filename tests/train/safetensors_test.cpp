@@ -40,8 +40,8 @@ TEST_F(SafetensorsFile, ReadsBackEveryTypeAndShape) {
   Safetensors file;
   file.metadata = {{"config", "a = \"b\"\nc = 1\n"}, {"empty", ""}, {"words", "Größe \u2264 1"}};
   const Tensor values = at::arange(6, at::kDouble).view({2, 3}) - 2.5;
-  for (const auto type :
-       {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf, at::kLong, at::kInt, at::kByte, at::kBool}) {
+  for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16, at::kHalf, at::kLong, at::kInt, at::kShort, at::kChar,
+                          at::kByte, at::kBool}) {
     const std::string name = toString(type);
     file.tensors[name] = values.abs().to(type);
     file.tensors[name + ".scalar"] = file.tensors[name][1][2];
@@ -90,6 +90,23 @@ TEST_F(SafetensorsFile, ReadsHeadersOfOthers) {
   EXPECT_TRUE(file.metadata.empty());
 }
 
+// Byte for byte what the public Python package writes of {"b": float16 [2], "a": int16 [1], "flag": bool []} with the
+// metadata {"format": "pt"}: compact JSON in its own order of keys, then spaces.
+TEST_F(SafetensorsFile, ReadsWhatThePythonPackageWrites) {
+  std::string header =
+      R"({"__metadata__":{"format":"pt"},"a":{"dtype":"I16","shape":[1],"data_offsets":[0,2]},)"
+      R"("b":{"dtype":"F16","shape":[2],"data_offsets":[2,6]},"flag":{"dtype":"BOOL","shape":[],"data_offsets":[6,7]}})";
+  header.append((8 - header.size() % 8) % 8, ' ');
+  const std::string data("\xfe\xff\x00\x3c\x00\xc1\x01", 7);  // -2; 1, -2.5; true
+  const Safetensors file = load_safetensors(folder_.write("a", file_of(header, 0) + data));
+  EXPECT_EQ(file.metadata.at("format"), "pt");
+  EXPECT_EQ(file.tensors.at("a").item<int16_t>(), -2);
+  EXPECT_EQ(file.tensors.at("b").scalar_type(), at::kHalf);
+  EXPECT_TRUE(at::equal(file.tensors.at("b").to(at::kFloat), at::tensor({1.f, -2.5f})));
+  EXPECT_EQ(file.tensors.at("flag").dim(), 0);
+  EXPECT_TRUE(file.tensors.at("flag").item<bool>());
+}
+
 TEST_F(SafetensorsFile, RefusesToWriteWhatTheFormatCanNotHold) {
   const std::string path = folder_.file("a");
   const auto words = [&](const Safetensors& file) {
@@ -121,15 +138,19 @@ TEST_F(SafetensorsFile, RefusesADamagedFrame) {
             "its header should take 2 bytes, at most 1 are possible; it is cut off or no safetensors file");
   EXPECT_EQ(refusal("{\"a\":"), "its header is no valid JSON; is this a safetensors file?");
   EXPECT_EQ(refusal("{\"\xff\":1}"), "its header is no valid JSON; is this a safetensors file?");
-  EXPECT_EQ(refusal("[1]"), "its header is no JSON object; is this a safetensors file?");
-  EXPECT_EQ(refusal(std::string(1000, '[')), "its header is nested too deeply; is this a safetensors file?");
+  for (const std::string header : {"[1]", "", " {}", "\n{}", "\xef\xbb\xbf{}", "null"})
+    EXPECT_EQ(refusal(header, 0), "its header does not begin with {; is this a safetensors file?") << header;
+  EXPECT_EQ(refusal("{}x"), "its header is no valid JSON; is this a safetensors file?");
+  EXPECT_EQ(refusal("{\"a\":" + std::string(1000, '[')),
+            "its header is nested too deeply; is this a safetensors file?");
 }
 
 TEST_F(SafetensorsFile, RefusesADamagedEntry) {
   EXPECT_EQ(refusal(R"({"a":3})"), "tensor a is described by number, an object is expected");
   EXPECT_EQ(refusal(R"({"a":{"shape":[2],"data_offsets":[0,8]}})"), "tensor a has no dtype");
   EXPECT_EQ(refusal(R"({"a":)" + entry("F7", "[2]", "[0,8]") + "}"),
-            "tensor a has the unknown dtype \"F7\", one of F64, F32, BF16, F16, I64, I32, U8, BOOL is expected");
+            "tensor a has the unknown dtype \"F7\", one of F64, F32, BF16, F16, I64, I32, I16, I8, U8, BOOL is "
+            "expected");
   EXPECT_EQ(refusal(R"({"a":)" + entry("F32", "2", "[0,8]") + "}"), "tensor a has no list shape");
   EXPECT_EQ(refusal(R"({"a":)" + entry("F32", "[2.0]", "[0,8]") + "}"),
             "tensor a has 2.0 in its shape, a whole number from 0 is expected");

@@ -32,6 +32,10 @@ class Block {
   /// <eta - eta_prior, t> - kl_global, valid just after an M-step with rho = 1: [] float64.
   virtual Tensor gain() const;
   virtual bool conjugate() const = 0;
+  /// Whether sums that are not finite leave this block as it is, and are counted.
+  virtual bool skips_outliers() const { return false; }
+  /// Exchanges the parameters with their average over steps; false without such an average.
+  virtual bool swap_averages() { return false; }
   /// Numbers worth logging after an M-step ("components.floored"), per run and not per item.
   virtual std::map<std::string, double> diagnostics() const { return {}; }
   /// Everything that a checkpoint needs: keys start with "model/" (what an export takes) or "optimizer/".
@@ -77,7 +81,7 @@ class ConjugateBlock final : public Block {
   Tensor eta_prior_, eta_, t_;
 };
 
-/// Named parameters that ascend sums / count with one optimiser.
+/// Named parameters that ascend sums / count with one optimiser. Diagnostics count the steps that it left out.
 class GradientBlock final : public Block {
  public:
   /// `schedule` is the name of the scheduled weight that gives the learning rate.
@@ -91,6 +95,9 @@ class GradientBlock final : public Block {
   TensorMap globals() const override;
   void m_step(const Expectation& total, const Step& step, const Rng& rng) override;
   bool conjugate() const override { return false; }
+  bool skips_outliers() const override { return optimizer_->skips(); }
+  bool swap_averages() override;
+  std::map<std::string, double> diagnostics() const override;
   TensorMap state() const override;
   void load(const TensorMap& state) override;
 
@@ -98,7 +105,7 @@ class GradientBlock final : public Block {
   std::shared_ptr<const Optimizer> optimizer_;
   std::string schedule_;
   std::vector<Parameter> parameters_;
-  int64_t steps_ = 0;
+  OptimizerState optimizer_state_;
 };
 
 /// Tensors that are learned once, before training: centres, scales, data moments. No globals, no M-step.

@@ -60,6 +60,10 @@ class Model {
   Tensor gain() const;
   /// Whether every block that is updated is conjugate: then a full pass is monotone and memoising is possible.
   bool closed_form() const;
+  /// Whether sums that are not finite leave some block as it is (skip_above of its optimiser).
+  bool skips_outliers() const;
+  /// Exchanges the parameters of every block with their average over steps; false if no block has one.
+  bool swap_averages();
   TensorMap globals() const;
   TensorMap state() const;
   /// Loads every block or, if any key is missing or misshapen, none.
@@ -70,6 +74,18 @@ class Model {
 
  protected:
   std::vector<std::shared_ptr<Block>> blocks_;
+};
+
+/// Averaged parameters in the place of the last ones, where a model has any, as long as this lives.
+class AveragedParameters {
+ public:
+  explicit AveragedParameters(Model& model) : model_(model) { model_.swap_averages(); }
+  ~AveragedParameters() { model_.swap_averages(); }
+  AveragedParameters(const AveragedParameters&) = delete;
+  AveragedParameters& operator=(const AveragedParameters&) = delete;
+
+ private:
+  Model& model_;
 };
 
 /// Options of a model say which regimes it brings, so that training options without effect can be refused.

@@ -1,6 +1,9 @@
-// First-order update rules. One object serves all parameters of a gradient block.
+// First-order update rules. What all of them share stands here and in optimizer.cpp once: the learning rate, groups of
+// parameters, weight decay, clipping, skipping of outlier steps, averages of parameters. A rule of its own is one
+// function of an element's value, gradient and moments (models/optimizers).
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -13,7 +16,39 @@ namespace vem {
 struct Parameter {
   std::string name;
   Tensor value;
-  TensorMap slots;  ///< "first", "second" ...: shapes as value, zero at first
+  TensorMap slots;  ///< "first", "second" ...: shapes as value, zero at first; "average" where parameters are averaged
+};
+
+/// What differs for parameters whose names begin alike.
+struct ParameterGroup final : Options {
+  double learning_rate = 1, weight_decay = 1;
+  void visit(OptionVisitor& v) override;
+};
+
+/// The options that every optimiser has; one of its own visits these first.
+struct OptimizerOptions : Options {
+  Choice learning_rate = constant_schedule(1e-3);
+  double weight_decay = 0;
+  bool decoupled = false, decay_biases = true, normalize = false;
+  double clip_norm = 0, clip_value = 0, skip_above = 0, average = 0;
+  Sections groups{[] { return std::make_shared<ParameterGroup>(); }};
+  void visit(OptionVisitor& v) override;
+};
+
+/// One update of one parameter, the rule's own numbers left out. With g = clamp(scale * sum, +-clip) - coupled * p, the
+/// rule moves keep * p up g.
+struct Update {
+  double scale = 1, clip = std::numeric_limits<double>::infinity(), coupled = 0, keep = 1;
+  double learning_rate = 0;
+  int64_t steps = 1;          ///< updates so far, this one included: for the correction of moments that began at zero
+  double average_weight = 0;  ///< of the new value in the average
+};
+
+/// What an optimiser remembers beside the moments.
+struct OptimizerState {
+  int64_t steps = 0, skipped = 0;  ///< updates made, and left out
+  double norm = 0;                 ///< running mean of the gradient's norm, as 1 - 0.99^seen of it
+  int64_t seen = 0;                ///< norms in that mean
 };
 
 class Optimizer {
@@ -22,14 +57,34 @@ class Optimizer {
   struct Context {
     const Registry& registry;
   };
+  Optimizer(const OptimizerOptions& options, const Context& context);
   virtual ~Optimizer() = default;
-  /// Names of the moments that each parameter carries.
-  virtual std::vector<std::string> slots() const = 0;
-  /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised. `steps` counts updates
-  /// from 1.
-  virtual void update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
-                      int64_t steps, double learning_rate) const = 0;
-  virtual std::shared_ptr<const Schedule> learning_rate() const = 0;
+
+  /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised; or, where that is an
+  /// outlier and `skip_above` is set, leaves all as they are and counts it. Throws ConfigError at the first step if a
+  /// group has no parameters.
+  void update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
+              double learning_rate, OptimizerState& state) const;
+  /// Names of the tensors that each parameter carries: the rule's moments and, if wanted, its average.
+  std::vector<std::string> slots() const;
+  std::shared_ptr<const Schedule> learning_rate() const { return learning_rate_; }
+  /// Whether outlier steps are left out, those with a gradient that is not finite among them.
+  bool skips() const { return options_.skip_above > 0; }
+  bool averages() const { return options_.average > 0; }
+
+ private:
+  /// Names of the rule's own moments.
+  virtual std::vector<std::string> moments() const = 0;
+  /// Applies the rule to a parameter whose gradient sums are contiguous, in one pass over memory.
+  virtual void apply(Parameter& parameter, const Tensor& sums, const Update& update) const = 0;
+
+  bool is_outlier(double norm, OptimizerState& state) const;
+  void check_groups(const std::vector<Parameter>& parameters) const;
+  const ParameterGroup* group_of(const std::string& name) const;
+  Update update_of(const Parameter& parameter, double learning_rate) const;
+
+  OptimizerOptions options_;
+  std::shared_ptr<const Schedule> learning_rate_;
 };
 
 /// `adam` with its defaults, for options structs.

@@ -9,7 +9,7 @@
 namespace vem {
 
 struct Safetensors {
-  TensorMap tensors;  ///< any shape; float64, float32, bfloat16, float16, int64, int32, uint8 or bool
+  TensorMap tensors;  ///< any shape; floats of 64, 32 and 16 bits (bfloat16 too), int64 to int8, uint8, bool
   std::map<std::string, std::string> metadata;  ///< the header's __metadata__
 };
 
