@@ -24,7 +24,10 @@ std::map<std::string, std::vector<double>> Model::report(const Expectation& tota
 }
 
 void Model::m_step(const Expectation& total, const Step& step, const Rng& rng) {
-  for (const auto& block : blocks_) block->m_step(total, step, rng);
+  // A batch whose bound is no number may spoil the statistics of a conjugate block, which forgets nothing.
+  const bool usable = !skips_outliers() || std::isfinite(total.bound.item<double>());
+  for (const auto& block : blocks_)
+    if (usable || block->skips_outliers()) block->m_step(total, step, rng);
 }
 
 Tensor Model::kl_global() const {

@@ -5,6 +5,7 @@
 #include "support/amortised.h"
 #include "support/models.h"
 #include "vem/core/error.h"
+#include "vem/dist/dirichlet.h"
 #include "vem/train/fit.h"
 
 namespace vem {
@@ -111,7 +112,10 @@ class Spiked final : public Model {
     rate_ = optimizer->learning_rate();
     block_ = std::make_shared<GradientBlock>("networks", optimizer);
     p_ = block_->add("p", {1}, at::kDouble);
-    blocks_ = {block_};
+    weights_ =
+        std::make_shared<ConjugateBlock>("weights", std::make_shared<DirichletFamily>(2), 1, Estimate::posterior);
+    weights_->set_prior(at::zeros({1, 2}, at::kDouble));
+    blocks_ = {block_, weights_};
   }
   void initialize(const Dataset&, const Rng&) override {}
   Expectation e_step(const Batch& batch, const Step& step, const Rng&) const override {
@@ -121,6 +125,7 @@ class Spiked final : public Model {
     e.count = batch.weight.sum();
     e.bound = -(p - 1).square().sum() * e.count;
     e.sums["p"] = -2 * (p - 1) * e.count;
+    e.sums["weights.t"] = (0 * p + 1).expand({1, 2}) * e.count;
     return e;
   }
   std::vector<Method> methods() const override { return {}; }
@@ -129,11 +134,13 @@ class Spiked final : public Model {
   }
   at::ScalarType dtype() const override { return at::kDouble; }
   double p() const { return p_.item<double>(); }
+  Tensor eta() const { return weights_->eta(); }
 
  private:
   int64_t from_, to_;
   std::shared_ptr<const Schedule> rate_;
   std::shared_ptr<GradientBlock> block_;
+  std::shared_ptr<ConjugateBlock> weights_;
   Tensor p_;
 };
 
@@ -148,6 +155,8 @@ TEST(OptimizersInAFit, ABatchThatIsNotFiniteIsLeftOut) {
   EXPECT_TRUE(std::isfinite(result.bounds.back()));
   // 28 steps of sgd at its rate 0.01: p - 1 shrinks by 0.98 each
   EXPECT_NEAR(model.p(), 1 - std::pow(0.98, 28), 1e-14);
+  // every batch that counted says "60 of each", and so does any mean of them; the first has rho = 1
+  EXPECT_LE(difference(model.eta(), at::full({1, 2}, 60.0, at::kDouble)), 1e-12);
 }
 
 TEST(OptimizersInAFit, NothingFiniteEndsTheFit) {
