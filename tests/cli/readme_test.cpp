@@ -136,6 +136,15 @@ TEST(Readme, ItsKeysExist) {
   EXPECT_GE(found, 5);
 }
 
+TEST(Readme, ItsConfigurationsAreRead) {
+  const auto blocks = code_blocks("toml");
+  EXPECT_FALSE(blocks.empty());
+  for (const std::string& block : blocks) {
+    RunOptions options;
+    EXPECT_NO_THROW(Config::parse(block, "README.md").read(options, plugins())) << block;
+  }
+}
+
 TEST(Readme, ItsFilesExist) {
   for (const std::string& code :
        matches(readme(), "((?:experiments|tests|models|include|src|\\.github)/[A-Za-z_./-]+)"))
