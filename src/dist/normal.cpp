@@ -15,6 +15,23 @@ Tensor log_density(const Tensor& standardized, const Tensor& log_std) {
 
 Tensor entropy_of(const Tensor& log_std) { return log_std + (kHalfLogTwoPi + 0.5); }
 
+/// The linear and the quadratic part of eta.
+std::vector<Tensor> natural_of(const Tensor& mean, const Tensor& variance) {
+  const Tensor precision = 1 / variance;
+  return {mean * precision, -0.5 * precision};
+}
+
+Tensor log_partition_of(const std::vector<Tensor>& eta) {
+  const Tensor precision = -2 * eta[1];
+  return 0.5 * (eta[0] * eta[0] / precision - precision.log()) + kHalfLogTwoPi;
+}
+
+/// Mean and variance.
+std::pair<Tensor, Tensor> moments_of(const std::vector<Tensor>& eta) {
+  const Tensor variance = -0.5 / eta[1];
+  return {eta[0] * variance, variance};
+}
+
 }  // namespace
 
 Normal::Normal(const Tensor& mean, const Tensor& std) {
@@ -32,19 +49,13 @@ Tensor Normal::draw(const Shape& sample_shape, const Rng& rng) const {
   return rsample(normal_noise(sample_shape, batch_shape(), rng, mean_.scalar_type()));
 }
 
-Tensor Normal::natural() const {
-  const Tensor precision = 1 / variance();
-  return at::stack({mean_ * precision, -0.5 * precision}, -1);
-}
+Tensor Normal::natural() const { return at::stack(natural_of(mean_, variance()), -1); }
 Tensor Normal::statistics(const Tensor& x) const { return at::stack({x, x * x}, -1); }
 Tensor Normal::expected_statistics() const { return at::stack({mean_, variance() + mean_ * mean_}, -1); }
-Tensor Normal::log_partition(const Tensor& eta) const {
-  const Tensor precision = -2 * eta.select(-1, 1), linear = eta.select(-1, 0);
-  return 0.5 * (linear * linear / precision - precision.log()) + kHalfLogTwoPi;
-}
+Tensor Normal::log_partition(const Tensor& eta) const { return log_partition_of(eta.unbind(-1)); }
 std::shared_ptr<const Distribution> Normal::from_natural(const Tensor& eta) const {
-  const Tensor variance = -0.5 / eta.select(-1, 1);
-  return std::make_shared<Normal>(eta.select(-1, 0) * variance, variance.sqrt());
+  const auto [mean, variance] = moments_of(eta.unbind(-1));
+  return std::make_shared<Normal>(mean, variance.sqrt());
 }
 
 DiagonalNormal::DiagonalNormal(const Tensor& mean, const Tensor& log_std) {
@@ -63,6 +74,15 @@ Tensor DiagonalNormal::log_prob(const Tensor& x) const {
 Tensor DiagonalNormal::rsample(const Tensor& noise) const { return normal_sample(mean_, log_std_, noise); }
 Tensor DiagonalNormal::draw(const Shape& sample_shape, const Rng& rng) const {
   return rsample(normal_noise(sample_shape, concatenated(batch_shape(), event_shape()), rng, mean_.scalar_type()));
+}
+
+Tensor DiagonalNormal::natural() const { return at::cat(natural_of(mean_, variance()), -1); }
+Tensor DiagonalNormal::statistics(const Tensor& x) const { return at::cat({x, x * x}, -1); }
+Tensor DiagonalNormal::expected_statistics() const { return at::cat({mean_, variance() + mean_ * mean_}, -1); }
+Tensor DiagonalNormal::log_partition(const Tensor& eta) const { return log_partition_of(eta.chunk(2, -1)).sum(-1); }
+std::shared_ptr<const Distribution> DiagonalNormal::from_natural(const Tensor& eta) const {
+  const auto [mean, variance] = moments_of(eta.chunk(2, -1));
+  return std::make_shared<DiagonalNormal>(mean, 0.5 * variance.log());
 }
 
 }  // namespace vem

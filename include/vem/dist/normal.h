@@ -32,8 +32,9 @@ class Normal final : public Distribution, public NaturalForm {
   Tensor mean_, std_;
 };
 
-/// Independent dimensions, by mean and log standard deviation [batch, L]; event [L]. What an encoder gives.
-class DiagonalNormal final : public Distribution {
+/// Independent dimensions, by mean and log standard deviation [batch, L]; event [L]. What an encoder gives. eta and t
+/// as the normal's, first all linear parts, then all quadratic ones.
+class DiagonalNormal final : public Distribution, public NaturalForm {
  public:
   DiagonalNormal(const Tensor& mean, const Tensor& log_std);
   const char* name() const override { return "diagonal-normal"; }
@@ -45,6 +46,12 @@ class DiagonalNormal final : public Distribution {
   bool reparameterised() const override { return true; }
   using Distribution::rsample;
   Tensor rsample(const Tensor& noise) const override;
+
+  Tensor natural() const override;
+  Tensor statistics(const Tensor& x) const override;
+  Tensor expected_statistics() const override;
+  Tensor log_partition(const Tensor& eta) const override;
+  std::shared_ptr<const Distribution> from_natural(const Tensor& eta) const override;
 
  protected:
   Tensor draw(const Shape& sample_shape, const Rng& rng) const override;
