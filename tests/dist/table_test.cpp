@@ -103,7 +103,8 @@ TEST_P(Table, DrawsAreAFunctionOfTheRngAndKeepTheirOrder) {
   shape.insert(shape.end(), d->event_shape().begin(), d->event_shape().end());
   EXPECT_EQ(a.sizes(), at::IntArrayRef(shape));
   EXPECT_TRUE(a.equal(d->sample({4, 3}, Rng(7))));
-  EXPECT_TRUE(a.flatten(0, 1).slice(0, 0, 5).equal(d->sample({5}, Rng(7))));
+  // but for the last bit of vectorised functions, whose last elements are computed otherwise
+  EXPECT_TRUE(at::allclose(a.flatten(0, 1).slice(0, 0, 5), d->sample({5}, Rng(7)), 1e-12, 1e-12));
   EXPECT_FALSE(d->sample({50}, Rng(7)).equal(d->sample({50}, Rng(8))));
   EXPECT_EQ(d->sample({}, Rng(7)).dim(), a.dim() - 2);
   EXPECT_EQ(d->sample({0}, Rng(7)).numel(), 0);

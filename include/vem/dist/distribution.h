@@ -42,7 +42,7 @@ class Distribution {
   virtual Tensor entropy() const { return {}; }
 
   /// A draw [sample_shape, batch, event] that carries no gradient; a function of the parameters and of rng alone. The
-  /// first draws do not depend on how many follow.
+  /// first draws do not depend on how many follow, but for their last bits.
   Tensor sample(const Shape& sample_shape, const Rng& rng) const;
   /// The same draw, differentiable in the parameters; Error unless reparameterised().
   Tensor rsample(const Shape& sample_shape, const Rng& rng) const;
