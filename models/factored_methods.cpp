@@ -6,10 +6,10 @@ namespace vem {
 using Tensors = std::vector<Tensor>;
 
 Tensor FactoredModel::log_lik(const Tensor& x, bool predictive) const {
-  const ConjugateBlock& components = *part_.components();
-  const Tensor log_p = predictive && posterior() ? part_.observation().log_predictive(scaled(x), components.eta())
-                                                 : part_.observation().log_prob(scaled(x), components.t().detach());
-  return log_p - scale().log().sum();
+  const Observation& observation = part_.observation();
+  const Tensor log_p = predictive && posterior() ? observation.log_predictive(scaled(x))
+                                                 : observation.log_prob(scaled(x), observation.point());
+  return log_p + log_unit(x).unsqueeze(-1);
 }
 
 /// Independent rows need nothing but x; ragged items come with their offsets.
@@ -24,32 +24,41 @@ Method FactoredModel::method_of(const Allocation::Readout& readout) const {
     const int64_t items = rows ? in[0].size(0) : in[1].size(0) - 1;
     batch.index = at::arange(items, at::kLong);
     batch.weight = at::ones({items}, at::kDouble);
-    TensorMap globals;
-    for (const auto& block : part_.blocks()) globals[block->key()] = block->t().detach();
-    return readout.call(log_lik(in[0], readout.predictive), batch, globals);
+    return readout.call(log_lik(in[0], readout.predictive), batch, part_.point());
   };
   return method;
 }
 
-std::vector<Tensor> FactoredModel::components() const {
-  const TensorMap parts = part_.observation().describe(part_.components()->t().detach());
-  std::vector<Tensor> all{part_.allocation().log_weights().exp().squeeze(0), parts.at("means") * scale() + center()};
-  if (parts.count("covariances")) all.push_back(parts.at("covariances") * at::outer(scale(), scale()));
-  if (parts.count("variances")) all.push_back(parts.at("variances") * scale() * scale());
-  return all;
+Method FactoredModel::component_parameters() const {
+  const Observation& observation = part_.observation();
+  const std::vector<std::string> names = observation.parameters();
+  Method method{"component_parameters",
+                fmt::format("weights, {} of the components, in the units of the data", fmt::join(names, ", ")),
+                {},
+                {"weights"},
+                [this, &observation, names](const Tensors&, const Rng&) {
+                  const TensorMap parts =
+                      observation.rescaled(observation.describe(observation.point()), scale(), center());
+                  Tensors all{part_.allocation().log_weights().exp().squeeze(0)};
+                  for (const std::string& name : names) all.push_back(parts.at(name));
+                  return all;
+                }};
+  method.outputs.insert(method.outputs.end(), names.begin(), names.end());
+  return method;
 }
 
-Method FactoredModel::component_parameters() const {
-  // Which tensors describe() gives, asked at the prior: a model that was not initialised has no components yet.
-  const int64_t D = schema_.num_features();
-  const Tensor prior = part_.observation().prior(1, {at::zeros({D}, at::kDouble), at::eye(D, at::kDouble)});
-  const TensorMap parts = part_.observation().describe(part_.observation().family()->mean(prior));
-  const std::string spread = parts.count("covariances") ? "covariances" : "variances";
-  return {"component_parameters",
-          "weights, means and " + spread + " of the components, in the units of the data",
-          {},
-          {"weights", "means", spread},
-          [this](const Tensors&, const Rng&) { return this->components(); }};
+/// Rows are independent, so what is missing depends on its own row only.
+Method FactoredModel::impute() const {
+  return {"impute",
+          "rows with expected values in their missing cells (of symbols, the most probable)",
+          {"x"},
+          {"x"},
+          [this](const Tensors& in, const Rng&) {
+            const Observation& observation = part_.observation();
+            const Tensor x = scaled(in[0]), t = observation.point();
+            const Tensor log_joint = part_.allocation().log_joint(observation.log_prob(x, t), part_.point());
+            return Tensors{observation.completed(x, t, at::softmax(log_joint, -1)) * scale() + center()};
+          }};
 }
 
 Method FactoredModel::sample() const {
@@ -63,7 +72,7 @@ Method FactoredModel::sample() const {
                 }};
   method.integers = {"n"};
   method.script = "def sample(self, n: int):\n    label = " + part_.allocation().sample_script() + "\n" +
-                  part_.observation().sample_script("components", options_.estimate) +
+                  part_.observation().sample_script() +
                   "    return x * self.scaling.scale + self.scaling.center, label\n";
   return method;
 }
@@ -73,6 +82,7 @@ std::vector<Method> FactoredModel::methods() const {
   std::vector<Method> all;
   for (const Allocation::Readout& readout : part_.allocation().readouts()) all.push_back(method_of(readout));
   all.push_back(component_parameters());
+  if (part_.allocation().independent_rows()) all.push_back(impute());
   all.push_back(sample());
   return all;
 }

@@ -8,8 +8,9 @@ namespace vem {
 
 void FactoredOptions::visit(OptionVisitor& v) {
   v("num_components", num_components, {1, 4096}, "components of a mixture, states of a chain");
-  v("estimate", estimate, {{"ml", Estimate::ml}, {"map", Estimate::map}, {"posterior", Estimate::posterior}},
-    "maximum likelihood, maximum a posteriori, or a posterior over all parameters");
+  v("estimate", estimate,
+    {{"ml", Estimate::ml}, {"map", Estimate::map}, {"posterior", Estimate::posterior}, {"gibbs", Estimate::gibbs}},
+    "maximum likelihood, maximum a posteriori, a posterior over all parameters, or draws from it by Gibbs sampling");
   visit_precision(v, precision);
   visit_part(v, "observation", observation, "family of a component");
   visit_part(v, "allocation", allocation, "which component a row belongs to");
@@ -42,11 +43,10 @@ FactoredModel::FactoredModel(std::string name, const FactoredOptions& options, c
       options_(options),
       schema_(context.schema),
       scaling_(std::make_shared<ConstantBlock>("scaling")),
-      part_(
-          "", options.num_components, options.estimate,
-          context.registry.create<Allocation>(options.allocation, {"", options.num_components, options.estimate}),
-          context.registry.create<Observation>(
-              options.observation, {context.schema.num_features(), scalar_type(options.precision), options.estimate})) {
+      part_(context.registry.create<Allocation>(options.allocation, {"", options.num_components, options.estimate}),
+            context.registry.create<Observation>(
+                options.observation, {context.schema.num_features(), scalar_type(options.precision), options.estimate,
+                                      options.num_components, "", context.schema.feature_names, &context.registry})) {
   const int64_t D = schema_.num_features();
   scaling_->add("scaling.center", at::zeros({D}, at::kDouble));
   scaling_->add("scaling.scale", at::ones({D}, at::kDouble));
@@ -62,15 +62,24 @@ const Tensor& FactoredModel::rows_of(const Batch& batch) const {
   return x;
 }
 
-void FactoredModel::require_finite(const Tensor& x) const {
-  const Tensor bad = at::isfinite(x).logical_not().nonzero();
+std::string FactoredModel::column_name(int64_t column) const {
+  const auto place = static_cast<size_t>(column);
+  return place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
+}
+
+void FactoredModel::require_support(const Tensor& x) const {
+  const Tensor bad = part_.observation().supported(x).logical_not().nonzero();
   if (bad.size(0) == 0) return;
   const int64_t row = bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
-  const auto place = static_cast<size_t>(column);
-  const std::string name =
-      place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
-  fail<DataError>("{}: x is {} in row {}, column {}; rows must be complete and finite", name_,
-                  x[row][column].item<double>(), row, name);
+  fail<DataError>("{}: x is {} in row {}, column {}; {} is expected", name_, x[row][column].item<double>(), row,
+                  column_name(column), part_.observation().support(column));
+}
+
+void FactoredModel::require_values(const Tensor& mean) const {
+  const Tensor empty = mean.isnan().nonzero();
+  if (empty.size(0) > 0)
+    fail<DataError>("{}: column {} has no value in any row of the training data; leave it out", name_,
+                    column_name(empty[0][0].item<int64_t>()));
 }
 
 void FactoredModel::set_scaling(const Moments& moments) {
@@ -84,26 +93,38 @@ void FactoredModel::set_scaling(const Moments& moments) {
 void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   at::NoGradGuard no_grad;
   const Batch batch = train.batch(at::arange(train.size, at::kLong), 0, dtype());
-  require_finite(rows_of(batch));
+  require_support(rows_of(batch));
   const Tensor weight = batch.row_weight();
   if (!(weight.sum().item<double>() > 0)) fail<DataError>("{}: the training data have no rows of any weight", name_);
+  if (options_.estimate == Estimate::gibbs && !batch.weight.eq(1).all().item<bool>())
+    fail<DataError>("{}: estimate = \"gibbs\" takes items of weight 1: it draws a component for each", name_);
   const Moments moments = vem::moments(batch.at("x"), weight);
+  require_values(moments.mean);
   set_scaling(moments);
   const Tensor x = scaled(batch.at("x"));
   part_.set_priors({(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())});
   if (options_.start == FactoredOptions::Start::labels)
-    part_.start(x, batch, label_column(batch));
+    part_.start(x, batch, label_column(batch), rng);
   else
     search(x, batch, rng);
 }
 
-Expectation FactoredModel::e_step(const Batch& batch, const Step&, const Rng&) const {
+/// What the unit of a row's cells adds to its log density: -sum of log scale over those that are there.
+Tensor FactoredModel::log_unit(const Tensor& x) const {
+  return -x.isnan().logical_not().to(at::kDouble).mv(scale().log());
+}
+
+Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rng& rng) const {
   at::NoGradGuard no_grad;
   const Tensor& x = rows_of(batch);
-  Expectation e =
-      part_.expect([&](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); }, batch, globals());
-  e.bound = e.bound - (batch.offsets.defined() ? batch.row_weight().sum() : e.count) * scale().log().sum();
-  if (!std::isfinite(e.bound.item<double>())) require_finite(x);  // not before: it costs a pass over the data
+  if (!step.training) require_support(x);
+  Expectation e = part_.expect([&](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); }, batch,
+                               globals(), step.training && options_.estimate == Estimate::gibbs ? &rng : nullptr);
+  if (std::isnan(x.sum().item<double>()))
+    e.bound = e.bound + (batch.row_weight() * log_unit(x)).sum();
+  else
+    e.bound = e.bound - (batch.offsets.defined() ? batch.row_weight().sum() : e.count) * scale().log().sum();
+  if (!std::isfinite(e.bound.item<double>())) require_support(x);  // not before: it costs a pass over the data
   return e;
 }
 

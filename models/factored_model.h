@@ -39,6 +39,8 @@ class FactoredModel final : public Model {
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
   /// The allocation's readouts, component_parameters and sample.
   std::vector<Method> methods() const override;
+  /// Birth, merge and delete of components, where rows are independent.
+  std::vector<std::shared_ptr<Move>> moves() const override;
   /// Rows arrive in float64 whatever the precision: centring comes before rounding.
   at::ScalarType dtype() const override { return at::kDouble; }
 
@@ -49,7 +51,10 @@ class FactoredModel final : public Model {
   bool posterior() const { return options_.estimate == Estimate::posterior; }
 
   const Tensor& rows_of(const Batch& batch) const;
-  void require_finite(const Tensor& x) const;
+  std::string column_name(int64_t column) const;
+  void require_support(const Tensor& x) const;
+  void require_values(const Tensor& mean) const;
+  Tensor log_unit(const Tensor& x) const;
   void set_scaling(const Moments& moments);
 
   Tensor label_column(const Batch& batch) const;
@@ -61,8 +66,8 @@ class FactoredModel final : public Model {
   /// log p(row | k) [rows, K] in the units of the data: theta integrated out, or at the point that the E-step uses.
   Tensor log_lik(const Tensor& x, bool predictive) const;
   Method method_of(const Allocation::Readout& readout) const;
-  std::vector<Tensor> components() const;
   Method component_parameters() const;
+  Method impute() const;
   Method sample() const;
 
   std::string name_;

@@ -16,6 +16,12 @@ TensorMap copied(const TensorMap& state) {
   return copies;
 }
 
+/// Rows whose missing cells are means of the columns of x.
+Tensor complete(const Tensor& rows, const Tensor& x) {
+  const Tensor gaps = rows.isnan();
+  return gaps.any().item<bool>() ? at::where(gaps, at::nanmean(x, 0), rows) : rows;
+}
+
 }  // namespace
 
 Tensor FactoredModel::label_column(const Batch& batch) const {
@@ -32,7 +38,7 @@ Tensor FactoredModel::start_labels(const Tensor& x, const Tensor& row_weight, co
   if (N < K) fail<DataError>("{}: {} rows are too few for {} components", name_, N, K);
   const Tensor order = rng.permutation(N);
   if (options_.start == FactoredOptions::Start::random)
-    return nearest_center(x, x.index_select(0, order.slice(0, 0, K)));
+    return nearest_center(x, complete(x.index_select(0, order.slice(0, 0, K)), x));
   if (N <= kKMeansRows) return kmeans(x, row_weight, K, rng).labels;
   const Tensor some = order.slice(0, 0, std::max(kKMeansRows, 10 * K));
   return nearest_center(x, kmeans(x.index_select(0, some), row_weight.index_select(0, some), K, rng).centers);
@@ -48,12 +54,12 @@ std::pair<bool, double> FactoredModel::score(const Tensor& x, const Batch& batch
 
 void FactoredModel::search(const Tensor& x, const Batch& batch, const Rng& rng) {
   const TensorMap before = copied(state());
-  const Tensor row_weight = batch.row_weight();
+  const Tensor row_weight = batch.row_weight(), points = part_.observation().coordinates(x);
   TensorMap best;
   std::pair<bool, double> best_score;
   for (int64_t r = 0; r < options_.restarts; ++r) {
     load(before);
-    part_.start(x, batch, start_labels(x, row_weight, rng.fold(static_cast<uint64_t>(r))));
+    part_.start(x, batch, start_labels(points, row_weight, rng.fold(static_cast<uint64_t>(r))), rng);
     if (options_.restarts == 1) return;
     for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
       m_step(part_.expect(x, batch, globals()), Step(), rng);

@@ -1,5 +1,6 @@
-// Normal rows with a full covariance and the normal-Wishart prior (Bishop, PRML, section 10.2.1; the predictive density
-// is 10.81 and 10.82). Not here: missing cells, and covariances shared between components.
+// Normal rows with a full covariance, one a component or one for all, and the (tied) normal-Wishart prior (Bishop,
+// PRML, section 10.2.1; the predictive density is 10.81 and 10.82). Missing cells are integrated out, pattern by
+// pattern.
 #include "normal.h"
 #include "vem/dist/normal_wishart.h"
 
@@ -9,30 +10,45 @@ namespace {
 class FullNormal final : public Observation {
  public:
   FullNormal(const NormalOptions& options, const Context& context)
-      : D_(context.num_features), dtype_(context.dtype), options_(options), family_(D_, options.variance_floor) {
-    if (options_.degrees_of_freedom == 0) options_.degrees_of_freedom = static_cast<double>(D_);
-    const Tensor ij = at::triu_indices(D_, D_, 0, at::kLong);
+      : Observation(context), options_(options), family_(context.num_features, options.variance_floor) {
+    if (options_.degrees_of_freedom == 0) options_.degrees_of_freedom = static_cast<double>(D());
+    const Tensor ij = at::triu_indices(D(), D(), 0, at::kLong);
     row_ = ij[0].contiguous();
     column_ = ij[1].contiguous();
+    if (options.covariance == NormalOptions::Covariance::tied)
+      sharing_ = tied_covariance(K(), D(), options.variance_floor);
+    else
+      sharing_ = std::make_unique<Sharing>(std::make_shared<NormalWishartFamily>(family_), K());
+    add_components(sharing_->family(), sharing_->rows());
   }
 
-  std::shared_ptr<const ExponentialFamily> family() const override {
-    return std::make_shared<NormalWishartFamily>(family_);
-  }
-  Tensor real_columns() const override { return at::ones({D_}, at::kBool); }
-
-  Tensor prior(int64_t num_components, const Moments& moments) const override {
+  void set_priors(const Moments& moments) override {
     Tensor covariance = moments.covariance;
-    const double flat = kFlat * std::max(covariance.trace().item<double>() / static_cast<double>(D_), kFlat);
+    const double flat = kFlat * std::max(covariance.trace().item<double>() / static_cast<double>(D()), kFlat);
     const auto [values, vectors] = at::linalg_eigh(covariance);
     if (values[0].item<double>() < flat) covariance = at::mm(vectors * values.clamp_min(flat), vectors.t());
     const Tensor one = at::ones({1}, at::kDouble);
-    return family_
-        .natural({options_.mean_strength * one, moments.mean.unsqueeze(0),
-                  options_.covariance_scale * covariance.unsqueeze(0), options_.degrees_of_freedom * one})
-        .expand({num_components, -1})
-        .contiguous();
+    blocks_[0]->set_prior(sharing_->prior(
+        family_.natural({options_.mean_strength * one, moments.mean.unsqueeze(0),
+                         options_.covariance_scale * covariance.unsqueeze(0), options_.degrees_of_freedom * one})));
   }
+  using Observation::point;
+  Tensor point(const TensorMap& globals) const override { return sharing_->expand(Observation::point(globals)); }
+  TensorMap spread(const Tensor& sums) const override { return Observation::spread(sharing_->collapse(sums)); }
+
+  TensorMap describe(const Tensor& t) const override {
+    const auto [means, covariances] = family_.moments(t);
+    return {{"means", means}, {"covariances", covariances}};
+  }
+  std::vector<std::string> parameters() const override { return {"means", "covariances"}; }
+  TensorMap rescaled(TensorMap parts, const Tensor& scale, const Tensor& center) const override {
+    return {{"means", parts.at("means") * scale + center},
+            {"covariances", parts.at("covariances") * at::outer(scale, scale)}};
+  }
+
+  Tensor real_columns() const override { return at::ones({D()}, at::kBool); }
+  Tensor supported(const Tensor& x) const override { return x.isinf().logical_not(); }
+  std::string support(int64_t) const override { return kFiniteNumber; }
 
   Tensor statistics(const Tensor& x) const override { return with_moments(x, second_moments(x)); }
   Tensor statistics(const Distribution& q) const override {
@@ -40,78 +56,76 @@ class FullNormal final : public Observation {
     const Tensor on_diagonal = row_.eq(column_).to(mean.scalar_type());
     return with_moments(mean, second_moments(mean) + variance.index_select(1, row_) * on_diagonal);
   }
-  Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D_), s.scalar_type()); }
+  Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D()), s.scalar_type()); }
 
   std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact) const override {
-    const Tensor constant = t.slice(1, 0, 1) + t.slice(1, -1) - half_log_two_pi(D_);
+    const Tensor constant = t.slice(1, 0, 1) + t.slice(1, -1) - half_log_two_pi(D());
     const Tensor weights = at::cat({constant, t.slice(1, 1, family_.size() - 1)}, 1);
     // Terms of x' Lambda x that cancel: with a far mean, and where features are nearly collinear.
     const auto [mean, covariance] = family_.moments(t);
     const Tensor reach = (mean.square() + covariance.diagonal(0, -2, -1)).sqrt().unsqueeze(-1);
     const Tensor size = at::matmul(precision(t).abs(), reach) * reach;
-    return kernel_for(size.sum({-2, -1}), exact ? at::kDouble : dtype_, weights, true, [&] { return form(t); });
+    return kernel_for(size.sum({-2, -1}), exact ? at::kDouble : context_.dtype, weights, true, [&] { return form(t); });
+  }
+  std::unique_ptr<const RowKernel> incomplete_kernel(const Tensor& t) const override {
+    return incomplete_full_kernel(form(t), precision(t));
   }
 
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {
     const QuadraticForm f = form(t);
+    if (x.isnan().any().item<bool>()) {
+      const auto kernel = incomplete_full_kernel(f, precision(t));
+      return kernel->log_lik(kernel->features(x));
+    }
     return (f.offset.unsqueeze(-1) - 0.5 * f.whitened(x).square().sum(-1)).t();
   }
-  Tensor log_predictive(const Tensor& x, const Tensor& eta) const override {
-    const Student s = student(eta);
-    const Tensor nu = s.degrees.unsqueeze(-1), squares = s.form.whitened(x).square().sum(-1);
-    return (s.form.offset.unsqueeze(-1) - 0.5 * (nu + static_cast<double>(D_)) * at::log1p(squares / nu)).t();
+  Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
+    return completed_full(form(t), precision(t), x, r);
   }
+  Tensor log_predictive(const Tensor& x) const override;
 
   Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return draw(form(t), component, rng.normal(at::arange(component.size(0), at::kLong), {D_}, "row"));
+    return draw(form(t), component, rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row"));
   }
-  Tensor sample_predictive(const Tensor& component, const Tensor& eta, const Rng& rng) const override {
-    const Student s = student(eta);
+  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+    const Student s = student();
     const Tensor half = 0.5 * s.degrees.index_select(0, component), tail = (half / rng.gamma(half, "tail")).sqrt();
-    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D_}, "row");
-    return draw(s.form, component, noise * tail.unsqueeze(-1));
+    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
+    const Tensor root = at::linalg_solve_triangular(NormalWishartFamily::cholesky(s.scale, "scale").transpose(-2, -1),
+                                                    at::eye(D(), at::kDouble), true);
+    return draw({s.mean, root, {}}, component, noise * tail.unsqueeze(-1));
   }
-  std::string sample_script(const std::string& block, Estimate estimate) const override;
-
-  TensorMap describe(const Tensor& t) const override {
-    const auto [means, covariances] = family_.moments(t);
-    return {{"means", means}, {"covariances", covariances}};
+  std::string sample_script() const override {
+    return full_script(context_.prefix + "components", context_.estimate, D(), *sharing_);
   }
 
  private:
   struct Student {
-    QuadraticForm form;  // offset: log of the normaliser
-    Tensor degrees;      // [K]
+    Tensor mean, scale, degrees;  // [K, D], [K, D, D], [K]
   };
 
   Tensor second_moments(const Tensor& x) const { return x.index_select(1, row_) * x.index_select(1, column_); }
   Tensor with_moments(const Tensor& x, const Tensor& second) const {
     const Tensor one = at::ones_like(x.slice(1, 0, 1));
-    return at::cat({one, x, second, one}, 1).to(dtype_);
+    return at::cat({one, x, second, one}, 1).to(at::kDouble);
   }
 
   Tensor precision(const Tensor& t) const {
-    const Tensor packed = t.slice(1, 1 + D_, family_.size() - 1) * (-1 - row_.eq(column_).to(at::kDouble));
-    return NormalWishartFamily::unpacked(packed, D_);
+    const Tensor packed = t.slice(1, 1 + D(), family_.size() - 1) * (-1 - row_.eq(column_).to(at::kDouble));
+    return NormalWishartFamily::unpacked(packed, D());
   }
 
   QuadraticForm form(const Tensor& t) const {
-    const Tensor root = NormalWishartFamily::cholesky(precision(t), "precision"), scaled = t.slice(1, 1, 1 + D_);
+    const Tensor root = NormalWishartFamily::cholesky(precision(t), "precision"), scaled = t.slice(1, 1, 1 + D());
     const Tensor mean = at::cholesky_solve(scaled.unsqueeze(-1), root).squeeze(-1);
-    const Tensor spread = (t.select(1, 0) + 0.5 * (mean * scaled).sum(-1)).clamp_max(0);  // -D / (2 beta), 0 at a point
-    return {mean, root, spread + t.select(1, family_.size() - 1) - half_log_two_pi(D_)};
+    const Tensor spread = spread_of(t.select(1, 0), 0.5 * (mean * scaled).sum(-1));
+    return {mean, root, spread + t.select(1, family_.size() - 1) - half_log_two_pi(D())};
   }
 
-  Student student(const Tensor& eta) const {
-    const NormalWishartFamily::Parameters p = family_.parameters(eta);
-    const auto D = static_cast<double>(D_);
-    const Tensor nu = p.nu - (D - 1), scale = (p.beta + 1) / (p.beta * nu),
-                 factor = NormalWishartFamily::cholesky(p.V, "scale");
-    const Tensor inverse = at::linalg_solve_triangular(factor, at::eye(D_, at::kDouble), false);
-    const Tensor log_det = 2 * factor.diagonal(0, -2, -1).log().sum(-1) + D * scale.log();
-    const Tensor offset =
-        at::lgamma(0.5 * (nu + D)) - at::lgamma(0.5 * nu) - 0.5 * D * (M_PI * nu).log() - 0.5 * log_det;
-    return {{p.m, inverse.transpose(-2, -1) / scale.sqrt().view({-1, 1, 1}), offset}, nu};
+  Student student() const {
+    const NormalWishartFamily::Parameters p = family_.parameters(sharing_->marginals(components().eta()));
+    const Tensor nu = p.nu - static_cast<double>(D() - 1);
+    return {p.m, p.V * ((p.beta + 1) / (p.beta * nu)).view({-1, 1, 1}), nu};
   }
 
   Tensor draw(const QuadraticForm& f, const Tensor& component, const Tensor& noise) const {
@@ -124,47 +138,35 @@ class FullNormal final : public Observation {
     return x;
   }
 
-  int64_t D_;
-  at::ScalarType dtype_;
   NormalOptions options_;
   NormalWishartFamily family_;
+  std::unique_ptr<const Sharing> sharing_;
   Tensor row_, column_;  // of the upper triangle, in the order of packed()
 };
 
-constexpr const char* kFullPoint = R"(
-    t = self.{block}.t
-    corner = torch.triu_indices({D}, {D})
-    half = torch.zeros([t.size(0), {D}, {D}], dtype=t.dtype)
-    half[:, corner[0], corner[1]] = -t[:, {D} + 1:-1]
-    precision = torch.linalg_cholesky(half + half.transpose(1, 2))
-    means = torch.cholesky_solve(t[:, 1:{D} + 1].unsqueeze(2), precision).squeeze(2)
-    root = torch.linalg_solve_triangular(precision.transpose(1, 2), torch.eye({D}, dtype=t.dtype), upper=True)
-    noise = torch.randn([n, {D}], dtype=t.dtype)
-)";
-constexpr const char* kFullPredictive = R"(
-    eta = self.{block}.eta
-    corner = torch.triu_indices({D}, {D})
-    half = torch.zeros([eta.size(0), {D}, {D}], dtype=eta.dtype)
-    half[:, corner[0], corner[1]] = eta[:, {D} + 1:-1]
-    beta = eta[:, 0]
-    means = eta[:, 1:{D} + 1] / beta.unsqueeze(1)
-    second = half + half.transpose(1, 2) - torch.diag_embed(torch.diagonal(half, 0, 1, 2))
-    scale = second - beta.view(-1, 1, 1) * means.unsqueeze(2) * means.unsqueeze(1)
-    degrees = eta[:, -1] + 1.0
-    root = torch.linalg_cholesky(scale * ((beta + 1.0) / (beta * degrees)).view(-1, 1, 1))
-    tail = 0.5 * degrees[label]
-    noise = torch.randn([n, {D}], dtype=eta.dtype) * torch.sqrt(tail / torch._standard_gamma(tail)).unsqueeze(1)
-)";
-constexpr const char* kFullDraw = R"(
-    x = means[label]
-    for k in range(means.size(0)):
-        rows = torch.nonzero(label == k).squeeze(1)
-        x = x.index_add(0, rows, torch.matmul(noise[rows], root[k].t()))
-)";
-
-std::string FullNormal::sample_script(const std::string& block, Estimate estimate) const {
-  const char* text = estimate == Estimate::posterior ? kFullPredictive : kFullPoint;
-  return fmt::format(fmt::runtime(text), fmt::arg("block", block), fmt::arg("D", D_)).substr(1) + (kFullDraw + 1);
+/// A Student-t of the same degrees of freedom for any subset of the columns.
+Tensor FullNormal::log_predictive(const Tensor& x) const {
+  const Student s = student();
+  const auto log_density = [&](const Tensor& rows, const Tensor& mean, const Tensor& scale) {
+    const auto dimensions = static_cast<double>(rows.size(1));
+    const Tensor factor = NormalWishartFamily::cholesky(scale, "scale"), nu = s.degrees.unsqueeze(-1);
+    const Tensor inverse = at::linalg_solve_triangular(factor, at::eye(rows.size(1), at::kDouble), false);
+    const Tensor offset = at::lgamma(0.5 * (nu + dimensions)) - at::lgamma(0.5 * nu) -
+                          0.5 * dimensions * (M_PI * nu).log() - factor.diagonal(0, -2, -1).log().sum(-1, true);
+    const QuadraticForm form{mean, inverse.transpose(-2, -1), {}};
+    return (offset - 0.5 * (nu + dimensions) * at::log1p(form.whitened(rows).square().sum(-1) / nu)).t();
+  };
+  if (!x.isnan().any().item<bool>()) return log_density(x, s.mean, s.scale);
+  Tensor log_p = at::zeros({x.size(0), K()}, at::kDouble);
+  for (const MissingPattern& pattern : missing_patterns(x)) {
+    const Tensor& there = pattern.observed;
+    if (there.numel() == 0) continue;
+    const Tensor rows = x.index_select(0, pattern.rows).index_select(1, there).to(at::kDouble);
+    log_p.index_copy_(
+        0, pattern.rows,
+        log_density(rows, s.mean.index_select(1, there), s.scale.index_select(1, there).index_select(2, there)));
+  }
+  return log_p;
 }
 
 }  // namespace

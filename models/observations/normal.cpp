@@ -9,16 +9,22 @@ namespace {
 // log-likelihood to about 0.005 nats in float32 and 1e-6 in float64.
 constexpr double kFarFloat32 = 1e2, kFarFloat64 = 1e5;
 
+constexpr const char* kCovarianceNames[] = {"full", "diagonal", "tied", "spherical"};
+
+bool has_full_covariance(const NormalOptions& options) {
+  return options.covariance == NormalOptions::Covariance::full || options.covariance == NormalOptions::Covariance::tied;
+}
+
 void check(const NormalOptions& options, const Observation::Context& context) {
   const NormalOptions defaults;
-  const bool full = options.covariance == NormalOptions::Covariance::full;
+  const bool full = has_full_covariance(options);
   if (context.estimate == Estimate::ml) {
     const char* condition = "estimate is map or posterior";
     refuse_without_effect(options.mean_strength != defaults.mean_strength, "normal: mean_strength", condition);
     refuse_without_effect(options.degrees_of_freedom != 0, "normal: degrees_of_freedom", condition);
     refuse_without_effect(options.covariance_scale != defaults.covariance_scale, "normal: covariance_scale", condition);
   }
-  if (context.estimate == Estimate::posterior)
+  if (context.estimate == Estimate::posterior || context.estimate == Estimate::gibbs)
     refuse_without_effect(options.variance_floor != defaults.variance_floor, "normal: variance_floor",
                           "estimate is ml or map");
   if (context.estimate == Estimate::ml || options.degrees_of_freedom == 0) return;
@@ -27,19 +33,24 @@ void check(const NormalOptions& options, const Observation::Context& context) {
     fail<ConfigError>("normal: degrees_of_freedom must be {} {} for {} features and a {} covariance, got {}",
                       context.estimate == Estimate::map ? ">=" : ">",
                       context.estimate == Estimate::map ? smallest : smallest - 1, context.num_features,
-                      full ? "full" : "diagonal", nu);
+                      kCovarianceNames[static_cast<size_t>(options.covariance)], nu);
 }
 
 std::shared_ptr<Observation> create(const NormalOptions& options, const Observation::Context& context) {
   check(options, context);
-  const bool full = options.covariance == NormalOptions::Covariance::full;
+  const bool full = has_full_covariance(options);
   return full ? full_normal(options, context) : diagonal_normal(options, context);
 }
 
 }  // namespace
 
 void NormalOptions::visit(OptionVisitor& v) {
-  v("covariance", covariance, {{"full", Covariance::full}, {"diagonal", Covariance::diagonal}}, "of each component");
+  v("covariance", covariance,
+    {{"full", Covariance::full},
+     {"diagonal", Covariance::diagonal},
+     {"tied", Covariance::tied},
+     {"spherical", Covariance::spherical}},
+    "of each component; tied: one full covariance for all of them; spherical: one variance for all columns");
   v.when(has_prior(), "estimate is map or posterior", [&] {
     v("mean_strength", mean_strength, positive(), "beta0: rows that the prior mean, that of the data, is worth");
     v("degrees_of_freedom", degrees_of_freedom, at_least(0),
@@ -55,6 +66,11 @@ void NormalOptions::visit(OptionVisitor& v) {
 
 double half_log_two_pi(int64_t num_features) { return 0.5 * static_cast<double>(num_features) * std::log(2 * M_PI); }
 
+Tensor spread_of(const Tensor& expected, const Tensor& at_mean) {
+  const Tensor spread = expected + at_mean;
+  return at::where(spread.abs() > 4 * std::numeric_limits<double>::epsilon() * at_mean, spread, at::zeros_like(spread));
+}
+
 const DiagonalNormal& require_diagonal(const Distribution& q) {
   if (const auto* normal = dynamic_cast<const DiagonalNormal*>(&q)) return *normal;
   fail<ConfigError>("observation normal: a prior for diagonal normal posteriors only");
@@ -69,8 +85,8 @@ std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType d
 }
 
 void register_normal_observation(Registry& registry) {
-  registry.add<Observation, NormalOptions>("normal", "normal rows, full or diagonal covariance, exact conjugate prior",
-                                           create);
+  registry.add<Observation, NormalOptions>(
+      "normal", "normal rows, full, diagonal, tied or spherical covariance, exact conjugate prior", create);
 }
 
 }  // namespace vem

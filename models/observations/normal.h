@@ -1,12 +1,13 @@
-// The options of the normal observation and what its two covariance structures share beside the kernels.
+// The options of the normal observation and what its covariance structures share beside the kernels.
 #pragma once
 
 #include "normal_kernel.h"
+#include "sharing.h"
 
 namespace vem {
 
 struct NormalOptions final : ConjugateOptions {
-  enum class Covariance { full, diagonal };
+  enum class Covariance { full, diagonal, tied, spherical };
   Covariance covariance = Covariance::full;
   double mean_strength = 1, degrees_of_freedom = 0, covariance_scale = 1, variance_floor = 1e-6;
 
@@ -19,6 +20,8 @@ constexpr double kFlat = 1e-9;
 
 /// log(2 pi) D / 2: what log p(row | k) has beside <s, t>.
 double half_log_two_pi(int64_t num_features);
+/// E[-mu' Lambda mu] / 2 + m' E[Lambda] m / 2, which is -D / (2 beta), and 0 at a point: there it is all rounding.
+Tensor spread_of(const Tensor& expected, const Tensor& at_mean);
 /// q as a diagonal normal; ConfigError if it is another distribution.
 const DiagonalNormal& require_diagonal(const Distribution& q);
 /// The packed kernel in the cheapest type that is exact enough where terms of this size [K] cancel in a quadratic form,
@@ -27,7 +30,30 @@ const DiagonalNormal& require_diagonal(const Distribution& q);
 std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType dtype, const Tensor& weights, bool full,
                                             const std::function<QuadraticForm()>& form);
 
+constexpr const char* kFiniteNumber = "a finite number, or NaN where it is missing,";
+
+/// Rows with the same cells missing.
+struct MissingPattern {
+  Tensor rows, observed, missing;  ///< [n], columns [o], columns [m], int64
+};
+/// The patterns of rows [n, D], in a fixed order; the first is that of complete rows where there are any.
+std::vector<MissingPattern> missing_patterns(const Tensor& x);
+/// For rows with missing cells: precision [K, D, D] is that of the form.
+std::unique_ptr<const RowKernel> incomplete_full_kernel(const QuadraticForm& form, const Tensor& precision);
+/// x with conditional means, averaged by r [n, K], in its gaps; means where a row has no cell at all.
+Tensor completed_full(const QuadraticForm& form, const Tensor& precision, const Tensor& x, const Tensor& r);
+/// For a diagonal covariance: offsets [K, D] are the parts of form.offset by dimension.
+std::unique_ptr<const RowKernel> incomplete_diagonal_kernel(const QuadraticForm& form, const Tensor& offsets);
+
+/// TorchScript of Observation::sample_script().
+std::string full_script(const std::string& block, Estimate estimate, int64_t num_features, const Sharing& sharing);
+/// `one_tail`: all dimensions of a row share the precision's draw.
+std::string diagonal_script(const std::string& block, Estimate estimate, int64_t num_features, const Sharing& sharing,
+                            bool one_tail);
+
+/// Covariance full or tied.
 std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context);
+/// Covariance diagonal or spherical.
 std::shared_ptr<Observation> diagonal_normal(const NormalOptions& options, const Observation::Context& context);
 
 }  // namespace vem

@@ -31,9 +31,10 @@ class MixturePrior final : public Prior {
   MixturePrior(const MixturePriorOptions& o, const Context& c)
       : latent_dim_(c.latent_dim),
         dtype_(c.dtype),
-        part_("prior.", o.num_components, o.estimate,
-              c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
-              c.registry.create<Observation>(o.observation, {c.latent_dim, at::kDouble, o.estimate})) {}
+        part_(
+            c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
+            c.registry.create<Observation>(
+                o.observation, {c.latent_dim, at::kDouble, o.estimate, o.num_components, "prior.", {}, &c.registry})) {}
 
   /// Rows that are items of their own go through the part at once, ragged items a sample at a time.
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {
@@ -62,7 +63,7 @@ class MixturePrior final : public Prior {
     const Tensor x = rng.normal(at::arange(kPseudoItems, at::kLong), {latent_dim_}, "pseudo items");
     const Batch batch = rows_of(kPseudoItems);
     const Tensor cells = kmeans(x, batch.weight, part_.num_components(), rng).labels;
-    part_.start(x, batch, at::one_hot(cells, part_.num_components()).to(at::kDouble));
+    part_.start(x, batch, at::one_hot(cells, part_.num_components()).to(at::kDouble), rng);
   }
   Tensor sample(int64_t n, const Rng& rng) const override { return part_.sample(n, rng).first.to(dtype_); }
 
@@ -72,7 +73,7 @@ class MixturePrior final : public Prior {
              {},
              {"weights", "means", "factors"},
              [this](const std::vector<Tensor>&, const Rng&) {
-               const TensorMap components = part_.observation().describe(part_.components()->t());
+               const TensorMap components = part_.observation().describe(part_.observation().point());
                const auto full = components.find("covariances");
                const Tensor factors = full != components.end() ? at::linalg_cholesky(full->second)
                                                                : at::diag_embed(components.at("variances").sqrt());
@@ -91,7 +92,7 @@ class MixturePrior final : public Prior {
   bool clusters() const override { return true; }
   Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {
     const Tensor log_lik =
-        part_.observation().log_lik(part_.observation().statistics(q), globals.at(part_.components()->key()));
+        part_.observation().log_lik(part_.observation().statistics(q), part_.observation().point(globals));
     return at::softmax(part_.allocation().log_joint(log_lik, globals), -1).to(dtype_);
   }
 

@@ -2,6 +2,8 @@
 #include <sys/utsname.h>
 #include <torch/version.h>
 
+#include <filesystem>
+
 #include "platform.h"
 #include "run_options.h"
 #include "vem/core/error.h"
@@ -65,6 +67,8 @@ int describe(const cxxopts::ParseResult& a, const Registry& registry) {
   if (!a.count("name"))
     fail<UsageError>("describe: which name? `vem list` lists them; data and train are sections of every run");
   const std::string name = a["name"].as<std::string>();
+  if (std::filesystem::exists(std::filesystem::path(name) / "config.toml")) return describe_run(a, registry);
+  if (a.count("json")) fail<UsageError>("describe: --json takes the folder of a run, and {} is none", name);
   RunOptions run;
   if (name == "data" || name == "train") {
     fmt::print("[{}]\n", name);

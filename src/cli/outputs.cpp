@@ -1,5 +1,6 @@
 // vem encode, sample, reconstruct, traverse and export: what a run's model makes, as files.
 #include "inputs.h"
+#include "text.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "vem/train/exporter.h"
@@ -74,6 +75,19 @@ int encode(const cxxopts::ParseResult& a, const Registry& registry) {
     for (int64_t d = 0; d < outputs[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
   write_rows(path, at::cat(outputs, 1), names, run.checkpoint.schema, 1);
   fmt::print("{} x {}: {} of {}\n", items.data.size, names.size(), fmt::join(method.outputs, " and "), items.name);
+  return 0;
+}
+
+int impute(const cxxopts::ParseResult& a, const Registry& registry) {
+  if (!a.count("out")) fail<UsageError>("impute: --out FILE.npy or FILE.csv is missing");
+  const LoadedRun run = load_run(a, registry);
+  const auto methods = run.model->methods();
+  const Method& method = method_of(methods, "impute", run);
+  const Items items = load_items(a, run);
+  const Tensor rows = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>())[0];
+  const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>();
+  write_rows(a["out"].as<std::string>(), rows, feature_names(run.checkpoint.schema), run.checkpoint.schema, 1);
+  fmt::print("{} filled in {}\n", counted(missing, "cell"), items.name);
   return 0;
 }
 

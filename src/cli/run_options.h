@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "arguments.h"
 #include "vem/core/config.h"
 #include "vem/data/source.h"
 #include "vem/infer/model.h"
@@ -20,5 +21,12 @@ struct RunOptions final : Options {
 
   void visit(OptionVisitor& v) override;
 };
+
+/// Whether a model argument is a file of options.
+bool is_toml(const std::string& what);
+/// The --set arguments.
+std::vector<std::string> assignments(const cxxopts::ParseResult& a);
+/// What the arguments of `vem train` describe: a preset or a TOML file, changed by the other arguments.
+Config configuration(const cxxopts::ParseResult& a, const std::string& what);
 
 }  // namespace vem

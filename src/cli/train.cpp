@@ -21,8 +21,6 @@ namespace fs = std::filesystem;
 
 const std::string kMnist = "mnist:";
 
-bool is_toml(const std::string& what) { return what.size() > 5 && what.compare(what.size() - 5, 5, ".toml") == 0; }
-
 /// The last part of a source, for the name of a folder: "table" of "some/table.csv.gz".
 std::string short_name(const std::string& source) {
   const std::string name = fs::path(source).filename().string();
@@ -35,23 +33,6 @@ std::string absolute(const std::string& source) {
   const fs::path path(source.substr(prefix.size()));
   std::error_code ignored;
   return fs::exists(path, ignored) ? prefix + fs::absolute(path).lexically_normal().string() : source;
-}
-
-std::vector<std::string> assignments(const cxxopts::ParseResult& a) {
-  return a.count("set") ? a["set"].as<std::vector<std::string>>() : std::vector<std::string>{};
-}
-
-Config configuration(const cxxopts::ParseResult& a, const std::string& what) {
-  Config config;
-  if (is_toml(what))
-    config = Config::load(what);
-  else
-    config.set("model=\"" + what + "\"");
-  for (const char* name : {"seed", "threads", "device"})
-    if (a.count(name)) config.set(fmt::format("{}={}", name, a[name].as<std::string>()));
-  if (a.count("data")) config.set("data.source='" + a["data"].as<std::string>() + "'");
-  for (const std::string& assignment : assignments(a)) config.set(assignment);
-  return config;
 }
 
 /// A resumed run may go on longer or stop earlier; anything else would make it another run.
@@ -114,6 +95,7 @@ int finish(const FitResult& result, const Model& model, const RunDirectory& dire
   const bool has_best = fs::exists(directory.checkpoint("best"));
   fmt::print("Stopped after {} and {}: {}{}\n", counted(result.epoch, "epoch"), counted(result.iteration, "update"),
              result.reason, by);
+  for (const auto& [move, times] : result.kept) fmt::print("Kept {} of kind {}\n", counted(times, "move"), move);
   fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)

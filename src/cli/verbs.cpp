@@ -18,6 +18,16 @@ void declare_train(cxxopts::Options& o) {
                                                                                     "replace a run that is there");
   o.parse_positional({"what"});
 }
+void declare_select(cxxopts::Options& o) {
+  o.add_options()("what", "model, preset or TOML file", cxxopts::value<std::string>())(
+      "data", "named set or path (data.source)", cxxopts::value<std::string>())(
+      "components", "numbers of components to compare: 1..8", cxxopts::value<std::string>())(
+      "set", "key=value, as in a TOML file; any number of times", cxxopts::value<Values>())(
+      "seed", "of everything random", cxxopts::value<std::string>())(
+      "threads", "0: all cores, or OMP_NUM_THREADS", cxxopts::value<std::string>())("out", "JSON file for the table",
+                                                                                    cxxopts::value<std::string>());
+  o.parse_positional({"what"});
+}
 void declare_run(cxxopts::Options& o) {
   o.add_options()("run", "folder of a run", cxxopts::value<std::string>())("checkpoint", "best or last",
                                                                            cxxopts::value<std::string>());
@@ -67,6 +77,16 @@ void declare_kind(cxxopts::Options& o) {
   o.add_options()("name", "kind, or name of a plug-in", cxxopts::value<std::string>());
   o.parse_positional({"name"});
 }
+void declare_diagnose(cxxopts::Options& o) {
+  o.add_options()("runs", "folders of runs with estimate = gibbs, one a chain", cxxopts::value<Values>())(
+      "burn-in", "first so many passes of each left out", cxxopts::value<int64_t>()->default_value("100"))(
+      "thin", "of the others, every so many", cxxopts::value<int64_t>()->default_value("1"));
+  o.parse_positional({"runs"});
+}
+void declare_describe(cxxopts::Options& o) {
+  declare_kind(o);
+  o.add_options()("json", "of a run: file for its parameters", cxxopts::value<std::string>());
+}
 void declare_nothing(cxxopts::Options&) {}
 
 }  // namespace
@@ -79,6 +99,10 @@ const std::vector<Verb>& verbs() {
        "  vem train experiments/quickstart.toml --out runs/quickstart --force\n"
        "  vem train --resume runs/first --set train.epochs=20\n",
        declare_train, train},
+      {"select", "compare numbers of components", "MODEL|FILE.toml",
+       "  vem select gmm --data table.csv --components 1..8\n"
+       "  vem select gmm --data table.csv --components 2..5 --set model.estimate=ml --set data.validation=0.2\n",
+       declare_select, select},
       {"evaluate", "bound, and likelihood exact or by importance sampling", "RUN",
        "  vem evaluate runs/first --samples 1000 --limit 1000\n"
        "  vem evaluate runs/first --data mnist:DIR --split test\n",
@@ -87,6 +111,10 @@ const std::vector<Verb>& verbs() {
        "  vem encode runs/first --out z.npy\n"
        "  vem encode runs/gmm-table --data other.csv --out responsibilities.csv\n",
        declare_encode, encode},
+      {"impute", "write items with what is expected in their missing cells", "RUN",
+       "  vem impute runs/gmm-table --out complete.csv\n  vem impute runs/gmm-table --data other.csv --out "
+       "complete.csv\n",
+       declare_encode, impute},
       {"sample", "draw new items", "RUN",
        "  vem sample runs/first -n 64 --out samples.png\n"
        "  vem sample runs/gmm-table -n 1000 --out rows.csv\n",
@@ -104,8 +132,11 @@ const std::vector<Verb>& verbs() {
        "  vem export runs/first --format safetensors --out model.safetensors\n",
        declare_export, export_model},
       {"list", "plug-ins, of all kinds or one", "[KIND]", "  vem list\n  vem list prior\n", declare_kind, list},
-      {"describe", "every option of a plug-in, of the data or of training", "NAME",
-       "  vem describe vae\n  vem describe mixture\n  vem describe train\n", declare_kind, describe},
+      {"describe", "every option of a plug-in, of the data or of training; or the parameters of a run", "NAME|RUN",
+       "  vem describe vae\n  vem describe train\n  vem describe runs/gmm-table --json parameters.json\n",
+       declare_describe, describe},
+      {"diagnose", "whether chains of Gibbs sampling have mixed", "RUN...",
+       "  vem diagnose runs/chain-1 runs/chain-2 --burn-in 200\n", declare_diagnose, diagnose},
       {"info", "versions, threads, and the speed of matrix products", "", "  vem info\n", declare_nothing, info},
   };
   return table;

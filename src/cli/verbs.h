@@ -20,14 +20,18 @@ struct Verb {
 const std::vector<Verb>& verbs();
 
 int train(const cxxopts::ParseResult& arguments, const Registry& registry);
+int select(const cxxopts::ParseResult& arguments, const Registry& registry);
 int evaluate(const cxxopts::ParseResult& arguments, const Registry& registry);
 int encode(const cxxopts::ParseResult& arguments, const Registry& registry);
+int impute(const cxxopts::ParseResult& arguments, const Registry& registry);
 int sample(const cxxopts::ParseResult& arguments, const Registry& registry);
 int reconstruct(const cxxopts::ParseResult& arguments, const Registry& registry);
 int traverse(const cxxopts::ParseResult& arguments, const Registry& registry);
 int export_model(const cxxopts::ParseResult& arguments, const Registry& registry);
 int list(const cxxopts::ParseResult& arguments, const Registry& registry);
 int describe(const cxxopts::ParseResult& arguments, const Registry& registry);
+int describe_run(const cxxopts::ParseResult& arguments, const Registry& registry);
+int diagnose(const cxxopts::ParseResult& arguments, const Registry& registry);
 int info(const cxxopts::ParseResult& arguments, const Registry& registry);
 
 }  // namespace vem

@@ -68,8 +68,9 @@ std::optional<double> number_of(std::string_view cell) {
 /// One parse of one file: which columns there are and what each becomes.
 class TableReader {
  public:
-  TableReader(std::string path, char separator, const std::vector<std::string>& text_columns)
-      : path_(std::move(path)), separator_(separator), text_columns_(text_columns) {}
+  TableReader(std::string path, char separator, const std::vector<std::string>& text_columns,
+              const std::vector<std::string>& number_columns)
+      : path_(std::move(path)), separator_(separator), text_columns_(text_columns), number_columns_(number_columns) {}
 
   Table read() const {
     const int64_t num_lines = count_lines(path_);
@@ -79,7 +80,8 @@ class TableReader {
     const std::vector<std::string_view> first = cells(*line, 16);
     const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
     const std::vector<std::string> names = column_names(first, has_header);
-    check_text_columns(names);
+    check_columns(names, text_columns_);
+    check_columns(names, number_columns_);
     const std::vector<int64_t> role = roles(names);
     if (has_header && !(line = lines.next())) fail<DataError>("{}: holds no rows below its header", path_);
 
@@ -120,13 +122,19 @@ class TableReader {
       if (text != text_columns_.end())
         result.push_back(-1 - (text - text_columns_.begin()));
       else
-        result.push_back(c == 0 && (names[c].empty() || names[c] == "rownames") ? kSkip : numbers++);
+        result.push_back(is_number(c, names[c]) ? numbers++ : kSkip);
     }
     return result;
   }
 
-  void check_text_columns(const std::vector<std::string>& names) const {
-    for (const std::string& column : text_columns_)
+  /// All but row names; where columns are named, these.
+  bool is_number(size_t c, const std::string& name) const {
+    if (number_columns_.empty()) return c > 0 || (!name.empty() && name != "rownames");
+    return std::find(number_columns_.begin(), number_columns_.end(), name) != number_columns_.end();
+  }
+
+  void check_columns(const std::vector<std::string>& names, const std::vector<std::string>& wanted) const {
+    for (const std::string& column : wanted)
       if (std::find(names.begin(), names.end(), column) == names.end()) {
         const std::vector<std::string> shown(names.begin(), names.begin() + std::min<size_t>(names.size(), 12));
         fail<DataError>("{}: has no column named '{}'; its columns are {}{}", path_, column, fmt::join(shown, ", "),
@@ -161,20 +169,21 @@ class TableReader {
   double number_in(std::string_view cell, const Line& line, const std::string& name) const {
     const std::optional<double> number = number_of(cell);
     if (!number)
-      fail<DataError>("{}:{}: column '{}' holds '{}', a number is expected; name it with data.label to leave it out",
+      fail<DataError>("{}:{}: column '{}' holds '{}', a number is expected; data.columns names the columns to read",
                       path_, line.number, name, word_of(cell));
     return *number;
   }
 
   std::string path_;
   char separator_;
-  std::vector<std::string> text_columns_;
+  std::vector<std::string> text_columns_, number_columns_;
 };
 
 }  // namespace
 
-Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns) {
-  return TableReader(path, separator, text_columns).read();
+Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns,
+               const std::vector<std::string>& number_columns) {
+  return TableReader(path, separator, text_columns, number_columns).read();
 }
 
 }  // namespace vem

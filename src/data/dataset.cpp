@@ -103,6 +103,11 @@ Tensor Batch::normal(const Rng& rng, const Shape& shape, std::string_view stream
   return rng.normal(index.index_select(0, row_item()), shape, stream, dtype, places_of(offsets));
 }
 
+Tensor Batch::uniform(const Rng& rng, const Shape& shape, std::string_view stream) const {
+  if (!offsets.defined()) return rng.uniform(index, shape, stream);
+  return rng.uniform(index.index_select(0, row_item()), shape, stream, at::kDouble, places_of(offsets));
+}
+
 bool Schema::operator==(const Schema& other) const {
   return source == other.source && feature_names == other.feature_names && item_shape == other.item_shape &&
          num_classes == other.num_classes;

@@ -115,9 +115,20 @@ std::pair<Dataset, Dataset> load_fashion_mnist() {
   return load_mnist(kFashionMnistFolder);
 }
 
-Dataset load_table(const std::string& path, const std::string& label) {
+/// "a, b" as {"a", "b"}.
+std::vector<std::string> words_of(const std::string& text) {
+  std::vector<std::string> words;
+  for (size_t begin = text.find_first_not_of(" ,"); begin != std::string::npos;) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    words.push_back(text.substr(begin, text.find_last_not_of(' ', end - 1) + 1 - begin));
+    begin = text.find_first_not_of(" ,", end);
+  }
+  return words;
+}
+
+Dataset load_table(const std::string& path, const std::string& label, const std::string& columns) {
   const std::vector<std::string> text_columns = label.empty() ? std::vector<std::string>{} : std::vector{label};
-  Table table = read_csv(path, separator_of(path), text_columns);
+  Table table = read_csv(path, separator_of(path), text_columns, words_of(columns));
   if (table.names.empty()) fail<DataError>("{}: has no column of numbers", path);
   Dataset data = rows_of(table.values, path);
   data.schema.feature_names = std::move(table.names);
@@ -143,7 +154,7 @@ Dataset load_file(const DataOptions& options) {
     fail<MissingInputError>("data.source: no such file: {}; the named sets are {} and {}DIR{}", path, kFashionMnist,
                             kMnistPrefix, near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
   }
-  if (separator_of(path)) return load_table(path, options.label);
+  if (separator_of(path)) return load_table(path, options.label, options.columns);
   if (fs::is_directory(path, ignored)) return read_corpus(path, options.corpus);
   std::string start(6, '\0');
   start.resize(ByteReader(path).read(start.data(), 6));
@@ -185,6 +196,7 @@ void DataOptions::visit(OptionVisitor& v) {
     "folder of texts");
   v.when(separator_of(source) != 0, "source is a .csv or .tsv file", [&] {
     v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
+    v("columns", columns, "names of the columns that are features, with commas between; empty: all but the label");
   });
   v.when(may_be_corpus(source), "source is a corpus of documents", [&] { corpus.visit(v); });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");

@@ -51,6 +51,10 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
            }}};
 }
 
+Allocation::Counts Allocation::draw(const Tensor&, const Batch&, const TensorMap&, const Rng&) const {
+  fail<ConfigError>("allocation: this one can not be sampled; estimate = \"gibbs\" needs another");
+}
+
 Tensor Allocation::log_joint(const Tensor&, const TensorMap&) const {
   fail<Error>("allocation: the components of its rows depend on each other, so no row has a joint density of its own");
 }

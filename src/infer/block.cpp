@@ -97,7 +97,7 @@ Tensor ConjugateBlock::gain() const {
 }
 
 std::map<std::string, double> ConjugateBlock::diagnostics() const {
-  if (estimate_ == Estimate::posterior) return {};
+  if (estimate_ == Estimate::posterior || estimate_ == Estimate::gibbs) return {};
   const int64_t floored = family_->num_floored(eta_);
   if (floored == 0) return {};
   return {{name() + ".floored", static_cast<double>(floored)}};
@@ -120,6 +120,12 @@ Tensor GradientBlock::add(const std::string& name, const Shape& shape, at::Scala
   for (const std::string& slot : optimizer_->slots()) parameter.slots[slot] = at::zeros(shape, dtype);
   parameters_.push_back(parameter);
   return parameter.value;
+}
+
+int64_t GradientBlock::num_free() const {
+  int64_t sum = 0;
+  for (const Parameter& p : parameters_) sum += p.value.numel();
+  return sum;
 }
 
 TensorMap GradientBlock::globals() const {

@@ -50,17 +50,26 @@ Chunk chunk_of(const Batch& batch, int64_t begin, int64_t end) {
 
 /// The sums of one group of chunks.
 struct Part {
-  Tensor components, count, bound;
+  Tensor components;  // sums of the features of complete chunks
+  Tensor incomplete;  // of chunks with missing cells
+  Tensor count, bound;
   TensorMap sums;
   std::map<std::string, std::vector<Tensor>> local;
 };
 
-/// Adds a part to a total of its own; the sums of components are too large to be copied a chunk.
-void merge(Part& total, const Part& part) {
-  if (total.components.defined())
-    total.components.add_(part.components);
+/// In place: the sums of components are too large to be copied a chunk.
+void add(Tensor& total, const Tensor& part) {
+  if (!part.defined()) return;
+  if (total.defined())
+    total.add_(part);
   else
-    total.components = part.components.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+    total = part.to(at::kDouble, /*non_blocking=*/false, /*copy=*/true);
+}
+
+/// Adds a part to a total of its own.
+void merge(Part& total, const Part& part) {
+  add(total.components, part.components);
+  add(total.incomplete, part.incomplete);
   total.count = plus(total.count, part.count);
   total.bound = plus(total.bound, part.bound);
   for (const auto& [key, value] : part.sums) total.sums[key] = plus(total.sums[key], value);
@@ -72,37 +81,35 @@ void merge(Part& total, const Part& part) {
 
 }  // namespace
 
-Factored::Factored(const std::string& prefix, int64_t num_components, Estimate estimate,
-                   std::shared_ptr<Allocation> allocation, std::shared_ptr<Observation> observation)
-    : allocation_(std::move(allocation)),
-      observation_(std::move(observation)),
-      components_(
-          std::make_shared<ConjugateBlock>(prefix + "components", observation_->family(), num_components, estimate)) {}
-
 std::vector<std::shared_ptr<ConjugateBlock>> Factored::blocks() const {
   std::vector<std::shared_ptr<ConjugateBlock>> blocks = allocation_->blocks();
-  blocks.push_back(components_);
+  for (const auto& block : observation_->blocks()) blocks.push_back(block);
   return blocks;
+}
+
+TensorMap Factored::point() const {
+  TensorMap point;
+  for (const auto& block : blocks()) point[block->key()] = block->t().detach();
+  return point;
 }
 
 void Factored::set_priors(const Moments& moments) {
   allocation_->set_priors();
-  components_->set_prior(observation_->prior(num_components(), moments));
+  observation_->set_priors(moments);
 }
 
 Tensor Factored::log_norm(const Tensor& s, const Batch& batch, const TensorMap& globals) const {
-  const Tensor log_lik = observation_->log_lik(s, globals.at(components_->key()));
+  const Tensor log_lik = observation_->log_lik(s, observation_->point(globals));
   return allocation_->log_norm(log_lik.to(at::kDouble), batch, globals);
 }
 
-Expectation Factored::expect(const Tensor& x, const Batch& batch, const TensorMap& globals) const {
-  return expect([&](int64_t begin, int64_t end) { return x.slice(0, begin, end); }, batch, globals);
+Expectation Factored::expect(const Tensor& x, const Batch& batch, const TensorMap& globals, const Rng* draw) const {
+  return expect([&](int64_t begin, int64_t end) { return x.slice(0, begin, end); }, batch, globals, draw);
 }
 
-Expectation Factored::expect(const RowReader& rows, const Batch& batch, const TensorMap& globals) const {
-  const auto kernel = observation_->kernel(globals.at(components_->key()).detach());
-  return sum_rows(rows, batch, globals, *kernel,
-                  [&](const Tensor& features, int64_t, int64_t) { return kernel->log_lik(features); });
+Expectation Factored::expect(const RowReader& rows, const Batch& batch, const TensorMap& globals,
+                             const Rng* draw) const {
+  return sum_rows(rows, batch, globals, nullptr, draw);
 }
 
 Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const {
@@ -110,33 +117,46 @@ Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& 
   if (responsibilities.size(0) != x.size(0) || (!hard && responsibilities.size(1) != num_components()))
     fail<Error>("factored.assign: responsibilities have shape [{}] but [{}, {}] is expected",
                 fmt::join(responsibilities.sizes(), ", "), x.size(0), num_components());
-  TensorMap globals;
-  for (const auto& block : blocks()) globals.merge(block->globals());
-  const auto kernel = observation_->kernel(globals.at(components_->key()).detach(), true);
-  // Where the allocation prefers no component, the posterior of log r is r.
-  const auto log_r = [&](const Tensor&, int64_t begin, int64_t end) {
+  // Where the allocation prefers no component, the posterior of log r is r; what it prefers among rows is taken off.
+  const TensorMap at_point = point();
+  const Tensor preferred = allocation_->independent_rows()
+                               ? allocation_->log_joint(at::zeros({1, num_components()}, at::kDouble), at_point)
+                               : at::zeros({1, num_components()}, at::kDouble);
+  const auto log_r = [&](int64_t begin, int64_t end) {
     const Tensor r = responsibilities.slice(0, begin, end);
-    return (hard ? at::one_hot(r, num_components()) : r).to(at::kDouble).log().clamp_min(kLogZero);
+    return (hard ? at::one_hot(r, num_components()) : r).to(at::kDouble).log().clamp_min(kLogZero) - preferred;
   };
   const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end); };
-  Expectation e = sum_rows(rows, batch, globals, *kernel, log_r);
+  Expectation e = sum_rows(rows, batch, at_point, log_r, nullptr);
   e.bound = at::zeros_like(e.bound);
   return e;
 }
 
-Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals,
-                               const RowKernel& kernel, const LogLik& log_lik) const {
+Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals, const LogR& log_r,
+                               const Rng* draw) const {
   at::NoGradGuard no_grad;
   TensorMap at_point;
   for (const auto& [key, value] : globals) at_point[key] = value.detach();
+  const Tensor t = observation_->point(at_point);
+  const auto complete = observation_->kernel(t, log_r != nullptr), incomplete = observation_->incomplete_kernel(t);
   const std::vector<int64_t> bounds = chunk_bounds(batch);
   const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
   const auto sum_chunk = [&](int64_t c) {
     const Chunk chunk = chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
-    const Tensor features = kernel.features(rows(chunk.first_row, chunk.last_row));
-    const Tensor log_likelihoods = log_lik(features, chunk.first_row, chunk.last_row);
-    Allocation::Counts counts = allocation_->expect(log_likelihoods, chunk.batch, at_point);
-    Part part{kernel.sums(features, counts.marginals), chunk.batch.weight.sum(), counts.bound, counts.sums, {}};
+    const Tensor x = rows(chunk.first_row, chunk.last_row);
+    const bool gaps = incomplete && std::isnan(x.sum().item<double>());
+    const RowKernel& kernel = gaps ? *incomplete : *complete;
+    const Tensor features = kernel.features(x);
+    const Tensor log_lik = log_r ? log_r(chunk.first_row, chunk.last_row) : kernel.log_lik(features);
+    Allocation::Counts counts = draw ? allocation_->draw(log_lik, chunk.batch, at_point, *draw)
+                                     : allocation_->expect(log_lik, chunk.batch, at_point);
+    Part part;
+    (gaps ? part.incomplete : part.components) = draw
+                                                     ? kernel.drawn_sums(features, counts.marginals, chunk.batch, *draw)
+                                                     : kernel.sums(features, counts.marginals);
+    part.count = chunk.batch.weight.sum();
+    part.bound = counts.bound;
+    part.sums = counts.sums;
     for (auto& [key, value] : counts.local) part.local[key] = {value};
     return part;
   };
@@ -146,28 +166,28 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
     return sum;
   };
   Part total;
-  const int64_t numel = at_point.at(components_->key()).numel();
-  for (const Part& part : map_groups(num_chunks, num_groups(num_chunks, numel), sum_group))
+  for (const Part& part : map_groups(num_chunks, num_groups(num_chunks, t.numel()), sum_group))
     if (part.count.defined()) merge(total, part);
+  Tensor statistics;
+  if (total.components.defined()) add(statistics, complete->statistics(total.components));
+  if (total.incomplete.defined()) add(statistics, incomplete->statistics(total.incomplete));
   Expectation e{total.count, total.bound, std::move(total.sums), {}, {}};
-  e.sums[components_->key()] = kernel.statistics(total.components);
+  e.sums.merge(observation_->spread(statistics));
   for (const auto& [key, values] : total.local) e.local[key] = at::cat(values);
   return e;
 }
 
-void Factored::start(const Tensor& x, const Batch& batch, const Tensor& responsibilities) {
+void Factored::start(const Tensor& x, const Batch& batch, const Tensor& responsibilities, const Rng& rng) {
   const Expectation total = assign(x, batch, responsibilities);
-  for (const auto& block : blocks()) block->m_step(total, Step(), Rng(0));
+  for (const auto& block : blocks()) block->m_step(total, Step(), rng);
 }
 
 std::pair<Tensor, Tensor> Factored::sample(int64_t n, const Rng& rng) const {
   at::NoGradGuard no_grad;
-  TensorMap globals;
-  for (const auto& block : blocks()) globals.merge(block->globals());
-  const Tensor component = allocation_->sample(n, globals, rng);
-  const bool predictive = components_->estimate() == Estimate::posterior;
-  return {predictive ? observation_->sample_predictive(component, components_->eta(), rng)
-                     : observation_->sample(component, components_->t().detach(), rng),
+  const Tensor component = allocation_->sample(n, point(), rng);
+  const bool predictive = observation_->context().estimate == Estimate::posterior;
+  return {predictive ? observation_->sample_predictive(component, rng)
+                     : observation_->sample(component, observation_->point(), rng),
           component};
 }
 

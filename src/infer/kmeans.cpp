@@ -1,4 +1,6 @@
-// k-means++ seeding (Arthur and Vassilvitskii 2007, section 2.2) and Lloyd's iterations, by fixed chunks of rows.
+// k-means++ seeding (Arthur and Vassilvitskii 2007, section 2.2) and Lloyd's iterations, by fixed chunks of rows. Where
+// cells are missing, a distance is D times the mean of the squares over the cells that are there, and a centre is the
+// mean of them.
 #include "vem/infer/kmeans.h"
 
 #include <limits>
@@ -9,14 +11,32 @@
 namespace vem {
 namespace {
 
-/// [n, K]: |c|^2 - 2 x.c, the squared distance less |x|^2, which is the same for every centre.
+bool has_gaps(const Tensor& x) { return std::isnan(x.sum().item<double>()); }
+Tensor there(const Tensor& x) { return x.isnan().logical_not().to(at::kDouble); }
+Tensor without_gaps(const Tensor& x) { return at::where(x.isnan(), at::zeros_like(x), x); }
+
+/// [n, K]: |c|^2 - 2 x.c, the squared distance less |x|^2, which is the same for every centre. With gaps: over the
+/// cells of a row that are there, and not yet in proportion to their number, which is the same for every centre too.
 Tensor shifted_distances(const Tensor& x, const Tensor& centers) {
+  if (has_gaps(x)) return at::mm(there(x), centers.square().t()) - 2 * at::mm(without_gaps(x), centers.t());
   return at::addmm((centers * centers).sum(-1), x, centers.t(), 1, -2);
+}
+
+/// Sums of squared differences [N], scaled up for the cells that are missing.
+Tensor square_sums(const Tensor& difference) {
+  if (!has_gaps(difference)) return difference.square().sum(-1);
+  const auto D = static_cast<double>(difference.size(-1));
+  return without_gaps(difference).square().sum(-1) * (D / there(difference).sum(-1).clamp_min(1));
 }
 
 /// Squared distances [N] of every row to its own centre.
 Tensor distances(const Tensor& x, const Tensor& centers, const Tensor& labels) {
-  return (x - centers.index_select(0, labels)).square().sum(-1);
+  return square_sums(x - centers.index_select(0, labels));
+}
+
+/// Weighted means of the columns [D] over the cells that are there.
+Tensor column_means(const Tensor& x, const Tensor& weight) {
+  return at::mv(without_gaps(x).t(), weight) / at::mv(there(x).t(), weight);
 }
 
 /// A row drawn with probability in proportion to mass [N], by the inverse of the cumulative sum; -1 if all is zero.
@@ -38,32 +58,40 @@ Tensor seeds(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
   const Tensor uniform = rng.uniform(at::arange(K, at::kLong), {}, "k-means++");
   Tensor nearest = at::full({x.size(0)}, std::numeric_limits<double>::infinity(), at::kDouble),
          mass = weight.contiguous();
+  const bool gaps = has_gaps(x);
+  const Tensor fallback = gaps ? column_means(x, weight) : Tensor();  // of the cells that a seed lacks
   std::vector<Tensor> centers;
   for (int64_t k = 0; k < K; ++k) {
     const int64_t row = draw(mass, uniform[k].item<double>());
     if (row < 0) fail<DataError>("k-means: {} distinct rows are too few for {} clusters", k, K);
-    centers.push_back(x[row]);
-    nearest = at::minimum(nearest, (x - centers.back()).square().sum(-1));
+    centers.push_back(gaps ? at::where(x[row].isnan(), fallback, x[row]) : x[row]);
+    nearest = at::minimum(nearest, square_sums(x - centers.back()));
     mass = weight * nearest;
   }
   return at::stack(centers);
 }
 
-/// Weighted sums of the rows [K, D] and weights [K, 1] of each cluster, side by side.
+/// Weighted sums of the cells [K, D], weights of the cells that are there [K, D], and weights of the rows [K, 1] of
+/// each cluster, side by side.
 Tensor cluster_sums(const Tensor& x, const Tensor& weight, const Tensor& labels, int64_t K) {
-  return sum_chunks(x.size(0), at::zeros({K, x.size(1) + 1}, at::kDouble), [&](int64_t begin, int64_t end) {
-    const Tensor w = weight.slice(0, begin, end).unsqueeze(-1), rows = at::cat({x.slice(0, begin, end) * w, w}, 1);
-    return at::zeros({K, x.size(1) + 1}, at::kDouble).index_add(0, labels.slice(0, begin, end), rows);
+  const Tensor zero = at::zeros({K, 2 * x.size(1) + 1}, at::kDouble);
+  return sum_chunks(x.size(0), zero, [&](int64_t begin, int64_t end) {
+    const Tensor rows = x.slice(0, begin, end), w = weight.slice(0, begin, end).unsqueeze(-1);
+    const Tensor weighted = at::cat({without_gaps(rows) * w, there(rows) * w, w}, 1);
+    return zero.index_add(0, labels.slice(0, begin, end), weighted);
   });
 }
 
 /// Means of the clusters; one that has lost its rows moves to the row that lies farthest from its own centre.
 Tensor updated(const Tensor& x, const Tensor& weight, const Tensor& centers, const Tensor& labels) {
-  const Tensor sums = cluster_sums(x, weight, labels, centers.size(0)), mass = sums.narrow(1, x.size(1), 1);
-  const Tensor empty = (mass.squeeze(1) <= 0).nonzero().squeeze(1), means = sums.narrow(1, 0, x.size(1)) / mass;
+  const int64_t D = x.size(1);
+  const Tensor sums = cluster_sums(x, weight, labels, centers.size(0)), cells = sums.narrow(1, D, D);
+  const Tensor empty = (sums.select(1, 2 * D) <= 0).nonzero().squeeze(1);
+  const Tensor means = at::where(cells > 0, sums.narrow(1, 0, D) / cells, centers);
   if (empty.numel() == 0) return means;
   const Tensor far = at::where(weight > 0, distances(x, centers, labels), at::zeros_like(weight));
-  return means.index_copy(0, empty, x.index_select(0, std::get<1>(far.topk(empty.numel()))));
+  const Tensor moved = x.index_select(0, std::get<1>(far.topk(empty.numel())));
+  return means.index_copy(0, empty, at::where(moved.isnan(), centers.index_select(0, empty), moved));
 }
 
 }  // namespace

@@ -59,6 +59,10 @@ bool Model::swap_averages() {
   return any;
 }
 
+bool Model::sampled() const {
+  return std::any_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->sampled(); });
+}
+
 TensorMap Model::globals() const {
   TensorMap all;
   for (const auto& block : blocks_) all.merge(block->globals());

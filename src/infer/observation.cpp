@@ -1,26 +1,29 @@
 // The general parts of an observation: maps that are linear in the statistics, data moments, the default row kernel.
 #include "vem/infer/observation.h"
 
+#include <limits>
+
 #include "row_groups.h"
 #include "vem/core/error.h"
 
 namespace vem {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 /// statistics(), log_lik() and sums() as they are: for observations that have no faster way.
 class PlainKernel final : public RowKernel {
  public:
-  PlainKernel(const Observation& observation, Tensor t) : observation_(observation), t_(std::move(t)) {}
-  Tensor features(const Tensor& x) const override { return observation_.statistics(x); }
+  PlainKernel(const Observation& observation, Tensor t, at::ScalarType dtype)
+      : observation_(observation), t_(std::move(t)), dtype_(dtype) {}
+  Tensor features(const Tensor& x) const override { return observation_.statistics(x).to(dtype_); }
   Tensor log_lik(const Tensor& features) const override { return observation_.log_lik(features, t_); }
-  Tensor sums(const Tensor& features, const Tensor& marginals) const override {
-    return observation_.sums(features, marginals);
-  }
   Tensor statistics(const Tensor& sums) const override { return sums; }
 
  private:
   const Observation& observation_;
   Tensor t_;
+  at::ScalarType dtype_;
 };
 
 }  // namespace
@@ -30,17 +33,23 @@ Moments moments(const Tensor& x, const Tensor& weight) {
   const int64_t N = x.size(0), D = x.size(1);
   const auto rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end).to(at::kDouble); };
   const auto weights = [&](int64_t begin, int64_t end) { return weight.slice(0, begin, end).unsqueeze(-1); };
-  const Tensor zero = at::zeros({D}, at::kDouble);
-  const Tensor total =
-      sum_chunks(N, at::zeros({}, at::kDouble), [&](int64_t a, int64_t b) { return weights(a, b).sum(); });
-  const Tensor mean =
-      sum_chunks(N, zero, [&](int64_t a, int64_t b) { return (rows(a, b) * weights(a, b)).sum(0); }) / total;
-  const Tensor scatter = sum_chunks(N, at::zeros({D, D}, at::kDouble), [&](int64_t a, int64_t b) {
-    const Tensor centred = rows(a, b) - mean;
-    return at::mm((centred * weights(a, b)).t(), centred);
+  // Row 0: weights of the cells that are there; row 1: their weighted sums.
+  const Tensor first = sum_chunks(N, at::zeros({2, D}, at::kDouble), [&](int64_t a, int64_t b) {
+    const Tensor r = rows(a, b), w = weights(a, b) * r.isnan().logical_not();
+    return at::stack({w.sum(0), (r.nan_to_num(0, kInfinity, -kInfinity) * w).sum(0)});
   });
+  const Tensor mean = first[1] / first[0];
+  // The last row: each column's own sum of squares.
+  const Tensor second = sum_chunks(N, at::zeros({D + 1, D}, at::kDouble), [&](int64_t a, int64_t b) {
+    const Tensor centred = (rows(a, b) - mean).nan_to_num(0, kInfinity, -kInfinity), weighted = centred * weights(a, b);
+    return at::cat({at::mm(weighted.t(), centred), (weighted * centred).sum(0, true)});
+  });
+  const Tensor scatter = second.slice(0, 0, D), total = weight.sum();
   // One row, or less, has no spread to divide.
-  return {mean, 0.5 * (scatter + scatter.t()) / at::where(total > 1, total - 1, at::ones_like(total))};
+  const auto divisor = [](const Tensor& n) { return at::where(n > 1, n - 1, at::ones_like(n)); };
+  const Tensor covariance = 0.5 * (scatter + scatter.t()) / divisor(total);
+  const Tensor lost = (second[D] / divisor(first[0]) - covariance.diagonal()).clamp_min(0);
+  return {mean, covariance + at::diag(at::where(first[0] < total, lost, at::zeros_like(lost)))};
 }
 
 void ConjugateOptions::tell(const Choice& choice, Estimate estimate) {
@@ -55,14 +64,55 @@ Tensor RowKernel::sums(const Tensor& features, const Tensor& marginals) const {
   return at::mm(marginals.t(), features);
 }
 
+Tensor RowKernel::drawn_sums(const Tensor& features, const Tensor& marginals, const Batch&, const Rng&) const {
+  return sums(features, marginals);
+}
+
+Tensor Observation::point(const TensorMap& globals) const { return globals.at(components().key()); }
+
+Tensor Observation::point() const {
+  TensorMap globals;
+  for (const auto& block : blocks_) globals[block->key()] = block->t().detach();
+  return point(globals);
+}
+
+TensorMap Observation::spread(const Tensor& sums) const { return {{components().key(), sums}}; }
+
+TensorMap Observation::rescaled(TensorMap parts, const Tensor&, const Tensor&) const { return parts; }
+
+Tensor Observation::real_columns() const { return at::zeros({D()}, at::kBool); }
+
+Tensor Observation::statistics(const Distribution&) const {
+  fail<ConfigError>("observation: this family explains data only, it is no prior of a latent");
+}
+
 Tensor Observation::log_lik(const Tensor& s, const Tensor& t) const {
   return at::mm(s, t.to(s.scalar_type()).t()) + log_base(s);
 }
 
 Tensor Observation::sums(const Tensor& s, const Tensor& marginals) const { return at::mm(marginals.t(), s); }
 
-std::unique_ptr<const RowKernel> Observation::kernel(const Tensor& t, bool) const {
-  return std::make_unique<PlainKernel>(*this, t);
+std::unique_ptr<const RowKernel> Observation::kernel(const Tensor& t, bool exact) const {
+  return std::make_unique<PlainKernel>(*this, t, exact ? at::kDouble : context_.dtype);
+}
+
+std::unique_ptr<const RowKernel> Observation::incomplete_kernel(const Tensor&) const { return nullptr; }
+
+Tensor Observation::log_prob(const Tensor& x, const Tensor& t) const {
+  return log_lik(statistics(x.to(at::kDouble)), t.to(at::kDouble));
+}
+
+Tensor Observation::completed(const Tensor& x, const Tensor& t, const Tensor& r) const {
+  return at::where(x.isnan(), at::mm(r, expected_cells(t)), x);
+}
+
+Tensor Observation::expected_cells(const Tensor&) const {
+  fail<Error>("observation: this family does not say what it expects in a missing cell");
+}
+
+void Observation::add_components(std::shared_ptr<const ExponentialFamily> family, int64_t rows) {
+  blocks_.push_back(
+      std::make_shared<ConjugateBlock>(context_.prefix + "components", std::move(family), rows, context_.estimate));
 }
 
 }  // namespace vem

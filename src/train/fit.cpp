@@ -35,6 +35,7 @@ class Fit {
     start();
     closed_form_ = model.closed_form();
     skips_outliers_ = model.skips_outliers();
+    sampled_ = model.sampled();
     if (options.memoised && !closed_form_)
       fail<ConfigError>(
           "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
@@ -209,8 +210,8 @@ class Fit {
 
   void follow_bound(const Tensor& before, const Tensor& entropy, const Step& step, bool partial) {
     if (!options_.memoised) result_.bounds.push_back(before.item<double>());
-    if (step.weight("rho") == 1) result_.after.push_back((entropy + model_.gain()).item<double>());
-    if (partial) return;
+    if (step.weight("rho") == 1 && !sampled_) result_.after.push_back((entropy + model_.gain()).item<double>());
+    if (partial || sampled_) return;
     const double now = options_.memoised ? result_.after.back() : result_.bounds.back();
     if (now < state_.previous - kRounding * std::abs(state_.previous)) {
       const std::string text =
@@ -283,12 +284,68 @@ class Fit {
 
   /// Whether the exact bound still rises, pass by pass.
   void judge_tolerance() {
-    if (!closed_form_ || (every_ < batches_ && !options_.memoised)) return;
+    if (!closed_form_ || sampled_ || (every_ < batches_ && !options_.memoised)) return;
     const double now = state_.previous, rise = (now - state_.pass_end) / total_weight_;
     state_.pass_end = now;
+    if (options_.tolerance > 0 && rise < options_.tolerance && options_.moves && make_moves()) return;
     if (options_.tolerance > 0 && rise < options_.tolerance && result_.reason.empty())
       result_.reason = fmt::format("converged: the bound rose by {:.1e} nats per item, less than train.tolerance",
                                    std::max(0.0, rise));
+  }
+
+  /// One full pass without an M-step: what it gives, and the bound.
+  std::pair<Expectation, double> look() {
+    Expectation total = reduce(e_step(at::arange(train_.size, at::kLong), step_at(0)));
+    const double bound = (total.bound - model_.kl_global()).item<double>();
+    return {std::move(total), bound};
+  }
+
+  static TensorMap copied(const TensorMap& tensors) {
+    TensorMap copies;
+    for (const auto& [key, value] : tensors) copies[key] = value.detach().clone();
+    return copies;
+  }
+
+  /// Keeps what `change` does to the model if the bound after so many passes is higher by more than rounding.
+  bool keep_if_better(const std::string& name, int64_t passes, const std::function<bool()>& change) {
+    const TensorMap before = copied(model_.state()), local = copied(state_.local);
+    const double bound = look().second;
+    bool better = false;
+    try {
+      if (!change()) return false;
+      auto [total, after] = look();
+      for (int64_t pass = 0; pass < passes; ++pass) {
+        model_.m_step(total, step_at(0), root_.fold("move").at(state_.iteration));
+        std::tie(total, after) = look();
+      }
+      better = after > bound + std::max(kRounding * std::abs(bound), options_.tolerance * total_weight_);
+    } catch (const NumericError&) {  // a proposal beyond what the parameters allow
+    }
+    if (better) {
+      ++result_.kept[name];
+      return true;
+    }
+    model_.load(before);
+    state_.local = local;
+    return false;
+  }
+
+  /// Every move until none is kept any more; true if one was.
+  bool make_moves() {
+    const auto moves = model_.moves();
+    const Batch all = train_batch(at::arange(train_.size, at::kLong));
+    bool any = false;
+    for (const auto& move : moves) {
+      bool more = true;
+      for (int64_t attempt = 0; more;) {
+        const Rng rng = root_.at(state_.epoch).fold(move->name()).fold(static_cast<uint64_t>(attempt));
+        const bool kept =
+            keep_if_better(move->name(), options_.move_passes, [&] { return more = move->propose(all, attempt, rng); });
+        any = any || kept;
+        attempt = kept ? 0 : attempt + 1;
+      }
+    }
+    return any;
   }
 
   void judge_best(EpochReport& report) {
@@ -346,7 +403,7 @@ class Fit {
   const double total_weight_;
   const Clock::time_point begin_ = Clock::now();
   int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
-  bool closed_form_ = false, skips_outliers_ = false, stop_requested_ = false;
+  bool closed_form_ = false, sampled_ = false, skips_outliers_ = false, stop_requested_ = false;
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
   Batch whole_;  // full batch: its rows
   FitState state_;
@@ -375,6 +432,12 @@ void FitOptions::visit(OptionVisitor& v) {
            v("tolerance", tolerance, at_least(0),
              "stop when a pass raises the bound by less, in nats per item; 0: never");
          });
+  v.when(!has_gradient && batch_size == 0, "every block is updated in closed form and train.batch_size is 0", [&] {
+    v("moves", moves,
+      "merge, delete and birth of components whenever the fit has converged, kept if the exact bound has risen");
+    v.when(moves, "train.moves is true",
+           [&] { v("move_passes", move_passes, at_least(0), "passes after a move before bounds are compared"); });
+  });
   v.when(has_validation, "data.validation is positive", [&] {
     v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
   });

@@ -19,8 +19,8 @@ void expect_error(const std::vector<std::string>& arguments, int code, const std
   EXPECT_EQ(outcome.out, "");
 }
 
-const std::vector<std::string> kVerbs{"train",    "evaluate", "encode", "sample",   "reconstruct",
-                                      "traverse", "export",   "list",   "describe", "info"};
+const std::vector<std::string> kVerbs{"train", "evaluate", "encode", "sample", "reconstruct", "traverse", "export",
+                                      "list",  "describe", "info",   "select", "impute",      "diagnose"};
 
 TEST(CommandLine, HelpListsEveryVerbAndEachHasExamples) {
   const Outcome help = vem({"--help"});

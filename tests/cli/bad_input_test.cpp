@@ -51,7 +51,7 @@ TEST_F(BadInput, TruncatedIdx) {
 TEST_F(BadInput, TextCellNamesItsLine) {
   const std::string path = folder_.write("t.csv", "a,b\n1,2\n3,four\n");
   expect_refused("gmm", path, 65,
-                 path + ":3: column 'b' holds 'four', a number is expected; name it with data.label to leave it out");
+                 path + ":3: column 'b' holds 'four', a number is expected; data.columns names the columns to read");
 }
 
 TEST_F(BadInput, RaggedRowNamesItsLine) {

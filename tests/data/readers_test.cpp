@@ -127,6 +127,16 @@ TEST(Csv, TabsAndTextColumnsInTheOrderAsked) {
   EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"u", "v"}, {"x y", "z"}}));
 }
 
+TEST(Csv, ChosenColumnsInTheOrderOfTheFile) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", "rownames,word,a,b,c\n1,x,1,2,3\n2,y,4,,6\n");
+  const Table table = read_csv(path, ',', {"word"}, {"c", "b"});
+  EXPECT_EQ(table.names, (std::vector<std::string>{"b", "c"}));
+  EXPECT_TRUE(same(table.values.nan_to_num(-1), {2, 3, -1, 6}));
+  EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"x", "y"}}));
+  EXPECT_EQ(read_csv(path, ',', {}, {"rownames"}).names, std::vector<std::string>{"rownames"});
+}
+
 TEST(Csv, LinesAcrossTheBlocksThatAreRead) {
   // Blocks are of 1 MiB; rows of 7 bytes never end with one, rows of 8 bytes always do.
   for (const int64_t width : {6, 7}) {
@@ -143,7 +153,7 @@ TEST(Csv, NumbersBeyondTheRange) {
 
 TEST(Csv, ErrorsNameTheLine) {
   EXPECT_EQ(csv_error("a,b\n1,2\n\n3,x4\n"),
-            "t.csv:4: column 'b' holds 'x4', a number is expected; name it with data.label to leave it out");
+            "t.csv:4: column 'b' holds 'x4', a number is expected; data.columns names the columns to read");
   EXPECT_EQ(csv_error("a,b\n1,2\n3\n"), "t.csv:3: has 1 cells, 2 are expected");
   EXPECT_EQ(csv_error("a,b\n1,2,3\n"), "t.csv:2: has 3 cells, 2 are expected");
   EXPECT_EQ(csv_error("a,b\n1,\"2\n"), "t.csv:2: a quote is not closed");

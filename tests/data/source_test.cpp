@@ -281,7 +281,7 @@ TEST(Source, OptionsWithAnEffect) {
   };
   EXPECT_EQ(names(options_for("fashion-mnist")), always);
   EXPECT_EQ(names(options_for("a.npy")), plus({"test"}));
-  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label"}));
+  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns"}));
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
   EXPECT_EQ(names(held), plus({"split"}));
@@ -323,7 +323,7 @@ TEST(Source, SharedData) {
   DataOptions iris = options_for(folder + "/tab/iris.csv");
   EXPECT_EQ(message_of<DataError>([&] { load_splits(iris); }),
             iris.source +
-                ":2: column 'Species' holds 'setosa', a number is expected; name it with data.label to leave it out");
+                ":2: column 'Species' holds 'setosa', a number is expected; data.columns names the columns to read");
   iris.label = "Species";
   EXPECT_EQ(load_splits(iris).train.schema.num_classes, 3);
   DataOptions stars = options_for(folder + "/tab/hipparcos-tycho-stars.csv.gz");

@@ -41,6 +41,14 @@ std::string name(const Case& c) {
   return c.covariance + "_" + estimates[static_cast<int>(c.estimate)];
 }
 
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"})
+    for (const Estimate estimate : {Estimate::ml, Estimate::map, Estimate::posterior})
+      all.push_back({estimate, covariance});
+  return all;
+}
+
 class EStep : public testing::TestWithParam<Case> {
  protected:
   PartOptions options(int64_t D = 3, at::ScalarType dtype = at::kDouble) const {
@@ -197,7 +205,8 @@ TEST_P(EStep, AssignGivesTheSumsOfTheGivenResponsibilities) {
   const Expectation e = part.assign(x, batch, r);
   const Tensor marginals = r * batch.weight.unsqueeze(-1);
   const Tensor expected = part.observation().sums(part.observation().statistics(x), marginals);
-  EXPECT_TRUE(at::allclose(e.sums.at("components.t"), expected, 1e-12, 1e-12));
+  EXPECT_TRUE(
+      at::allclose(e.sums.at("components.t"), part.observation().spread(expected).at("components.t"), 1e-12, 1e-12));
   EXPECT_TRUE(at::allclose(e.sums.at("weights.t"), marginals.sum(0, true), 1e-12, 1e-12));
 }
 
@@ -206,14 +215,17 @@ TEST_P(EStep, PredictiveDensityIsARatioOfNormalisers) {
   if (GetParam().estimate == Estimate::ml) GTEST_SKIP() << "maximum likelihood has no posterior to integrate over";
   const Tensor x = blobs(20, 3);
   const Factored part = started(options(), x);
-  const auto& family = part.components()->family();
-  const Tensor eta = part.components()->eta(), s = part.observation().statistics(x);
-  const Tensor log_p = part.observation().log_predictive(x, eta);
-  for (int64_t n = 0; n < 20; ++n) {
-    const Tensor expected =
-        family.log_partition(eta + s[n]) - family.log_partition(eta) + part.observation().log_base(s);
-    EXPECT_TRUE(at::allclose(log_p[n], expected, 1e-10, 1e-10)) << n;
-  }
+  const ConjugateBlock& block = *part.observation().blocks().at(0);
+  const Tensor eta = block.eta(), s = part.observation().statistics(x);
+  const Tensor log_p = part.observation().log_predictive(x);
+  for (int64_t n = 0; n < 20; ++n)
+    for (int64_t k = 0; k < 3; ++k) {
+      const Tensor row = at::zeros({3, s.size(1)}, at::kDouble).index_put({at::scalar_tensor(k, at::kLong)}, s[n]);
+      const Tensor more = eta + part.observation().spread(row).at("components.t");
+      const Tensor expected = (block.family().log_partition(more) - block.family().log_partition(eta)).sum() +
+                              part.observation().log_base(s);
+      EXPECT_NEAR(log_p[n][k].item<double>(), expected.item<double>(), 1e-9) << n;
+    }
 }
 
 // E_q[s] against draws of z, and its gradient against autograd through a quadrature-free identity: s is quadratic in z.
@@ -247,7 +259,7 @@ TEST_P(EStep, FarComponentsKeepTheirDigits) {
       part.start(x, batch, at::one_hot(index(400).remainder(2), 2).to(at::kDouble));
       TensorMap globals = globals_of(part);
       for (auto& entry : globals) entry.second = entry.second.detach();
-      const Tensor log_lik = part.observation().log_prob(x, globals.at("components.t"));
+      const Tensor log_lik = part.observation().log_prob(x, part.observation().point(globals));
       const double exact = at::logsumexp(part.allocation().log_joint(log_lik, globals), -1).sum().item<double>();
       const double bound = part.expect(x, batch, globals).bound.item<double>();
       // float64: terms of 1e10 at most cancel, 1e-6 nats a row; float32: terms of 1e4, 1e-4 nats a row on average
@@ -255,31 +267,33 @@ TEST_P(EStep, FarComponentsKeepTheirDigits) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, EStep,
-                         testing::Values(Case{Estimate::ml, "full"}, Case{Estimate::map, "full"},
-                                         Case{Estimate::posterior, "full"}, Case{Estimate::ml, "diagonal"},
-                                         Case{Estimate::map, "diagonal"}, Case{Estimate::posterior, "diagonal"}),
-                         [](const auto& info) { return name(info.param); });
+INSTANTIATE_TEST_SUITE_P(Table, EStep, testing::ValuesIn(cases()), [](const auto& info) { return name(info.param); });
 
 // ---- against plain loops and textbook formulas ----
 
 TEST(Factored, PointEstimatesAgreeWithPlainLoops) {
-  for (const std::string covariance : {"full", "diagonal"}) {
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"}) {
     PartOptions o;
     o.estimate = Estimate::ml;
     o.covariance = covariance;
     const Tensor x = blobs(60, 3);
     const Factored part = started(o, x);
-    const TensorMap parts = part.observation().describe(part.components()->t().detach());
-    const Tensor covariances = covariance == "full" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
+    const TensorMap parts = part.observation().describe(part.observation().point());
+    const Tensor covariances =
+        covariance == "full" || covariance == "tied" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
     const Tensor joint =
         reference_log_joint(x, part.allocation().log_weights().exp().squeeze(0), parts.at("means"), covariances);
     const Expectation e = part.expect(x, rows_batch(60), globals_of(part));
     EXPECT_NEAR(e.bound.item<double>(), at::logsumexp(joint, -1).sum().item<double>(), 1e-9);
     const Tensor r = at::softmax(joint, -1);
-    EXPECT_TRUE(
-        at::allclose(e.sums.at("components.t").slice(1, covariance == "full" ? 1 : 3, covariance == "full" ? 4 : 6),
-                     at::mm(r.t(), x), 1e-10, 1e-10));
+    const Tensor one = at::ones({60, 1}, at::kDouble);
+    const Tensor second = covariance == "full" || covariance == "tied"
+                              ? NormalWishartFamily::packed(x.unsqueeze(2) * x.unsqueeze(1))
+                              : x * x;
+    const Tensor ones = second.size(1) == 3 ? one.expand({60, 3}) : one;
+    const Tensor expected =
+        part.observation().spread(at::mm(r.t(), at::cat({ones, x, second, ones}, 1))).at("components.t");
+    EXPECT_TRUE(at::allclose(e.sums.at("components.t"), expected, 1e-10, 1e-10));
     EXPECT_TRUE(at::allclose(e.sums.at("weights.t")[0], r.sum(0), 1e-10, 1e-10));
   }
 }
@@ -302,22 +316,23 @@ TEST(Factored, TheBoundIsTheSumOfTheTextbookTerms) {
 }
 
 TEST(Factored, OneComponentGivesTheExactEvidence) {
-  for (const std::string covariance : {"full", "diagonal"}) {
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"}) {
     PartOptions o;
     o.num_components = 1;
     o.covariance = covariance;
     const Tensor x = blobs(50, 3);
     Factored part = make_part(o);
     part.set_priors(moments(x, at::ones({50}, at::kDouble)));
-    const auto& family = part.components()->family();
-    const Tensor prior = part.components()->eta_prior(), s = part.observation().statistics(x);
-    // the chain rule of predictive densities, row by row, needs no M-step
+    const ConjugateBlock& block = *part.observation().blocks().at(0);
+    const auto& family = block.family();
+    const Tensor prior = block.eta_prior(), s = part.observation().statistics(x);
+    // the chain rule of predictive densities, row by row
     double evidence = 0;
-    Tensor eta = prior;
     for (int64_t n = 0; n < 50; ++n) {
-      evidence += part.observation().log_predictive(x.slice(0, n, n + 1), eta).item<double>();
-      eta = eta + s[n];
+      if (n > 0) m_step(part, part.expect(x.slice(0, 0, n), rows_batch(n), globals_of(part)));
+      evidence += part.observation().log_predictive(x.slice(0, n, n + 1)).item<double>();
     }
+    const Tensor eta = prior + part.observation().spread(s.sum(0, true)).at("components.t");
     m_step(part, part.expect(x, rows_batch(50), globals_of(part)));
     const double bound = part.expect(x, rows_batch(50), globals_of(part)).bound.item<double>() - kl_global(part);
     EXPECT_NEAR(bound, evidence, 1e-10 * std::abs(evidence)) << covariance;
@@ -328,14 +343,14 @@ TEST(Factored, OneComponentGivesTheExactEvidence) {
 }
 
 TEST(Factored, DrawsFollowTheirComponents) {
-  for (const std::string covariance : {"full", "diagonal"})
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"})
     for (const Estimate estimate : {Estimate::ml, Estimate::posterior}) {
       PartOptions o;
       o.covariance = covariance;
       o.estimate = estimate;
       const Factored part = started(o, blobs(120, 3));
       const auto [x, component] = part.sample(40000, Rng(8));
-      const TensorMap parts = part.observation().describe(part.components()->t().detach());
+      const TensorMap parts = part.observation().describe(part.observation().point());
       for (int64_t k = 0; k < 3; ++k) {
         const Tensor rows = x.index_select(0, component.eq(k).nonzero().squeeze(-1));
         const double share = static_cast<double>(rows.size(0)) / 40000,
@@ -344,9 +359,8 @@ TEST(Factored, DrawsFollowTheirComponents) {
         const Tensor error = (rows.mean(0) - parts.at("means")[k]).abs() / (rows.std(0) / std::sqrt(rows.size(0)));
         EXPECT_LT(error.max().item<double>(), 5);
         // the mean log density under draws is minus the entropy: compare with the density at other draws by ranks
-        const Tensor log_p = estimate == Estimate::ml
-                                 ? part.observation().log_prob(rows, part.components()->t().detach())
-                                 : part.observation().log_predictive(rows, part.components()->eta());
+        const Tensor log_p = estimate == Estimate::ml ? part.observation().log_prob(rows, part.observation().point())
+                                                      : part.observation().log_predictive(rows);
         EXPECT_TRUE(at::isfinite(log_p).all().item<bool>());
         if (estimate == Estimate::ml && covariance == "full") {
           const Tensor centred = rows - parts.at("means")[k], S = at::mm(centred.t(), centred) / rows.size(0);
@@ -358,7 +372,7 @@ TEST(Factored, DrawsFollowTheirComponents) {
 
 // Importance weights of one density under draws of another have mean one: draws and log_predictive belong together.
 TEST(Factored, PredictiveDrawsMatchThePredictiveDensity) {
-  for (const std::string covariance : {"full", "diagonal"}) {
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"}) {
     PartOptions o;
     o.covariance = covariance;
     o.num_components = 1;
@@ -367,9 +381,10 @@ TEST(Factored, PredictiveDrawsMatchThePredictiveDensity) {
     part.set_priors(moments(x, at::ones({6}, at::kDouble)));
     m_step(part, part.expect(x, rows_batch(6), globals_of(part)));
     const Tensor draws = part.sample(60000, Rng(8)).first;
-    const Tensor log_q = part.observation().log_predictive(draws, part.components()->eta());
-    const TensorMap parts = part.observation().describe(part.components()->t().detach());
-    const Tensor S = covariance == "full" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
+    const Tensor log_q = part.observation().log_predictive(draws);
+    const TensorMap parts = part.observation().describe(part.observation().point());
+    const Tensor S =
+        covariance == "full" || covariance == "tied" ? parts.at("covariances") : at::diag_embed(parts.at("variances"));
     const Tensor ratio =
         (reference_log_joint(draws.slice(0, 0, 4000), at::ones({1}, at::kDouble), parts.at("means"), S) -
          log_q.slice(0, 0, 4000))

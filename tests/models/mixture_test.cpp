@@ -94,6 +94,11 @@ TEST(MixtureGolden, VariationalBayesOfTwoComponents) {
   EXPECT_NEAR(counts[0][1].item<double>(), 174.827128, 1e-5);
 }
 
+TEST(MixtureGolden, MaximumLikelihoodOfATiedCovariance) {
+  const auto model = started(mixture(kHardStart + "estimate = \"ml\"\n", "covariance = \"tied\"\n"), faithful());
+  EXPECT_NEAR(iterate(*model, faithful(), 300).back(), -1140.186759, 1e-6);
+}
+
 TEST(MixtureGolden, OneComponentGivesTheExactEvidence) {
   const auto model = started(mixture("num_components = 1\n"), faithful());
   EXPECT_NEAR(iterate(*model, faithful(), 1).back(), -1303.89751779, 1e-8);
@@ -297,8 +302,8 @@ TEST(Mixture, DrawsLookLikeTheData) {
 TEST(Mixture, MethodsAreListedBeforeAnyTraining) {
   std::vector<std::string> names;
   for (const Method& method : make_model(mixture(""), faithful())->methods()) names.push_back(method.name);
-  EXPECT_EQ(names,
-            (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters", "sample"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters",
+                                             "impute", "sample"}));
 }
 
 // ---- errors and options ----
@@ -308,12 +313,15 @@ TEST(Mixture, ErrorsSayWhatIsWrong) {
   const auto model = make_model(mixture("num_components = 2\n"), data);
   Dataset gaps = data;
   gaps.columns["x"] = data.columns["x"].clone();
-  gaps.columns["x"][3][1] = NAN;
-  EXPECT_EQ(message([&] { model->initialize(gaps, Rng(1)); }),
-            "mixture: x is nan in row 3, column \"waiting\"; rows must be complete and finite");
+  gaps.columns["x"][3][1] = INFINITY;
+  const std::string infinite =
+      "mixture: x is inf in row 3, column \"waiting\"; a finite number, or NaN where it is missing, is expected";
+  EXPECT_EQ(message([&] { model->initialize(gaps, Rng(1)); }), infinite);
   model->initialize(data, Rng(1));
-  EXPECT_EQ(message([&] { model->e_step(all(gaps), Step(), Rng(1)); }),
-            "mixture: x is nan in row 3, column \"waiting\"; rows must be complete and finite");
+  EXPECT_EQ(message([&] { model->e_step(all(gaps), Step(), Rng(1)); }), infinite);
+  gaps.columns["x"].select(1, 1).fill_(NAN);
+  EXPECT_EQ(message([&] { make_model(mixture(""), data)->initialize(gaps, Rng(1)); }),
+            "mixture: column \"waiting\" has no value in any row of the training data; leave it out");
   Batch wide = all(data);
   wide.columns["x"] = at::zeros({8, 50}, at::kDouble);
   EXPECT_EQ(message([&] { model->e_step(wide, Step(), Rng(1)); }),

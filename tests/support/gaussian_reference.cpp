@@ -51,18 +51,20 @@ double square(const Tensor& W, const Tensor& a, const Tensor& b) { return inner_
 
 }  // namespace
 
-std::shared_ptr<Observation> make_observation(const std::string& toml, const Observation::Context& context) {
-  return registry().create<Observation>(read("observation", "normal", toml), context);
+std::shared_ptr<Observation> make_observation(const std::string& toml, const Observation::Context& context,
+                                              const std::string& name) {
+  return registry().create<Observation>(read("observation", name, toml), context);
 }
-std::shared_ptr<Allocation> make_allocation(const std::string& toml, const Allocation::Context& context) {
-  return registry().create<Allocation>(read("allocation", "mixture-weights", toml), context);
+std::shared_ptr<Allocation> make_allocation(const std::string& toml, const Allocation::Context& context,
+                                            const std::string& name) {
+  return registry().create<Allocation>(read("allocation", name, toml), context);
 }
 
 Factored make_part(const PartOptions& o) {
   const std::string weights = o.estimate == Estimate::ml ? "" : fmt::format("concentration = {}\n", o.concentration);
-  return Factored("", o.num_components, o.estimate, make_allocation(weights, {"", o.num_components, o.estimate}),
+  return Factored(make_allocation(weights, {"", o.num_components, o.estimate}),
                   make_observation(fmt::format("covariance = \"{}\"\n{}", o.covariance, o.extra),
-                                   {o.num_features, o.dtype, o.estimate}));
+                                   {o.num_features, o.dtype, o.estimate, o.num_components}));
 }
 
 Batch rows_batch(int64_t rows) {
@@ -115,7 +117,7 @@ Tensor reference_student(const Tensor& x, const Tensor& weights, const Tensor& m
 
 BishopParameters bishop(const Factored& part, bool prior) {
   const ConjugateBlock& weights = *part.allocation().blocks().at(0);
-  const ConjugateBlock& components = *part.components();
+  const ConjugateBlock& components = *part.observation().blocks().at(0);
   const auto& family = dynamic_cast<const NormalWishartFamily&>(components.family());
   const auto p = family.parameters(prior ? components.eta_prior() : components.eta());
   return {((prior ? weights.eta_prior() : weights.eta()) + 1).squeeze(0), p.beta, p.m, p.V, p.nu};

@@ -20,8 +20,10 @@ struct PartOptions {
 Factored make_part(const PartOptions& options);
 
 /// An observation or an allocation by its configuration: TOML lines below [part].
-std::shared_ptr<Observation> make_observation(const std::string& toml, const Observation::Context& context);
-std::shared_ptr<Allocation> make_allocation(const std::string& toml, const Allocation::Context& context);
+std::shared_ptr<Observation> make_observation(const std::string& toml, const Observation::Context& context,
+                                              const std::string& name = "normal");
+std::shared_ptr<Allocation> make_allocation(const std::string& toml, const Allocation::Context& context,
+                                            const std::string& name = "mixture-weights");
 
 /// Rows as items with weight 1.
 Batch rows_batch(int64_t rows);

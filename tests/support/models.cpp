@@ -4,15 +4,41 @@
 
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 namespace vem {
 std::vector<Variant> variants(const std::string& precision) {
   std::vector<Variant> rows;
-  for (const std::string covariance : {"full", "diagonal"})
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"})
     for (const std::string estimate : {"ml", "map", "posterior"})
-      rows.push_back({"gmm_" + covariance + "_" + estimate,
-                      "kind = \"gmm\"\nnum_components = 3\nestimate = \"" + estimate +
-                          "\"\n[model.observation]\nkind = \"normal\"\ncovariance = \"" + covariance + "\"\n",
-                      Sample::blobs, true});
+      for (const Sample sample : {Sample::blobs, Sample::gaps})
+        rows.push_back({"gmm_" + covariance + "_" + estimate + (sample == Sample::gaps ? "_gaps" : ""),
+                        "kind = \"gmm\"\nnum_components = 3\nestimate = \"" + estimate +
+                            "\"\n[model.observation]\nkind = \"normal\"\ncovariance = \"" + covariance + "\"\n",
+                        sample, true});
+  const std::vector<std::tuple<std::string, std::string, Sample>> families{
+      {"bernoulli", "", Sample::bits},
+      {"categorical", "num_symbols = 3\n", Sample::symbols},
+      {"multinomial", "", Sample::counts},
+      {"poisson", "", Sample::counts},
+      {"exponential", "", Sample::durations},
+      {"product",
+       "normal_columns = \"x0,x2\"\npoisson_columns = \"x1\"\ncategorical_columns = "
+       "\"x3\"\n[model.observation.normal]\n"
+       "kind = \"normal\"\ncovariance = \"tied\"\n[model.observation.categorical]\nkind = \"categorical\"\n"
+       "num_symbols = 3\n",
+       Sample::mixed}};
+  for (const auto& [family, observation, sample] : families)
+    for (const std::string estimate : {"ml", "map", "posterior"})
+      rows.push_back({"mixture_" + family + "_" + estimate,
+                      "kind = \"mixture\"\nnum_components = 3\nestimate = \"" + estimate +
+                          "\"\n[model.observation]\nkind = \"" + family + "\"\n" + observation,
+                      sample, true});
+  for (const std::string estimate : {"ml", "map", "posterior"})
+    rows.push_back({"mixture_sticks_" + estimate,
+                    "kind = \"mixture\"\nnum_components = 5\nestimate = \"" + estimate +
+                        "\"\n[model.allocation]\nkind = \"stick-breaking\"\n",
+                    Sample::blobs, true});
   const std::string mlp =
       "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths "
       "= [12]\nactivation = \"tanh\"\n";
@@ -58,10 +84,24 @@ Dataset sample_data(Sample sample) {
   Dataset data;
   data.size = n;
   const Tensor group = index.remainder(3);
-  if (sample == Sample::blobs) {
+  if (sample == Sample::blobs || sample == Sample::gaps) {
     const Tensor centers = at::tensor({0., 0., 0., 4., 4., 0., -4., 3., 1.}, at::kDouble).view({3, 3});
-    data.columns["x"] = centers.index_select(0, group) + rng.normal(index, {3}, "x");
+    Tensor x = centers.index_select(0, group) + rng.normal(index, {3}, "x");
+    if (sample == Sample::gaps) x = x.masked_fill(rng.uniform(index, {3}, "gap") < 0.2, std::nan(""));
+    data.columns["x"] = x;
     data.schema.item_shape = {3};
+  } else if (sample != Sample::images && sample != Sample::positive_images) {
+    const Tensor u = rng.uniform(index, {4}, "cell"), level = group.unsqueeze(1).to(at::kDouble);
+    Tensor x = (u * (2 + level) * 2).floor();
+    if (sample == Sample::bits) x = (u < 0.2 + 0.3 * level).to(at::kDouble);
+    if (sample == Sample::symbols) x = (group.unsqueeze(1) + (u * 2).floor()).remainder(3);
+    if (sample == Sample::durations) x = -u.log() / (0.3 + level);
+    if (sample == Sample::mixed) {
+      const Tensor real = 2 * level + rng.normal(index, {1}, "a"), other = rng.normal(index, {1}, "b") - level;
+      x = at::cat({real, x.slice(1, 1, 2), other, (level + (u.slice(1, 3) * 2).floor()).remainder(3)}, 1);
+    }
+    data.columns["x"] = x.masked_fill(rng.uniform(index, {4}, "gap") < 0.15, std::nan(""));
+    data.schema.item_shape = {4};
   } else {
     const Tensor prototype = rng.uniform(at::arange(3, at::kLong), {36}, "prototype") * 0.8 + 0.1;
     const Tensor p = prototype.index_select(0, group), u = rng.uniform(index, {36}, "pixel");

@@ -150,6 +150,7 @@ TEST_F(Exporter, SafetensorsHasTheModelEntriesOnly) {
 std::vector<ExportCase> every_model(const std::string& precision) {
   std::vector<ExportCase> cases;
   for (const Variant& variant : variants(precision)) {
+    if (variant.sample == Sample::gaps) continue;  // the same files
     const Dataset data = sample_data(variant.sample);
     const auto model = make_model(variant.toml, data);
     FitOptions options;
@@ -157,6 +158,7 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     fit(*model, data, options, {builtin_registry()});
     const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, model->dtype());
     TensorMap inputs = batch.columns;
+    inputs.at("x") = inputs.at("x").nan_to_num();  // exported methods of normal rows take complete ones
     inputs["z"] = rows(data.size, 2, model->dtype());
     if (batch.offsets.defined()) inputs["offsets"] = batch.offsets;
     cases.push_back({variant.name, model, inputs});

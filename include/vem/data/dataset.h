@@ -29,6 +29,8 @@ struct Batch {
   Tensor per_item(const Tensor& rows, int64_t dim = -1) const;
   /// Standard normal noise [rows, *shape], a function of (rng, stream, item, place in the item) only.
   Tensor normal(const Rng& rng, const Shape& shape, std::string_view stream, at::ScalarType dtype) const;
+  /// Likewise uniform on (0, 1), float64.
+  Tensor uniform(const Rng& rng, const Shape& shape, std::string_view stream) const;
 };
 
 /// What a model must know of its data before it sees any, and what is saved with it.

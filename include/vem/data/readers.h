@@ -20,10 +20,11 @@ struct Table {
   std::vector<std::vector<std::string>> words;  ///< per column asked for as text: its cells
 };
 /// Comma- or tab-separated, with a header line if its first line is not all numbers (else the columns are x1, x2 ...).
-/// `text_columns` are read as words. A first column named "" or rownames holds row names, as R writes them: left out.
-/// Throws DataError with file and line for a text cell in a numeric column or a row of another length, and for a name
-/// in `text_columns` that no column has.
-Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {});
+/// `text_columns` are read as words, `number_columns` as numbers (empty: all others). A first column named "" or
+/// rownames holds row names, as R writes them: left out. Throws DataError with file and line for a text cell in a
+/// numeric column or a row of another length, and for a name that no column has.
+Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {},
+               const std::vector<std::string>& number_columns = {});
 
 /// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool. Throws DataError for others.
 Tensor read_npy(const std::string& path);

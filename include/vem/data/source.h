@@ -11,6 +11,7 @@ struct DataOptions final : Options {
   std::string source;     ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, a corpus; also .gz)
   std::string label;      ///< csv/tsv: the column that is a label and no feature; empty: none
   CorpusOptions corpus;   ///< bags of words: their fields stand in [data] itself
+  std::string columns;    ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
   double validation = 0;  ///< held out of training: a count if >= 1, else a fraction
   double test = 0;        ///< likewise; only for sources without a test set of their own
   int64_t limit = 0;      ///< first items of the training file only; 0: all

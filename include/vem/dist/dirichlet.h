@@ -11,6 +11,7 @@ class DirichletFamily final : public ExponentialFamily {
  public:
   explicit DirichletFamily(int64_t num_categories) : num_categories_(num_categories) {}
   int64_t size() const override { return num_categories_; }
+  int64_t num_free() const override { return num_categories_ - 1; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
   /// Log weights; a category whose eta is not positive gets the smallest positive weight, never -inf.

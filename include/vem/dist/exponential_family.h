@@ -12,6 +12,8 @@ class ExponentialFamily {
   virtual ~ExponentialFamily() = default;
   /// P, the length of eta and of t.
   virtual int64_t size() const = 0;
+  /// Free parameters of a row's theta; the default: one a statistic.
+  virtual int64_t num_free() const { return size(); }
   /// A(eta) [R].
   virtual Tensor log_partition(const Tensor& eta) const = 0;
   /// E_q[t] = dA/d eta [R, P].

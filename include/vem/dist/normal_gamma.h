@@ -15,6 +15,7 @@ class NormalGammaFamily final : public ExponentialFamily {
   /// one.
   NormalGammaFamily(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
   int64_t size() const override { return 4 * D_; }
+  int64_t num_free() const override { return 2 * D_; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
   Tensor mode(const Tensor& eta) const override;

@@ -18,6 +18,7 @@ class NormalWishartFamily final : public ExponentialFamily {
   /// exact optimum under that constraint, so bounds stay monotone.
   NormalWishartFamily(int64_t num_features, double variance_floor) : D_(num_features), floor_(variance_floor) {}
   int64_t size() const override { return 2 + D_ + D_ * (D_ + 1) / 2; }
+  int64_t num_free() const override { return D_ + D_ * (D_ + 1) / 2; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
   Tensor mode(const Tensor& eta) const override;

@@ -51,6 +51,10 @@ class Allocation {
   };
   /// The default, for independent rows: log_prob, responsibilities, predict.
   virtual std::vector<Readout> readouts() const;
+  /// As expect(), with components drawn from the posterior instead: marginals of ones and zeros and the sums that
+  /// belong to them; the bound is that of expect(). A pure function of rng and the items' identities. Throws
+  /// ConfigError where there is no sampler (the default).
+  virtual Counts draw(const Tensor& log_lik, const Batch& batch, const TensorMap& globals, const Rng& rng) const;
   /// log p(x, z = k) of independent rows [rows, K] up to the allocation's own bound: log_norm() is its logsumexp.
   /// Traceable. Throws Error where the components of rows depend on each other.
   virtual Tensor log_joint(const Tensor& log_lik, const TensorMap& globals) const;

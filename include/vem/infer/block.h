@@ -36,6 +36,10 @@ class Block {
   virtual bool skips_outliers() const { return false; }
   /// Exchanges the parameters with their average over steps; false without such an average.
   virtual bool swap_averages() { return false; }
+  /// Whether what it hands out are draws.
+  virtual bool sampled() const { return false; }
+  /// Free parameters, for AIC and BIC.
+  virtual int64_t num_free() const { return 0; }
   /// Numbers worth logging after an M-step ("components.floored"), per run and not per item.
   virtual std::map<std::string, double> diagnostics() const { return {}; }
   /// Everything that a checkpoint needs: keys start with "model/" (what an export takes) or "optimizer/".
@@ -71,6 +75,8 @@ class ConjugateBlock final : public Block {
   Tensor linear(const Expectation& total) const override;
   Tensor gain() const override;
   bool conjugate() const override { return true; }
+  bool sampled() const override { return estimate_ == Estimate::gibbs; }
+  int64_t num_free() const override { return t_.size(0) * family_->num_free(); }
   std::map<std::string, double> diagnostics() const override;
   TensorMap state() const override;
   void load(const TensorMap& state) override;
@@ -91,6 +97,7 @@ class GradientBlock final : public Block {
   /// place.
   Tensor add(const std::string& name, const Shape& shape, at::ScalarType dtype);
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  int64_t num_free() const override;
 
   TensorMap globals() const override;
   void m_step(const Expectation& total, const Step& step, const Rng& rng) override;

@@ -13,39 +13,43 @@ using RowReader = std::function<Tensor(int64_t begin, int64_t end)>;
 
 class Factored {
  public:
-  /// Components live in the block "<prefix>components"; the allocation names its own.
-  Factored(const std::string& prefix, int64_t num_components, Estimate estimate, std::shared_ptr<Allocation> allocation,
-           std::shared_ptr<Observation> observation);
+  /// Both for the same number of components.
+  Factored(std::shared_ptr<Allocation> allocation, std::shared_ptr<Observation> observation)
+      : allocation_(std::move(allocation)), observation_(std::move(observation)) {}
 
-  int64_t num_components() const { return components_->t().size(0); }
+  int64_t num_components() const { return observation_->context().num_components; }
   const Allocation& allocation() const { return *allocation_; }
   const Observation& observation() const { return *observation_; }
-  const std::shared_ptr<ConjugateBlock>& components() const { return components_; }
+  /// The allocation's blocks, then the observation's.
   std::vector<std::shared_ptr<ConjugateBlock>> blocks() const;
+  /// What every block hands out, without gradients.
+  TensorMap point() const;
 
   /// Sets every prior from the data's moments.
   void set_priors(const Moments& moments);
   /// [items] float64, differentiable in the statistics s [rows, P] and in every t of `globals`.
   Tensor log_norm(const Tensor& s, const Batch& batch, const TensorMap& globals) const;
   /// The closed-form E-step over rows x [rows, D] in fixed chunks, the same bits for any number of threads.
-  Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals) const;
-  Expectation expect(const RowReader& rows, const Batch& batch, const TensorMap& globals) const;
-  /// Sums of given responsibilities [rows, K], or component indices [rows] int64, as expect() would return them. Needs
-  /// the allocation at its (symmetric) prior. The bound is 0: a start has none.
+  /// With `draw`, components and missing cells are drawn from their posterior instead of summed out (Gibbs sampling).
+  Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals, const Rng* draw = nullptr) const;
+  Expectation expect(const RowReader& rows, const Batch& batch, const TensorMap& globals,
+                     const Rng* draw = nullptr) const;
+  /// Sums of given responsibilities [rows, K], or component indices [rows] int64, as expect() would return them. Where
+  /// rows depend on each other, needs the allocation at its (symmetric) prior. The bound is 0: a start has none.
   Expectation assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const;
   /// One M-step of every block from what assign() returned.
-  void start(const Tensor& x, const Batch& batch, const Tensor& responsibilities);
+  void start(const Tensor& x, const Batch& batch, const Tensor& responsibilities, const Rng& rng = Rng(0));
   /// Draws n rows and their components; from the predictive density for a posterior.
   std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
 
  private:
-  using LogLik = std::function<Tensor(const Tensor& features, int64_t first_row, int64_t last_row)>;
-  Expectation sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals, const RowKernel& kernel,
-                       const LogLik& log_lik) const;
+  /// `log_r` instead of the log-likelihoods of rows first_row .. last_row: what a start is made from.
+  using LogR = std::function<Tensor(int64_t first_row, int64_t last_row)>;
+  Expectation sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals, const LogR& log_r,
+                       const Rng* draw) const;
 
   std::shared_ptr<Allocation> allocation_;
   std::shared_ptr<Observation> observation_;
-  std::shared_ptr<ConjugateBlock> components_;
 };
 
 }  // namespace vem

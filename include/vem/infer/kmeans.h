@@ -12,9 +12,9 @@ struct KMeans {
   double inertia = 0;  ///< weighted sum of squared distances to the nearest centre
 };
 
-/// Clusters rows x [N, D] float64 with weights [N]. An emptied cluster is moved to the row farthest from its centre.
-/// Throws DataError if there are fewer distinct rows than clusters.
-/// The same bits for any number of threads.
+/// Clusters rows x [N, D] float64 with weights [N]; NaN marks missing cells, of which no column may lack all. An
+/// emptied cluster is moved to the row farthest from its centre. Throws DataError if there are fewer distinct rows than
+/// clusters. The same bits for any number of threads.
 KMeans kmeans(const Tensor& x, const Tensor& weight, int64_t num_clusters, const Rng& rng,
               int64_t max_iterations = 100);
 /// The index of the nearest centre [K, D] for rows x [N, D]: [N] int64, the first of equals.

@@ -10,6 +10,7 @@
 #include "vem/core/expectation.h"
 #include "vem/data/dataset.h"
 #include "vem/infer/block.h"
+#include "vem/infer/move.h"
 #include "vem/infer/schedule.h"
 
 namespace vem {
@@ -47,6 +48,8 @@ class Model {
   /// Leaves the state bitwise as it was. An empty batch gives every key, with zeros.
   virtual Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const = 0;
   virtual std::vector<Method> methods() const = 0;
+  /// Moves out of local optima, in the order in which they are tried; they change this model.
+  virtual std::vector<std::shared_ptr<Move>> moves() const { return {}; }
   /// Numbers that change with the step, by the name under which Step::weights has them.
   virtual std::map<std::string, std::shared_ptr<const Schedule>> schedules() const { return {}; }
   /// Turns summed metrics into what is logged, in nats per item; the default divides by count.
@@ -64,6 +67,8 @@ class Model {
   bool skips_outliers() const;
   /// Exchanges the parameters of every block with their average over steps; false if no block has one.
   bool swap_averages();
+  /// Whether some block hands out draws (Gibbs sampling): then bounds go up and down.
+  bool sampled() const;
   TensorMap globals() const;
   TensorMap state() const;
   /// Loads every block or, if any key is missing or misshapen, none.

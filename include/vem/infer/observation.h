@@ -1,6 +1,7 @@
 // An observation family maps rows to sufficient statistics s with log p(row | k) = <s, t_k> + base, and back.
-// For a distribution over a latent it gives E_q[s], which is all that makes it a prior as well.
-// Legend: N rows, D features, K components, P statistics.
+// For a distribution over a latent it gives E_q[s], which is all that makes it a prior as well. A missing cell (NaN) is
+// integrated out: where cells are independent given the component it has no statistics, elsewhere its conditional
+// moments take its place. Legend: N rows, D features, K components, P statistics.
 #pragma once
 
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string>
 
 #include "vem/core/registry.h"
+#include "vem/data/dataset.h"
 #include "vem/dist/exponential_family.h"
 #include "vem/dist/normal.h"
 #include "vem/infer/block.h"
@@ -19,7 +21,9 @@ struct Moments {
   Tensor mean, covariance;
 };
 /// Weighted moments of rows x [N, D] with weights [N]; the covariance has the divisor sum(weight) - 1, so that whole
-/// weights count as repeated rows. The same bits for any number of threads.
+/// weights count as repeated rows. Of missing cells (NaN) a column's mean and variance know nothing; in covariances
+/// they stand at the mean, which keeps the matrix positive definite. The mean of a column without any cell is NaN. The
+/// same bits for any number of threads.
 Moments moments(const Tensor& x, const Tensor& weight);
 
 /// Base of the options of conjugate parts. The model that encloses them tells its estimate (it is no option here), so
@@ -44,6 +48,8 @@ class RowKernel {
   virtual Tensor log_lik(const Tensor& features) const = 0;                    ///< -> [n, K]
   virtual Tensor sums(const Tensor& features, const Tensor& marginals) const;  ///< marginals [n, K] -> [K, F]
   virtual Tensor statistics(const Tensor& sums) const = 0;                     ///< [K, F] -> sums of s [K, P]
+  /// As sums() for one component a row (marginals of ones and zeros), with missing cells drawn where they matter.
+  virtual Tensor drawn_sums(const Tensor& features, const Tensor& marginals, const Batch& batch, const Rng& rng) const;
 };
 
 class Observation {
@@ -51,46 +57,90 @@ class Observation {
   static constexpr const char* kKind = "observation";
   struct Context {
     int64_t num_features;
-    at::ScalarType dtype;  ///< of statistics and of log_lik: float32 means float32 products
+    at::ScalarType dtype;  ///< of products of statistics: float32 means float32 products within a chunk
     Estimate estimate = Estimate::posterior;
+    int64_t num_components = 1;
+    std::string prefix{};                      ///< of its blocks' names: "" or "prior."
+    std::vector<std::string> feature_names{};  ///< empty where they have none
+    const Registry* registry = nullptr;        ///< for observations that are made of others
   };
+  explicit Observation(const Context& context) : context_(context) {}
   virtual ~Observation() = default;
-  /// The family of one component's parameters, its t linear in the log-likelihood.
-  virtual std::shared_ptr<const ExponentialFamily> family() const = 0;
+  const Context& context() const { return context_; }
+
+  // Parameters.
+
+  const std::vector<std::shared_ptr<ConjugateBlock>>& blocks() const { return blocks_; }
+  /// Sets the blocks' priors, and q to them.
+  virtual void set_priors(const Moments& moments) = 0;
+  /// t of every component [K, P], linear in the blocks' t and differentiable. The default: that of the one block.
+  virtual Tensor point(const TensorMap& globals) const;
+  /// Likewise at the blocks' own t, without gradients.
+  Tensor point() const;
+  /// The adjoint of point(): sums of s [K, P] to sums by key.
+  virtual TensorMap spread(const Tensor& sums) const;
+  /// The components at t in the units of the rows: "means" [K, D], "covariances" [K, D, D], "rates" ...
+  virtual TensorMap describe(const Tensor& t) const = 0;
+  /// The names that describe() gives, in the order in which people read them.
+  virtual std::vector<std::string> parameters() const = 0;
+  /// What describe() gave, for rows that are x * scale + center instead; only real_columns() have either.
+  virtual TensorMap rescaled(TensorMap parts, const Tensor& scale, const Tensor& center) const;
+
+  // Rows.
+
   /// [D] bool: columns that are real numbers whose unit is arbitrary; a model may shift and scale these, and no others.
-  virtual Tensor real_columns() const = 0;
-  /// Natural parameters of the prior of K components [K, P], float64.
-  virtual Tensor prior(int64_t num_components, const Moments& moments) const = 0;
-  /// s of rows x [N, D] -> [N, P], in the context's dtype.
+  virtual Tensor real_columns() const;
+  /// [N, D] bool: cells that the family can explain; a missing one counts as explained where it can be missing.
+  virtual Tensor supported(const Tensor& x) const = 0;
+  /// What supported() asks of a column, in words: "a finite number".
+  virtual std::string support(int64_t column) const = 0;
+  /// Rows as points between which distances mean something: for starts. Missing coordinates are NaN. Default: the rows.
+  virtual Tensor coordinates(const Tensor& x) const { return x; }
+  /// s of rows x [N, D] -> [N, P], float64.
   virtual Tensor statistics(const Tensor& x) const = 0;
-  /// E_q[s] [N, P], differentiable; ConfigError where the family is no prior for that kind of q.
-  virtual Tensor statistics(const Distribution& q) const = 0;
+  /// E_q[s] [N, P], differentiable; ConfigError where the family is no prior for that kind of q (the default).
+  virtual Tensor statistics(const Distribution& q) const;
   /// log p(row | k) - <s, t_k>, the same for every component: [] or [N, 1].
   virtual Tensor log_base(const Tensor& s) const = 0;
   /// [N, K] log-likelihoods, differentiable in s and t [K, P].
-  virtual Tensor log_lik(const Tensor& s, const Tensor& t) const;
+  Tensor log_lik(const Tensor& s, const Tensor& t) const;
   /// The adjoint: marginals [N, K] -> sums [K, P].
-  virtual Tensor sums(const Tensor& s, const Tensor& marginals) const;
+  Tensor sums(const Tensor& s, const Tensor& marginals) const;
   /// What the closed-form E-step runs on rows; the default is statistics(), log_lik() and sums(). `exact`: in float64
   /// whatever the context says, for rows whose distance from the components at t says nothing (a start).
   virtual std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool exact = false) const;
+  /// The kernel of chunks with missing cells; null (the default) where kernel() takes them too.
+  virtual std::unique_ptr<const RowKernel> incomplete_kernel(const Tensor& t) const;
 
-  // For methods and exports: in float64 from rows x of any floating type, from tensors of the block only, for any
-  // number of rows, so that they can be traced.
+  // For methods and exports: in float64 from rows x of any floating type, from tensors of the blocks only, for any
+  // number of rows, so that they can be traced (with complete rows).
 
-  /// log p(row | k) at t [N, K], by differences from the means.
-  virtual Tensor log_prob(const Tensor& x, const Tensor& t) const = 0;
-  /// log of the predictive density of a row, theta integrated over q at eta [N, K].
-  virtual Tensor log_predictive(const Tensor& x, const Tensor& eta) const = 0;
+  /// log p(row | k) at t [N, K].
+  virtual Tensor log_prob(const Tensor& x, const Tensor& t) const;
+  /// x with its missing cells filled by what is expected (for symbols: most probable) at t, given the probabilities of
+  /// the components r [N, K]. Not for tracing.
+  virtual Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const;
+  /// log of the predictive density of a row, theta integrated over q [N, K].
+  virtual Tensor log_predictive(const Tensor& x) const = 0;
   /// Draws a row for each component index [n]: [n, D] from the components at t.
   virtual Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const = 0;
   /// Likewise from the predictive density.
-  virtual Tensor sample_predictive(const Tensor& component, const Tensor& eta, const Rng& rng) const = 0;
-  /// TorchScript statements that set `x` [n, D] given `n`, the component indices `label` [n] and the tensors of `block`
-  /// ("components"): from the predictive density for a posterior, else at the point.
-  virtual std::string sample_script(const std::string& block, Estimate estimate) const = 0;
-  /// The components at t, for people and exports: "means" [K, D], "covariances" [K, D, D] or "variances" [K, D].
-  virtual TensorMap describe(const Tensor& t) const = 0;
+  virtual Tensor sample_predictive(const Tensor& component, const Rng& rng) const = 0;
+  /// TorchScript statements that set `x` [n, D] given `n`, the component indices `label` [n] and the tensors of the
+  /// blocks: from the predictive density for a posterior, else at the point.
+  virtual std::string sample_script() const = 0;
+
+ protected:
+  /// Expected cells [K, D] at t, where cells are independent: what completed() fills gaps with.
+  virtual Tensor expected_cells(const Tensor& t) const;
+  int64_t D() const { return context_.num_features; }
+  int64_t K() const { return context_.num_components; }
+  /// Adds the one block of most families, "<prefix>components".
+  void add_components(std::shared_ptr<const ExponentialFamily> family, int64_t rows);
+  const ConjugateBlock& components() const { return *blocks_.at(0); }
+
+  Context context_;
+  std::vector<std::shared_ptr<ConjugateBlock>> blocks_;
 };
 
 }  // namespace vem

@@ -16,6 +16,8 @@ struct FitOptions final : Options {
   bool shuffle = true;                       ///< a new order each epoch
   bool memoised = false;                     ///< keep each batch's sums and replace them
   Choice rho{"schedule", "power", nullptr};  ///< step size of stochastic conjugate updates
+  bool moves = false;                        ///< full batch: try the model's moves whenever it has converged
+  int64_t move_passes = 5;                   ///< passes after a move before bounds are compared
   double tolerance = 1e-6;                   ///< nats per item; full passes stop when the bound rises less
   int64_t patience = 0;                      ///< epochs without a better validation bound before stopping; 0: never
   double max_minutes = 0;                    ///< 0: no limit
@@ -40,6 +42,7 @@ struct FitResult {
   std::string reason;        ///< why it stopped, in words
   bool interrupted = false;  ///< by a callback: the run can go on
   int64_t epoch = 0, iteration = 0;
+  std::map<std::string, int64_t> kept;  ///< moves and extrapolations by name: how often they were kept
   /// Total bound, kl_global taken off: of closed-form models before every M-step (scaled to the data set), else one a
   /// pass.
   std::vector<double> bounds;

@@ -1,0 +1,28 @@
+// D independent gamma distributions a row, of rates lambda ~ Gamma(a, rate b): the conjugate family of Poisson counts
+// and exponential durations. eta = (a - 1 [D], b [D]), t = (log lambda [D], -lambda [D]).
+#pragma once
+
+#include "vem/dist/exponential_family.h"
+
+namespace vem {
+
+class GammasFamily final : public ExponentialFamily {
+ public:
+  /// max_rate: the largest that mode() returns; infinite: no limit.
+  GammasFamily(int64_t num_rates, double max_rate) : D_(num_rates), max_rate_(max_rate) {}
+  int64_t size() const override { return 2 * D_; }
+  int64_t num_free() const override { return D_; }
+  Tensor log_partition(const Tensor& eta) const override;
+  Tensor mean(const Tensor& eta) const override;
+  /// A rate whose a is not above 1 gets the smallest positive one, never 0; what was never seen is 1.
+  Tensor mode(const Tensor& eta) const override;
+  Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  /// Rows with a rate at max_rate.
+  int64_t num_floored(const Tensor& eta) const override;
+
+ private:
+  int64_t D_;
+  double max_rate_;
+};
+
+}  // namespace vem

@@ -1,0 +1,16 @@
+// Whether chains of a sampler have mixed: Gelman et al., Bayesian Data Analysis (3rd edition), sections 11.4 and 11.5.
+// For quantities that do not depend on the labels of components, such as the log-likelihood.
+#pragma once
+
+#include "vem/core/types.h"
+
+namespace vem {
+
+/// Split R-hat (11.4) of chains [M, n] float64, each cut into halves, n >= 4. Near 1 once they have mixed; NaN where
+/// nothing varies.
+double split_r_hat(const Tensor& chains);
+/// Effective sample size (11.8) of all draws of the split chains: autocorrelations are summed up to the first odd lag
+/// after which two neighbours are negative together (Geyer 1992). At most M n; NaN where nothing varies.
+double effective_sample_size(const Tensor& chains);
+
+}  // namespace vem

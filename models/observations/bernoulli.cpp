@@ -1,0 +1,55 @@
+// Rows of zeros and ones, each cell with a probability of its own a component: log p(x | k) = x log pi + (1 - x) log(1
+// - pi), with a beta prior a cell.
+#include "dirichlet_rows.h"
+
+namespace vem {
+namespace {
+
+using BernoulliOptions = DirichletRowsOptions;
+
+class BernoulliRows final : public DirichletRows {
+ public:
+  BernoulliRows(const BernoulliOptions& options, const Context& context)
+      : DirichletRows("bernoulli", options, context, context.num_features, 2) {}
+
+  TensorMap describe(const Tensor& t) const override {
+    const Tensor p = probabilities(t).view({K(), D(), 2});
+    return {{"probabilities", p.select(2, 0) / p.sum(2)}};
+  }
+  std::vector<std::string> parameters() const override { return {"probabilities"}; }
+
+  Tensor supported(const Tensor& x) const override { return x.isnan().logical_or(x.eq(0)).logical_or(x.eq(1)); }
+  std::string support(int64_t) const override { return "0 or 1, or NaN where it is missing,"; }
+
+  /// (x, 1 - x) cell after cell.
+  Tensor statistics(const Tensor& x) const override {
+    const Tensor cells = at::stack({x, 1 - x}, 2).to(at::kDouble);
+    return present(cells, cells.isnan()).flatten(1);
+  }
+  Tensor log_base(const Tensor& s) const override { return at::zeros({}, s.options()); }
+
+  Tensor log_predictive(const Tensor& x) const override {
+    return log_lik(statistics(x), expected_probabilities().log());
+  }
+  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return (1 - draw(component, probabilities(t), rng, "row")).to(at::kDouble);
+  }
+  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+    return (1 - draw(component, expected_probabilities(), rng, "row")).to(at::kDouble);
+  }
+  Tensor expected_cells(const Tensor& t) const override { return describe(t).at("probabilities"); }
+  std::string sample_script() const override {
+    return weights_script() + "    x = torch.bernoulli((p[:, :, 0] / p.sum(2))[label])\n";
+  }
+};
+
+}  // namespace
+
+void register_bernoulli_observation(Registry& registry) {
+  registry.add<Observation, BernoulliOptions>("bernoulli", "rows of zeros and ones, exact beta prior",
+                                              [](const BernoulliOptions& options, const Observation::Context& context) {
+                                                return std::make_shared<BernoulliRows>(options, context);
+                                              });
+}
+
+}  // namespace vem
