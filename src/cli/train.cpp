@@ -1,5 +1,4 @@
 // vem train: everything is checked, and the model has looked at its data, before the folder of the run is made.
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <csignal>
