@@ -45,7 +45,8 @@ class ExponentialMixture final : public vem::Model {
   /// Rates around those of one component, apart from each other.
   void initialize(const vem::Dataset& train, const vem::Rng& rng) override {
     const Tensor x = train.batch(at::arange(train.size, at::kLong), 0, dtype()).at("x");
-    if (!x.ge(0).all().item<bool>()) vem::fail<vem::DataError>("exponential-mixture: every x must be 0 or more");
+    if (!x.gt(0).all().item<bool>())
+      vem::fail<vem::DataError>("exponential-mixture: every x must be above 0, got {}", x.min().item<double>());
     const Tensor apart = rng.normal(at::arange(log_rates_.size(0), at::kLong), {log_rates_.size(1)}, "rates");
     log_rates_.detach().copy_(apart - x.mean(0).log());
   }
@@ -72,29 +73,13 @@ class ExponentialMixture final : public vem::Model {
       return {log_joint(in[0]).softmax(1)};
     };
     responsibilities.example = example;
-    vem::Method sample{"sample", "rows, and their components", {"n"}, {"x", "label"}};
-    sample.call = [this](const Tensors& in, const vem::Rng& rng) {
-      return this->sample(at::arange(in[0].item<int64_t>(), at::kLong), rng);
-    };
-    sample.integers = {"n"};
-    sample.script =
-        "def sample(self, n: int):\n"
-        "    label = torch.multinomial(torch.softmax(self.components.logits, 0), n, True)\n"
-        "    log_rates = self.components.log_rates[label]\n"
-        "    return -torch.log(1 - torch.rand_like(log_rates)) / torch.exp(log_rates), label\n";
-    return {log_prob, responsibilities, sample};
+    return {log_prob, responsibilities};
   }
 
  private:
   /// log w_k + sum_d (log r_kd - r_kd x_d): [N, K].
   Tensor log_joint(const Tensor& x) const {
     return logits_.log_softmax(0) + log_rates_.sum(1) - at::matmul(x, log_rates_.exp().t());
-  }
-  Tensors sample(const Tensor& items, const vem::Rng& rng) const {
-    const Tensor steps = logits_.detach().softmax(0).cumsum(0), u = rng.uniform(items, {}, "label").contiguous();
-    const Tensor label = at::searchsorted(steps, u).clamp_max(logits_.size(0) - 1);
-    const Tensor rates = log_rates_.detach().exp().index_select(0, label);
-    return {-rng.uniform(items, {rates.size(1)}, "x").log() / rates, label};
   }
 
   Tensor logits_, log_rates_;  // [K], [K, D]: the block's own, which it updates in place
