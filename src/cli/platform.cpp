@@ -1,6 +1,7 @@
 // Threads, denormals and malloc, tuned once; BLAS, identified by the file that its symbols come from.
 #include "platform.h"
 
+#include <ATen/Version.h>
 #include <dlfcn.h>
 #include <malloc.h>
 #include <omp.h>
@@ -35,6 +36,10 @@ BlasInfo blas_info() {
   Dl_info where;
   void* product = dlsym(RTLD_DEFAULT, "sgemm_");
   if (product && dladdr(product, &where) && where.dli_fname) info.library = where.dli_fname;
+  if (at::hasMKL()) {  // inside libtorch_cpu itself
+    info.config = at::get_mkl_version();
+    return info;
+  }
   using Text = char* (*)();
   using Number = int (*)();
   if (const auto config = reinterpret_cast<Text>(dlsym(RTLD_DEFAULT, "openblas_get_config"))) info.config = config();
