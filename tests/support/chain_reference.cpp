@@ -29,7 +29,7 @@ ChainCounts plain_counts(const Chain& chain, const Tensor& weight) {
   const Tensor norm = plain_log_norm(leaves);
   const std::vector<Tensor> inputs{leaves.log_lik, leaves.log_start, leaves.log_transition};
   std::vector<Tensor> g(3);
-  if (norm.requires_grad()) g = torch::autograd::grad({(norm * weight).sum()}, inputs, {}, c10::nullopt, false, true);
+  if (norm.requires_grad()) g = torch::autograd::grad({(norm * weight).sum()}, inputs, {}, {}, false, true);
   for (size_t i = 0; i < 3; ++i)
     if (!g[i].defined()) g[i] = at::zeros_like(inputs[i]);
   return {norm.detach(), g[0], g[1].view({-1}), g[2]};
