@@ -49,7 +49,9 @@ TEST(Moves, FindEightClustersFromOneComponentAndFromThirty) {
       EXPECT_EQ(components_with_rows(*moved, data), 8) << allocation << " " << start;
       EXPECT_GE(with.bounds.back(), without.bounds.back() - 1e-3) << allocation << " " << start;
       // from one component, births are all that helps; thirty may empty themselves
-      if (start == "labels") EXPECT_GE(with.kept.count("birth"), 1u) << allocation;
+      if (start == "labels") {
+        EXPECT_GE(with.kept.count("birth"), 1u) << allocation;
+      }
       EXPECT_TRUE(warnings.texts.empty());
       for (size_t i = 1; i < with.bounds.size(); ++i)
         EXPECT_GE(with.bounds[i] - with.bounds[i - 1], -1e-9 * std::abs(with.bounds[i]));
