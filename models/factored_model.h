@@ -66,9 +66,12 @@ class FactoredModel final : public Model {
   /// log p(row | k) [rows, K] in the units of the data: theta integrated out, or at the point that the E-step uses.
   Tensor log_lik(const Tensor& x, bool predictive) const;
   Method method_of(const Allocation::Readout& readout) const;
+  const char* row_method(bool predictive) const;
+  std::vector<Method> row_methods() const;
   Method component_parameters() const;
   Method impute() const;
   Method sample() const;
+  Method forecast() const;
 
   std::string name_;
   FactoredOptions options_;

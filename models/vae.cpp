@@ -128,18 +128,19 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const auto rows_from = [&](int64_t begin, int64_t end) {
     return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
   };
-  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone();
+  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = at::zeros({}, at::kDouble);
   const Tensor center = rows_from(0, 1).at("x")[0].clone();
   for (int64_t begin = 0; begin < train.size; begin += kChunk) {
     const Batch batch = rows_from(begin, std::min(train.size, begin + kChunk));
     require_support(batch);
     const Tensor& x = batch.at("x");
-    const Tensor difference = x - center, weight = batch.weight.to(dtype_);
+    const Tensor difference = x - center, weight = batch.row_weight().to(dtype_);
+    total = total + weight.sum(at::kDouble);
     sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
     square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
   }
-  const Tensor shift = sum / train.total_weight();
-  const Tensor variance = (square / train.total_weight() - shift * shift).clamp_min(0);
+  const Tensor shift = sum / total;
+  const Tensor variance = (square / total - shift * shift).clamp_min(0);
   return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
 }
 

@@ -89,7 +89,8 @@ class MixturePrior final : public Prior {
         "    z = (means[k] + torch.matmul(factors[k], noise).squeeze(-1)).to({})\n",
         latent_dim_, static_cast<int>(at::kDouble), static_cast<int>(dtype_));
   }
-  bool clusters() const override { return true; }
+  /// Of a chain over the rows of an item, no row belongs to a component by itself.
+  bool clusters() const override { return part_.allocation().independent_rows(); }
   Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {
     const Tensor log_lik =
         part_.observation().log_lik(part_.observation().statistics(q), part_.observation().point(globals));

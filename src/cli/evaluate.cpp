@@ -93,12 +93,28 @@ void print_row(const std::string& name, double value, const std::string& remark 
   fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
 }
 
+/// Time steps of sequences, weighted as their items are; 0 where items are something else.
+double num_steps(const Dataset& data) {
+  if (!data.offsets.defined() || !data.columns.count("x")) return 0;
+  const Tensor lengths = (data.offsets.slice(0, 1) - data.offsets.slice(0, 0, -1)).to(at::kDouble);
+  return (data.weight.defined() ? lengths * data.weight : lengths).sum().item<double>();
+}
+
+/// A total over all items, per time step where there are any.
+void print_per_step(Json& result, const std::string& name, double total, const Dataset& data) {
+  const double steps = num_steps(data);
+  if (steps == 0) return;
+  result[name + "_per_step"] = total / steps;
+  print_row(fmt::format("{} per time step", name == "log_likelihood" ? "log-likelihood" : name), total / steps);
+}
+
 /// The bound per item and its parts; where the parameters have a distribution of their own, also the bound of the set.
 Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   const Expectation total = evaluate(model, data, kBatch, seed);
   const double bound = (total.bound / total.count).item<double>(), kl = model.kl_global().item<double>();
   Json result{{"bound", bound}};
   print_row("bound", bound);
+  print_per_step(result, "bound", total.bound.item<double>(), data);
   if (kl != 0) {
     result["kl_global"] = kl;
     result["total_bound"] = total.bound.item<double>() - kl;
@@ -114,9 +130,13 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
 }
 
 Json print_exact(const Method& method, const Model& model, const Dataset& data, uint64_t seed) {
-  const Estimated exact(map_items(method, model, data, seed)[0].to(at::kDouble));
+  const Tensor values = map_items(method, model, data, seed)[0].to(at::kDouble);
+  const Estimated exact(values);
   print_row("log-likelihood", exact.mean, fmt::format("+- {:.4f}", exact.error));
-  return {{"log_likelihood", exact.mean}, {"log_likelihood_error", exact.error}};
+  Json result{{"log_likelihood", exact.mean}, {"log_likelihood_error", exact.error}};
+  const Tensor total = data.weight.defined() ? values * data.weight : values;
+  print_per_step(result, "log_likelihood", total.sum().item<double>(), data);
+  return result;
 }
 
 Json print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed) {

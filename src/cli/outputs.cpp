@@ -66,15 +66,44 @@ int encode(const cxxopts::ParseResult& a, const Registry& registry) {
   if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
-  const Method& method =
-      Model::find(methods, "encode") ? *Model::find(methods, "encode") : method_of(methods, "responsibilities", run);
+  const std::string fallback = Model::find(methods, "encode") ? "encode" : "responsibilities";
+  const Method& method = method_of(methods, a.count("method") ? a["method"].as<std::string>() : fallback, run);
   const Items items = load_items(a, run);
   const std::vector<Tensor> outputs = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>());
   std::vector<std::string> names;
-  for (size_t i = 0; i < outputs.size(); ++i)
-    for (int64_t d = 0; d < outputs[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
-  write_rows(path, at::cat(outputs, 1), names, run.checkpoint.schema, 1);
-  fmt::print("{} x {}: {} of {}\n", items.data.size, names.size(), fmt::join(method.outputs, " and "), items.name);
+  std::vector<Tensor> columns;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    columns.push_back(outputs[i].reshape({outputs[i].size(0), -1}));
+    for (int64_t d = 0; d < columns[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
+  }
+  const Tensor table = at::cat(columns, 1);
+  write_rows(path, table, names, run.checkpoint.schema, 1);
+  fmt::print("{} x {}: {} of {}\n", table.size(0), names.size(), fmt::join(method.outputs, " and "), items.name);
+  return 0;
+}
+
+int forecast(const cxxopts::ParseResult& a, const Registry& registry) {
+  const int64_t horizon = a["horizon"].as<int64_t>();
+  if (horizon < 1) fail<UsageError>("--horizon must be >= 1, got {}", horizon);
+  const LoadedRun run = load_run(a, registry);
+  const auto methods = run.model->methods();
+  const Method& method = method_of(methods, "forecast", run);
+  const Items items = load_items(a, run);
+  const at::NoGradGuard no_grad;
+  const Batch batch = items.data.batch(at::arange(items.data.size, at::kLong), 0, run.model->dtype());
+  const std::vector<Tensor> outputs =
+      method.call({batch.at("x"), batch.offsets, at::scalar_tensor(horizon, at::kLong)}, Rng(0));
+  const Tensor step = at::arange(1, horizon + 1, at::kLong).repeat({batch.size()}).unsqueeze(1);
+  std::vector<Tensor> columns{batch.index.repeat_interleave(horizon).unsqueeze(1).to(at::kDouble),
+                              step.to(at::kDouble)};
+  std::vector<std::string> names{"sequence", "step"};
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    columns.push_back(outputs[i].reshape({batch.size() * horizon, -1}));
+    for (int64_t d = 0; d < columns.back().size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
+  }
+  const std::string path = out_of(a, run.directory.file("forecast.csv"));
+  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
+  write_rows(path, at::cat(columns, 1), names, run.checkpoint.schema, 1);
   return 0;
 }
 

@@ -51,7 +51,15 @@ void declare_encode(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>());
+  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>())(
+      "method", "another method of the model with an output a row (predict, filter)", cxxopts::value<std::string>());
+}
+void declare_forecast(cxxopts::Options& o) {
+  declare_run(o);
+  declare_data(o);
+  o.add_options()("horizon", "time steps after the end of each sequence",
+                  cxxopts::value<int64_t>()->default_value("10"))(
+      "out", "file to write: .npy or .csv; default RUN/forecast.csv", cxxopts::value<std::string>());
 }
 void declare_sample(cxxopts::Options& o) {
   declare_run(o);
@@ -109,12 +117,15 @@ const std::vector<Verb>& verbs() {
        declare_evaluate, evaluate},
       {"encode", "write q(z | x), or responsibilities", "RUN",
        "  vem encode runs/first --out z.npy\n"
-       "  vem encode runs/gmm-table --data other.csv --out responsibilities.csv\n",
+       "  vem encode runs/gmm-table --data other.csv --out responsibilities.csv\n"
+       "  vem encode runs/hmm-table --method predict --out paths.csv\n",
        declare_encode, encode},
       {"impute", "write items with what is expected in their missing cells", "RUN",
        "  vem impute runs/gmm-table --out complete.csv\n  vem impute runs/gmm-table --data other.csv --out "
        "complete.csv\n",
        declare_encode, impute},
+      {"forecast", "distributions of the time steps to come after each sequence", "RUN",
+       "  vem forecast runs/hmm-table --horizon 20\n", declare_forecast, forecast},
       {"sample", "draw new items", "RUN",
        "  vem sample runs/first -n 64 --out samples.png\n"
        "  vem sample runs/gmm-table -n 1000 --out rows.csv\n",

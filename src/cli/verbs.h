@@ -24,6 +24,7 @@ int select(const cxxopts::ParseResult& arguments, const Registry& registry);
 int evaluate(const cxxopts::ParseResult& arguments, const Registry& registry);
 int encode(const cxxopts::ParseResult& arguments, const Registry& registry);
 int impute(const cxxopts::ParseResult& arguments, const Registry& registry);
+int forecast(const cxxopts::ParseResult& arguments, const Registry& registry);
 int sample(const cxxopts::ParseResult& arguments, const Registry& registry);
 int reconstruct(const cxxopts::ParseResult& arguments, const Registry& registry);
 int traverse(const cxxopts::ParseResult& arguments, const Registry& registry);

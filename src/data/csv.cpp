@@ -148,6 +148,7 @@ class TableReader {
       if (role[c] >= 0 && role[c] != kSkip) table.names.push_back(names[c]);
     table.values = at::empty({rows, static_cast<int64_t>(table.names.size())}, at::kDouble);
     table.words.assign(text_columns_.size(), std::vector<std::string>(rows));
+    if (!text_columns_.empty()) table.lines.resize(rows);
     return table;
   }
 
@@ -156,6 +157,7 @@ class TableReader {
     const std::vector<std::string_view> row = cells(line, names.size());
     if (row.size() != names.size())
       fail<DataError>("{}:{}: has {} cells, {} are expected", path_, line.number, row.size(), names.size());
+    if (!table.lines.empty()) table.lines[r] = line.number;
     double* const values = table.values.data_ptr<double>() + r * table.values.size(1);
     for (size_t c = 0; c < row.size(); ++c) {
       if (role[c] == kSkip) continue;

@@ -126,24 +126,52 @@ std::vector<std::string> words_of(const std::string& text) {
   return words;
 }
 
-Dataset load_table(const std::string& path, const std::string& label, const std::string& columns) {
-  const std::vector<std::string> text_columns = label.empty() ? std::vector<std::string>{} : std::vector{label};
-  Table table = read_csv(path, separator_of(path), text_columns, words_of(columns));
+const std::string kWholeFile = "*";
+
+Dataset load_table(const DataOptions& options) {
+  const std::string& path = options.source;
+  std::vector<std::string> text_columns;
+  const bool grouped = !options.sequence.empty() && options.sequence != kWholeFile;
+  if (!options.label.empty()) text_columns.push_back(options.label);
+  if (grouped && options.sequence != options.label) text_columns.push_back(options.sequence);
+  Table table = read_csv(path, separator_of(path), text_columns, words_of(options.columns));
   if (table.names.empty()) fail<DataError>("{}: has no column of numbers", path);
   Dataset data = rows_of(table.values, path);
   data.schema.feature_names = std::move(table.names);
-  if (label.empty()) return data;
-  const std::vector<std::string> classes = classes_of(table.words[0]);
-  data.columns["label"] = class_ids(table.words[0], classes);
-  data.schema.num_classes = static_cast<int64_t>(classes.size());
+  if (!options.label.empty()) {
+    const std::vector<std::string> classes = classes_of(table.words[0]);
+    data.columns["label"] = class_ids(table.words[0], classes);
+    data.schema.num_classes = static_cast<int64_t>(classes.size());
+  }
+  if (grouped) group_rows(data, table.words.back(), table.lines, path);
+  if (options.sequence == kWholeFile) one_sequence(data);
   return data;
+}
+
+/// An array [steps, features] as one sequence, or [items, steps, features] as many of one length.
+Dataset load_array(const DataOptions& options) {
+  const Tensor values = read_npy(options.source);
+  if (options.sequence != kWholeFile) return rows_of(values, options.source);
+  if (values.dim() != 2 && values.dim() != 3)
+    fail<DataError>("{}: has {} dimensions; sequences are [steps, features] or [items, steps, features]",
+                    options.source, values.dim());
+  Dataset data = rows_of(values.reshape({-1, values.size(-1)}), options.source);
+  one_sequence(data);
+  if (values.dim() == 2) return data;
+  data.size = values.size(0);
+  data.offsets = at::arange(data.size + 1, at::kLong) * values.size(1);
+  return data;
+}
+
+bool is_array(const std::string& source) {
+  return fs::path(source).filename().string().find(".npy") != std::string::npos;
 }
 
 /// By name: neither a named set nor a table, an array or images.
 bool may_be_corpus(const std::string& source) {
   const std::string name = fs::path(source).filename().string();
-  return !source.empty() && !has_own_test_set(source) && !separator_of(source) &&
-         name.find(".npy") == std::string::npos && name.find("idx") == std::string::npos;
+  return !source.empty() && !has_own_test_set(source) && !separator_of(source) && !is_array(source) &&
+         name.find("idx") == std::string::npos;
 }
 
 Dataset load_file(const DataOptions& options) {
@@ -154,19 +182,22 @@ Dataset load_file(const DataOptions& options) {
     fail<MissingInputError>("data.source: no such file: {}; the named sets are {} and {}DIR{}", path, kFashionMnist,
                             kMnistPrefix, near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
   }
-  if (separator_of(path)) return load_table(path, options.label, options.columns);
+  if (separator_of(path)) return load_table(options);
+  if (options.sequence_format != SequenceFormat::automatic) return read_sequences(path, options.sequence_format);
   if (fs::is_directory(path, ignored)) return read_corpus(path, options.corpus);
   std::string start(6, '\0');
   start.resize(ByteReader(path).read(start.data(), 6));
   const std::string name = fs::path(path).filename().string();
-  if (start == "\x93NUMPY" || name.find(".npy") != std::string::npos) return rows_of(read_npy(path), path);
+  if (start == "\x93NUMPY" || name.find(".npy") != std::string::npos) return load_array(options);
   // A name that says idx gives the reader the chance to say what is wrong with the file.
   if (starts_with(start, std::string(2, '\0')) || name.find("idx") != std::string::npos) return load_images(path);
+  if (const SequenceFormat format = sequence_format(path); format != SequenceFormat::automatic)
+    return read_sequences(path, format);
   if (options.corpus.format != CorpusFormat::automatic || corpus_format(path) != CorpusFormat::automatic)
     return read_corpus(path, options.corpus);
   fail<DataError>(
-      "{}: unknown format; .csv, .tsv, NumPy .npy, IDX images and corpora (all also .gz) are read; data.format names "
-      "that of a corpus",
+      "{}: unknown format; .csv, .tsv, NumPy .npy, IDX images, FASTA and corpora (all also .gz) are read; data.format "
+      "names that of a corpus, data.sequence_format that of sequences",
       path);
 }
 
@@ -198,7 +229,21 @@ void DataOptions::visit(OptionVisitor& v) {
     v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
     v("columns", columns, "names of the columns that are features, with commas between; empty: all but the label");
   });
-  v.when(may_be_corpus(source), "source is a corpus of documents", [&] { corpus.visit(v); });
+  v.when(separator_of(source) != 0 || is_array(source), "source is a .csv, .tsv or .npy file", [&] {
+    v("sequence", sequence,
+      "column that names the sequence of a row; \"*\": all rows are one sequence, or those of each item of an array "
+      "of three dimensions; empty: rows are items");
+  });
+  v.when(may_be_corpus(source), "source is a text file or folder", [&] {
+    v("sequence_format", sequence_format,
+      {{"auto", SequenceFormat::automatic},
+       {"symbols", SequenceFormat::symbols},
+       {"fasta", SequenceFormat::fasta},
+       {"piano-roll", SequenceFormat::piano_roll}},
+      "how sequences are written: a sequence of symbols a line, FASTA, or a time step a line with its sequence's "
+      "number and MIDI notes; auto: FASTA if it looks so");
+    v.when(sequence_format == SequenceFormat::automatic, "sequence_format is auto", [&] { corpus.visit(v); });
+  });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
   v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
   v.when(!has_own_test_set(source), "source has no test set of its own",

@@ -12,8 +12,9 @@ namespace vem {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// A filtered probability below this counts as zero: far enough from the denormal numbers, which are slow.
-constexpr double kExcluded = 1e-200;
+// Filtered probabilities and (scaled) transitions below this count as zero: even their product is no denormal number,
+// which would be slow. The same for scaled likelihoods below exp of the other.
+constexpr double kExcluded = 1e-150, kLogExcluded = -575;
 // A sequence of which less than this is left at a frame is lost: what was excluded may have mattered.
 constexpr double kLost = 1e-100;
 
@@ -57,14 +58,25 @@ inline __attribute__((always_inline)) void product(int64_t rows, const double* _
   for (; r < rows; ++r) rows_times<1>(a + r * P, m, out + r * P, K, P);
 }
 
-/// b and the prediction of one row become its filtered marginals and one over the prediction; returns their sum, or
-/// what is left of it when too little is.
+/// Copies a row less its maximum (0 where the row is impossible), which is returned; NaN stays NaN.
+inline __attribute__((always_inline)) double subtract_maximum(const double* __restrict row, double* __restrict out,
+                                                              int64_t K, int64_t P) {
+  double top = -kInfinity;
+#pragma omp simd reduction(max : top)
+  for (int64_t k = 0; k < K; ++k) top = row[k] > top ? row[k] : top;
+  if (top == -kInfinity) top = 0;
+  for (int64_t k = 0; k < K; ++k) out[k] = row[k] - top < kLogExcluded ? -kInfinity : row[k] - top;
+  for (int64_t k = K; k < P; ++k) out[k] = -kInfinity;
+  return top;
+}
+
+/// b and the prediction of one row become its filtered marginals and one over the prediction; returns their sum. All is
+/// zero from where too little is left.
 inline __attribute__((always_inline)) double normalize(double* __restrict b, double* __restrict predicted, int64_t P) {
   double sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int64_t k = 0; k < P; ++k) sum += b[k] * predicted[k];
-  if (sum < kLost) return sum;
-  const double scale = 1 / sum;
+  const double scale = sum < kLost ? 0 : 1 / sum;
 #pragma omp simd
   for (int64_t k = 0; k < P; ++k) {
     const double f = b[k] * predicted[k] * scale;
@@ -75,35 +87,47 @@ inline __attribute__((always_inline)) double normalize(double* __restrict b, dou
   return sum;
 }
 
-/// Predicts a frame from the one before and filters it. sum[s] is what normalize() returned.
-VEM_CLONES void filter_rows(int64_t rows, const double* before, const double* matrix, double* b, double* predicted,
-                            double* sum, int64_t K, int64_t P) {
-  product(rows, before, matrix, predicted, K, P);
-  for (int64_t s = 0; s < rows; ++s) sum[s] = normalize(b + s * P, predicted + s * P, P);
+VEM_CLONES void subtract_maxima(const Frames& f, const double* log_lik, double* top) {
+  for (int64_t t = 0; t < f.steps; ++t)
+    for (int64_t r = f.first[t]; r < f.first[t + 1]; ++r)
+      top[r] = subtract_maximum(log_lik + (f.begin[r - f.first[t]] + t) * f.K, f.filtered + r * f.P, f.K, f.P);
 }
 
-/// r = smoothed * ratio; then smoothed of the frame before = filtered * (r A').
-VEM_CLONES void smooth_rows(int64_t rows, const double* filtered, const double* transpose, double* ratio,
-                            double* smoothed, int64_t K, int64_t P) {
-#pragma omp simd
-  for (int64_t k = 0; k < rows * P; ++k) ratio[k] *= smoothed[k];
-  product(rows, ratio, transpose, smoothed, K, P);
-#pragma omp simd
-  for (int64_t k = 0; k < rows * P; ++k) smoothed[k] *= filtered[k];
-}
-
-/// Copies a row less its maximum; returns the maximum (0 where the row is impossible).
-VEM_CLONES double subtract_maximum(const double* row, double* out, int64_t K) {
-  double top = -kInfinity;
-  bool is_nan = false;
-  for (int64_t k = 0; k < K; ++k) {
-    top = row[k] > top ? row[k] : top;
-    is_nan |= row[k] != row[k];
+/// Rows of exp(log_lik - top) become filtered marginals, frame by frame; sums are what normalize() returned.
+VEM_CLONES void filter_frames(const Frames& f, const double* start, const double* matrix, double* sums) {
+  double* const predicted = f.scratch;
+  for (int64_t r = 0; r < f.first[1]; ++r) {
+    std::copy_n(start, f.P, predicted);
+    sums[r] = normalize(f.filtered + r * f.P, predicted, f.P);
   }
-  if (is_nan) top = std::numeric_limits<double>::quiet_NaN();
-  if (top == -kInfinity) top = 0;
-  for (int64_t k = 0; k < K; ++k) out[k] = row[k] - top;
-  return top;
+  for (int64_t t = 1; t < f.steps; ++t) {
+    const int64_t begin = f.first[t], before = f.first[t - 1], rows = f.first[t + 1] - begin;
+    product(rows, f.filtered + before * f.P, matrix, f.ratio + before * f.P, f.K, f.P);
+    for (int64_t r = 0; r < rows; ++r)
+      sums[begin + r] = normalize(f.filtered + (begin + r) * f.P, f.ratio + (before + r) * f.P, f.P);
+    std::fill(f.ratio + (before + rows) * f.P, f.ratio + begin * f.P, 0.0);  // sequences that end before t
+  }
+  std::fill(f.ratio + f.first[f.steps - 1] * f.P, f.ratio + f.first[f.steps] * f.P, 0.0);
+}
+
+/// Smoothed marginals, the last frame first: those of frame t from r = smoothed * ratio of frame t + 1, where a
+/// sequence goes on, else weight * filtered.
+VEM_CLONES void smooth_frames(const Frames& f, const double* transpose, const double* weight, double* marginals) {
+  double* const smoothed = f.scratch;
+  for (int64_t t = f.steps - 1, after = 0; t >= 0; --t) {
+    const int64_t rows = f.first[t + 1] - f.first[t];
+    const double* const filtered = f.filtered + f.first[t] * f.P;
+    double* const ratio = f.ratio + f.first[t] * f.P;
+#pragma omp simd
+    for (int64_t k = 0; k < after * f.P; ++k) ratio[k] *= smoothed[k];
+    product(after, ratio, transpose, smoothed, f.K, f.P);
+#pragma omp simd
+    for (int64_t k = 0; k < after * f.P; ++k) smoothed[k] *= filtered[k];
+    for (int64_t s = after; s < rows; ++s)
+      for (int64_t k = 0; k < f.P; ++k) smoothed[s * f.P + k] = weight[s] * filtered[s * f.P + k];
+    for (int64_t s = 0; s < rows; ++s) std::copy_n(smoothed + s * f.P, f.K, marginals + (f.begin[s] + t) * f.K);
+    after = rows;
+  }
 }
 
 }  // namespace
@@ -113,7 +137,8 @@ Transitions::Transitions(const Potentials& p) : K(p.K), P(padded(p.K)) {
   log_scale = K > 0 ? log_a.max().item<double>() : 0;
   if (log_scale == -kInfinity) log_scale = 0;
   matrix = at::zeros({P, P}, at::kDouble);
-  matrix.slice(0, 0, K).slice(1, 0, K).copy_((log_a - log_scale).exp());
+  const Tensor scaled = (log_a - log_scale).exp();
+  matrix.slice(0, 0, K).slice(1, 0, K).copy_(scaled.masked_fill(scaled < kExcluded, 0));
   transpose = matrix.t().contiguous();
 }
 
@@ -121,89 +146,52 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySi
     : p_(p),
       transitions_(transitions),
       group_(group),
-      K_(p.K),
-      P_(transitions.P),
-      filtered_(at::empty({group.first.back(), P_}, at::kDouble)),
-      ratio_(at::empty({group.first.back(), P_}, at::kDouble)),
+      filtered_(at::empty({group.first.back(), transitions.P}, at::kDouble)),
+      ratio_(at::empty({group.first.back(), transitions.P}, at::kDouble)),
+      scratch_(static_cast<size_t>(group.width(0) * transitions.P)),
       lost_(group.items.size(), false),
-      log_norm_(group.items.size(), 0.0),
-      sums_(group.items.size()) {}
-
-void Sweep::fill_scaled_likelihoods() {
-  for (int64_t t = 0; t < group_.steps(); ++t) {
-    double* out = filtered(t);
-    for (int64_t s = 0; s < group_.width(t); ++s, out += P_) {
-      log_norm_[static_cast<size_t>(s)] += subtract_maximum(p_.row(row(t, s)), out, K_);
-      std::fill(out + K_, out + P_, -kInfinity);
-    }
-  }
-  filtered_.exp_();  // vectorised, unlike std::exp
-}
-
-void Sweep::lose(int64_t t, int64_t s) {
-  lost_[static_cast<size_t>(s)] = true;
-  std::fill_n(filtered(t) + s * P_, P_, 0.0);
-  if (t > 0) std::fill_n(ratio(t - 1) + s * P_, P_, 0.0);
-}
-
-/// The first frame is predicted by the start.
-void Sweep::start_frame() {
-  const double shift = std::max(p_.log_start.max().item<double>(), -std::numeric_limits<double>::max());
-  const Tensor start = at::zeros({P_}, at::kDouble);
-  start.slice(0, 0, K_).copy_((p_.log_start - shift).exp());
-  std::vector<double> predicted(static_cast<size_t>(P_));
-  for (int64_t s = 0; s < group_.width(0); ++s) {
-    std::copy_n(start.data_ptr<double>(), P_, predicted.begin());
-    const double sum = normalize(filtered(0) + s * P_, predicted.data(), P_);
-    log_norm_[static_cast<size_t>(s)] += std::log(sum) + shift;
-    if (sum < kLost) lose(0, s);
-  }
-}
-
-void Sweep::filter_frame(int64_t t) {
-  const int64_t rows = group_.width(t), before = group_.width(t - 1);
-  double* const predicted = ratio(t - 1);
-  filter_rows(rows, filtered(t - 1), transitions_.matrix.data_ptr<double>(), filtered(t), predicted, sums_.data(), K_,
-              P_);
-  for (int64_t s = 0; s < rows; ++s) {
-    const double sum = sums_[static_cast<size_t>(s)];
-    log_norm_[static_cast<size_t>(s)] += std::log(sum) + transitions_.log_scale;
-    if (sum < kLost) lose(t, s);
-  }
-  std::fill(predicted + rows * P_, predicted + before * P_, 0.0);
+      log_norm_(group.items.size(), 0.0) {
+  frames_ = {group.first.data(),           group.begin.data(),        group.steps(),  p.K, transitions.P,
+             filtered_.data_ptr<double>(), ratio_.data_ptr<double>(), scratch_.data()};
 }
 
 void Sweep::forward() {
-  fill_scaled_likelihoods();
-  start_frame();
-  for (int64_t t = 1; t < group_.steps(); ++t) filter_frame(t);
-  const int64_t last = group_.steps() - 1;
-  std::fill(ratio(last), ratio(last) + group_.width(last) * P_, 0.0);
+  const double shift = std::max(p_.log_start.max().item<double>(), -std::numeric_limits<double>::max());
+  const Tensor start = at::zeros({frames_.P}, at::kDouble);
+  start.slice(0, 0, p_.K).copy_((p_.log_start - shift).exp());
+  const Tensor top = at::empty({group_.first.back()}, at::kDouble), sums = at::empty_like(top);
+  subtract_maxima(frames_, p_.log_lik.data_ptr<double>(), top.data_ptr<double>());
+  filtered_.exp_();  // vectorised, unlike std::exp
+  filter_frames(frames_, start.data_ptr<double>(), transitions_.matrix.data_ptr<double>(), sums.data_ptr<double>());
+  const Tensor logs = sums.log().add_(top);
+  add_up(sums.data_ptr<double>(), logs.data_ptr<double>(), shift);
+}
+
+void Sweep::add_up(const double* sums, const double* logs, double shift) {
+  for (int64_t t = 0; t < group_.steps(); ++t)
+    for (int64_t s = 0, r = frames_.first[t]; s < group_.width(t); ++s, ++r) {
+      log_norm_[static_cast<size_t>(s)] += logs[r] + (t == 0 ? shift : transitions_.log_scale);
+      if (sums[r] < kLost) lost_[static_cast<size_t>(s)] = true;
+    }
 }
 
 void Sweep::backward(const double* weight, double* marginals) {
-  std::vector<double> smoothed(static_cast<size_t>(group_.width(0) * P_));
-  for (int64_t t = group_.steps() - 1; t >= 0; --t) {
-    const int64_t rows = group_.width(t), after = group_.width(t + 1);
-    if (after > 0)
-      smooth_rows(after, filtered(t), transitions_.transpose.data_ptr<double>(), ratio(t), smoothed.data(), K_, P_);
-    for (int64_t s = after; s < rows; ++s) {
-      const double w = weight[group_.items[static_cast<size_t>(s)]];
-      for (int64_t k = 0; k < P_; ++k) smoothed[static_cast<size_t>(s * P_ + k)] = w * filtered(t)[s * P_ + k];
-    }
-    for (int64_t s = 0; s < rows; ++s) std::copy_n(smoothed.data() + s * P_, K_, marginals + row(t, s) * K_);
-  }
+  std::vector<double> weights;
+  for (const int64_t item : group_.items) weights.push_back(weight[item]);
+  smooth_frames(frames_, transitions_.transpose.data_ptr<double>(), weights.data(), marginals);
 }
 
 void Sweep::write_filtered(double* marginals) const {
-  const double* f = filtered_.data_ptr<double>();
+  const double* f = frames_.filtered;
   for (int64_t t = 0; t < group_.steps(); ++t)
-    for (int64_t s = 0; s < group_.width(t); ++s, f += P_) std::copy_n(f, K_, marginals + row(t, s) * K_);
+    for (int64_t s = 0; s < group_.width(t); ++s, f += frames_.P)
+      std::copy_n(f, p_.K, marginals + (frames_.begin[s] + t) * p_.K);
 }
 
 Tensor Sweep::transition_sums() const {
-  if (group_.steps() < 2) return at::zeros({K_, K_}, at::kDouble);
-  return (at::mm(filtered_.t(), ratio_) * transitions_.matrix).slice(0, 0, K_).slice(1, 0, K_);
+  const int64_t K = p_.K;
+  if (group_.steps() < 2) return at::zeros({K, K}, at::kDouble);
+  return (at::mm(filtered_.t(), ratio_) * transitions_.matrix).slice(0, 0, K).slice(1, 0, K);
 }
 
 }  // namespace vem

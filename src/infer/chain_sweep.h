@@ -15,6 +15,15 @@ struct Transitions {
   Tensor matrix, transpose;  ///< [P, P]
 };
 
+/// The arrays of a sweep, for its loops.
+struct Frames {
+  const int64_t *first, *begin;  ///< of frames in the arrays, of sequences in the chain
+  int64_t steps, K, P;
+  double* filtered;  ///< [rows, P]: exp(log_lik - frame maximum), then filtered marginals
+  double* ratio;     ///< [rows, P]: 1 / predicted probabilities of the next frame, then smoothed over predicted
+  double* scratch;   ///< [rows of the first frame, P]
+};
+
 class Sweep {
  public:
   Sweep(const Potentials& p, const Transitions& transitions, const SideBySide& group);
@@ -32,22 +41,16 @@ class Sweep {
   bool lost(size_t s) const { return lost_[s]; }
 
  private:
-  double* filtered(int64_t t) { return filtered_.data_ptr<double>() + group_.first[static_cast<size_t>(t)] * P_; }
-  double* ratio(int64_t t) { return ratio_.data_ptr<double>() + group_.first[static_cast<size_t>(t)] * P_; }
-  int64_t row(int64_t t, int64_t s) const { return group_.begin[static_cast<size_t>(s)] + t; }
-  void fill_scaled_likelihoods();
-  void start_frame();
-  void filter_frame(int64_t t);
-  void lose(int64_t t, int64_t s);
+  void add_up(const double* sums, const double* logs, double shift);
 
   const Potentials& p_;
   const Transitions& transitions_;
   const SideBySide& group_;
-  const int64_t K_, P_;
-  Tensor filtered_;  // [rows, P]: exp(log_lik - frame maximum), then filtered marginals
-  Tensor ratio_;     // [rows, P]: 1 / predicted probabilities of the next frame, then smoothed over predicted
+  Tensor filtered_, ratio_;
+  std::vector<double> scratch_;
   std::vector<bool> lost_;
-  std::vector<double> log_norm_, sums_;
+  std::vector<double> log_norm_;
+  Frames frames_;
 };
 
 }  // namespace vem

@@ -154,8 +154,8 @@ TEST(Source, UnknownSources) {
   const std::string path = folder.write("a.dat", "some text");
   EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(path)); }),
             path +
-                ": unknown format; .csv, .tsv, NumPy .npy, IDX images and corpora (all also .gz) are read; data.format "
-                "names that of a corpus");
+                ": unknown format; .csv, .tsv, NumPy .npy, IDX images, FASTA and corpora (all also .gz) are read; "
+                "data.format names that of a corpus, data.sequence_format that of sequences");
 }
 
 TEST(Split, PartsCoverTheDataAndKeepIdentities) {
@@ -280,8 +280,8 @@ TEST(Source, OptionsWithAnEffect) {
     return more;
   };
   EXPECT_EQ(names(options_for("fashion-mnist")), always);
-  EXPECT_EQ(names(options_for("a.npy")), plus({"test"}));
-  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns"}));
+  EXPECT_EQ(names(options_for("a.npy")), plus({"test", "sequence"}));
+  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns", "sequence"}));
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
   EXPECT_EQ(names(held), plus({"split"}));

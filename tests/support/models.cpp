@@ -39,6 +39,20 @@ std::vector<Variant> variants(const std::string& precision) {
                     "kind = \"mixture\"\nnum_components = 5\nestimate = \"" + estimate +
                         "\"\n[model.allocation]\nkind = \"stick-breaking\"\n",
                     Sample::blobs, true});
+  const auto hmm = [&](const std::string& name, const std::string& estimate, const std::string& chain,
+                       const std::string& covariance) {
+    rows.push_back({"hmm_" + name,
+                    "kind = \"hmm\"\nnum_components = 3\nestimate = \"" + estimate +
+                        "\"\nallocation = {kind = \"markov-chain\"" + chain +
+                        "}\nobservation = {kind = \"normal\", covariance = \"" + covariance + "\"}\n",
+                    Sample::sequences, true});
+  };
+  for (const std::string estimate : {"ml", "map", "posterior"}) {
+    hmm("full_" + estimate, estimate, "", "full");
+    hmm("diagonal_left_right_" + estimate, estimate, ", topology = \"left-right\", start = \"first\"", "diagonal");
+  }
+  hmm("sticky_uniform_posterior", "posterior", ", concentration = 0.3, stickiness = 4.0, start = \"uniform\"",
+      "diagonal");
   const std::string mlp =
       "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths "
       "= [12]\nactivation = \"tanh\"\n";
@@ -63,6 +77,10 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::blobs);
   vae("mixture_prior", "prior = {kind = \"mixture\", num_components = 3}\n", mlp, Sample::images);
+  vae("markov_prior",
+      "prior = {kind = \"mixture\", num_components = 3, allocation = \"markov-chain\"}\nlikelihood = {kind = "
+      "\"normal\", scale = \"shared\"}\n",
+      mlp, Sample::sequences);
   vae("mixture_prior_iwae",
       "prior = {kind = \"mixture\", num_components = 3}\nobjective = {kind = \"iwae\", num_samples = 3}\n", mlp,
       Sample::images);
@@ -83,12 +101,18 @@ Dataset sample_data(Sample sample) {
   const Rng rng(12);
   Dataset data;
   data.size = n;
-  const Tensor group = index.remainder(3);
+  Tensor group = index.remainder(3);
+  const Tensor centers = at::tensor({0., 0., 0., 4., 4., 0., -4., 3., 1.}, at::kDouble).view({3, 3});
   if (sample == Sample::blobs || sample == Sample::gaps) {
-    const Tensor centers = at::tensor({0., 0., 0., 4., 4., 0., -4., 3., 1.}, at::kDouble).view({3, 3});
     Tensor x = centers.index_select(0, group) + rng.normal(index, {3}, "x");
     if (sample == Sample::gaps) x = x.masked_fill(rng.uniform(index, {3}, "gap") < 0.2, std::nan(""));
     data.columns["x"] = x;
+    data.schema.item_shape = {3};
+  } else if (sample == Sample::sequences) {
+    data.offsets = at::cat({at::zeros({1}, at::kLong), (1 + (7 * index).remainder(9)).cumsum(0)});
+    const Tensor row = at::arange(data.offsets[n].item<int64_t>(), at::kLong);
+    group = row.div(3, "floor").remainder(3);
+    data.columns["x"] = centers.index_select(0, group) + rng.normal(row, {3}, "x");
     data.schema.item_shape = {3};
   } else if (sample != Sample::images && sample != Sample::positive_images) {
     const Tensor u = rng.uniform(index, {4}, "cell"), level = group.unsqueeze(1).to(at::kDouble);

@@ -18,6 +18,7 @@ struct Table {
   std::vector<std::string> names;               ///< of the numeric columns
   Tensor values;                                ///< [rows, columns] float64; empty cells, NA and NaN are NaN
   std::vector<std::vector<std::string>> words;  ///< per column asked for as text: its cells
+  std::vector<int64_t> lines;                   ///< of each row, from 1; only where text was asked for
 };
 /// Comma- or tab-separated, with a header line if its first line is not all numbers (else the columns are x1, x2 ...).
 /// `text_columns` are read as words, `number_columns` as numbers (empty: all others). A first column named "" or

@@ -3,13 +3,16 @@
 
 #include "vem/core/options.h"
 #include "vem/data/corpus.h"
+#include "vem/data/sequences.h"
 
 namespace vem {
 
 /// The [data] section.
 struct DataOptions final : Options {
-  std::string source;     ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, a corpus; also .gz)
-  std::string label;      ///< csv/tsv: the column that is a label and no feature; empty: none
+  std::string source;    ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, a corpus; also .gz)
+  std::string label;     ///< csv/tsv: the column that is a label and no feature; empty: none
+  std::string sequence;  ///< csv/tsv: the column that names the sequence of a row; "*": all rows are one sequence
+  SequenceFormat sequence_format = SequenceFormat::automatic;
   CorpusOptions corpus;   ///< bags of words: their fields stand in [data] itself
   std::string columns;    ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
   double validation = 0;  ///< held out of training: a count if >= 1, else a fraction

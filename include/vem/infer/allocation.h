@@ -48,6 +48,9 @@ class Allocation {
     /// log_lik [rows, K] in the units of the data, items, globals at their current values -> `outputs`. Traceable
     /// where rows are independent.
     std::function<std::vector<Tensor>(const Tensor&, const Batch&, const TensorMap&)> call;
+    /// TorchScript statements (indented by four) that return `outputs`, given `log_lik`, `offsets` and the module's
+    /// tensors: for exports where rows depend on each other.
+    std::string script{};
   };
   /// The default, for independent rows: log_prob, responsibilities, predict.
   virtual std::vector<Readout> readouts() const;
@@ -60,6 +63,9 @@ class Allocation {
   virtual Tensor log_joint(const Tensor& log_lik, const TensorMap& globals) const;
   /// log of the predictive probability of each component for a new row [1, K]; traceable, throws as log_joint().
   virtual Tensor log_weights() const;
+  /// Probabilities of the components 1 .. horizon rows after the end of each item [items, horizon, K]. Throws Error
+  /// where rows are independent.
+  virtual Tensor forecast(const Tensor& log_lik, const Batch& batch, int64_t horizon) const;
   /// A draw of component indices [n] int64 for new items.
   virtual Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const = 0;
   /// TorchScript expression [n] of component indices, given `n` and the module's tensors; for exports.

@@ -26,7 +26,7 @@ struct ChainCounts {
   Tensor transitions;  ///< [K, K] sum over items and steps of weight * p(z_t-1 = i, z_t = j | x)
 };
 /// Time O(R K^2), memory O(R K). The same bits for any number of threads, and safe to call from several. float64.
-/// Until a sequence is redone, states whose filtered probability is below 1e-200 count as excluded. An item that is
+/// Until a sequence is redone, states whose filtered probability is below 1e-150 count as excluded. An item that is
 /// impossible has log_norm -inf and marginals of zero. Throws Error for shapes that do not fit.
 ChainCounts forward_backward(const Chain& chain, const Tensor& weight);
 

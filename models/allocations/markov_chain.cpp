@@ -1,0 +1,351 @@
+// A Markov chain over the rows of an item: hidden Markov models, with Dirichlet priors on the start and on each row of
+// transitions (MacKay 1997, "Ensemble learning for hidden Markov models"; Beal 2003, chapter 3). Extra mass on the
+// diagonal makes states last; forbidden transitions stay forbidden. Legend: K states.
+#include <limits>
+
+#include "vem/core/error.h"
+#include "vem/dist/dirichlet.h"
+#include "vem/infer/allocation.h"
+#include "vem/infer/forward_backward.h"
+#include "vem/infer/observation.h"
+
+namespace vem {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct MarkovChainOptions final : ConjugateOptions {
+  enum class Topology { full, left_right };
+  enum class Start { free, uniform, first };
+  Topology topology = Topology::full;
+  int64_t max_step = 0;
+  Start start = Start::free;
+  double concentration = 1, stickiness = 0, start_concentration = 1;
+
+  void visit(OptionVisitor& v) override {
+    v("topology", topology, {{"full", Topology::full}, {"left-right", Topology::left_right}},
+      "transitions that exist: all, or from a state to itself and to later ones");
+    v.when(topology == Topology::left_right, "topology is left-right",
+           [&] { v("max_step", max_step, at_least(0), "states that a transition moves on at most; 0: any number"); });
+    v("start", start, {{"free", Start::free}, {"uniform", Start::uniform}, {"first", Start::first}},
+      "distribution of the first state: learned, uniform, or always the first one");
+    v.when(has_prior(), "estimate is map or posterior", [&] {
+      v("concentration", concentration, positive(), "alpha of the Dirichlet prior of each row of transitions");
+      v("stickiness", stickiness, at_least(0), "added to the alpha of staying in a state");
+      v.when(start == Start::free, "start is free", [&] {
+        v("start_concentration", start_concentration, positive(), "alpha of the Dirichlet prior of the first state");
+      });
+    });
+  }
+};
+
+/// Rows of transitions, each over the states that it may go to. What is forbidden has eta = t = 0 and no part in
+/// anything, so that sums and products stay finite: log_transition() is what puts -inf there.
+class MaskedDirichlet final : public ExponentialFamily {
+ public:
+  /// allowed [K, K] bool.
+  explicit MaskedDirichlet(Tensor allowed) : allowed_(std::move(allowed)) {}
+  int64_t size() const override { return allowed_.size(1); }
+  Tensor log_partition(const Tensor& eta) const override {
+    const Tensor alpha = eta + 1;
+    return masked(at::lgamma(alpha)).sum(-1) - at::lgamma(masked(alpha).sum(-1));
+  }
+  Tensor mean(const Tensor& eta) const override {
+    const Tensor alpha = eta + 1;
+    return masked(at::digamma(alpha) - at::digamma(masked(alpha).sum(-1, true)));
+  }
+  Tensor mode(const Tensor& eta) const override { return normalized(eta); }
+  Tensor sample(const Tensor& eta, const Rng& rng) const override {
+    return normalized(rng.gamma(eta + 1, "dirichlet"));
+  }
+
+ private:
+  Tensor masked(const Tensor& x) const { return x * allowed_; }
+  /// As Dirichlet does: what is not positive gets the smallest positive weight, never -inf.
+  Tensor normalized(const Tensor& weights) const {
+    const Tensor positive = weights.clamp_min(std::numeric_limits<double>::min());
+    return masked(positive.log() - masked(positive).sum(-1, true).log());
+  }
+
+  Tensor allowed_;
+};
+
+Tensor allowed_transitions(const MarkovChainOptions& options, int64_t K) {
+  const Tensor k = at::arange(K, at::kLong), step = k.unsqueeze(0) - k.unsqueeze(1);
+  if (options.topology == MarkovChainOptions::Topology::full) return at::ones({K, K}, at::kBool);
+  return step.ge(0).logical_and(step.le(options.max_step > 0 ? options.max_step : K));
+}
+
+/// The index for each u on (0, 1) in weights laid end to end [K].
+int64_t draw_state(const Tensor& weights, double u) {
+  const Tensor edges = weights.cumsum(0);
+  const double total = edges[-1].item<double>();
+  return std::min<int64_t>(at::searchsorted(edges, u * total).item<int64_t>(), weights.size(0) - 1);
+}
+
+class MarkovChain final : public Allocation {
+ public:
+  MarkovChain(const MarkovChainOptions& options, const Context& context)
+      : options_(options),
+        K_(context.num_components),
+        prefix_(context.prefix),
+        allowed_(allowed_transitions(options, K_)),
+        transition_(std::make_shared<ConjugateBlock>(
+            prefix_ + "transition", std::make_shared<MaskedDirichlet>(allowed_), K_, context.estimate)) {
+    if (options.start == MarkovChainOptions::Start::free)
+      start_ = std::make_shared<ConjugateBlock>(prefix_ + "start", std::make_shared<DirichletFamily>(K_), 1,
+                                                context.estimate);
+  }
+
+  std::vector<std::shared_ptr<ConjugateBlock>> blocks() const override {
+    if (!start_) return {transition_};
+    return {start_, transition_};
+  }
+  void set_priors() override {
+    const Tensor alpha = options_.concentration + options_.stickiness * at::eye(K_, at::kDouble);
+    transition_->set_prior((alpha - 1) * allowed_);
+    if (start_) start_->set_prior(at::full({1, K_}, options_.start_concentration - 1, at::kDouble));
+  }
+
+  Tensor log_norm(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const override {
+    return chain_log_norm(chain(log_lik, batch, globals));
+  }
+  Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const override {
+    const ChainCounts counts = forward_backward(chain(log_lik, batch, globals), batch.weight);
+    TensorMap sums{{transition_->key(), counts.transitions}};
+    if (start_) sums[start_->key()] = counts.start.unsqueeze(0);
+    return {bound_of(counts.log_norm, batch), counts.marginals.to(log_lik.scalar_type()), std::move(sums), {}};
+  }
+
+  /// Paths are drawn whole: filter forward, sample backward.
+  Counts draw(const Tensor& log_lik, const Batch& batch, const TensorMap& globals, const Rng& rng) const override {
+    const Chain potentials = chain(log_lik, batch, globals);
+    const Tensor z = sample_paths(potentials, batch.uniform(rng, {}, "path")), weight = batch.row_weight();
+    const Tensor item = batch.row_item(), first = at::ones({z.size(0)}, at::kBool);
+    if (z.size(0) > 1) first.slice(0, 1).copy_(item.slice(0, 1).ne(item.slice(0, 0, -1)));
+    const Tensor begin = first.nonzero().squeeze(-1), inside = first.logical_not().nonzero().squeeze(-1);
+    const Tensor from = z.index_select(0, inside - 1), to = z.index_select(0, inside);
+    const Tensor pairs = at::zeros({K_ * K_}, at::kDouble).index_add(0, from * K_ + to, weight.index_select(0, inside));
+    TensorMap sums{{transition_->key(), pairs.view({K_, K_})}};
+    if (start_)
+      sums[start_->key()] = at::zeros({1, K_}, at::kDouble)
+                                .index_add(1, z.index_select(0, begin), weight.index_select(0, begin).unsqueeze(0));
+    const Tensor chosen = at::one_hot(z, K_).to(at::kDouble) * weight.unsqueeze(-1);
+    return {bound_of(chain_filter(potentials).log_norm, batch), chosen.to(log_lik.scalar_type()), std::move(sums), {}};
+  }
+
+  bool independent_rows() const override { return false; }
+  std::vector<Readout> readouts() const override;
+
+  /// Share of time in each state in the long run, by the mean probabilities: the limit of start ((I + A) / 2)^n, which
+  /// also exists where the chain has a period or several ends.
+  Tensor log_weights() const override {
+    Tensor lazy = 0.5 * (at::eye(K_, at::kDouble) + mean_transition());
+    for (int i = 0; i < 64; ++i) {
+      lazy = at::mm(lazy, lazy);
+      lazy = lazy / lazy.sum(-1, true);
+    }
+    return at::mm(mean_start().unsqueeze(0), lazy).log();
+  }
+
+  Tensor forecast(const Tensor& log_lik, const Batch& batch, int64_t horizon) const override {
+    const Tensor filtered = chain_filter(mean_chain(log_lik, batch)).marginals, transition = mean_transition();
+    const Tensor begin = batch.offsets.slice(0, 0, -1), end = batch.offsets.slice(0, 1);
+    const Tensor none = begin.eq(end).unsqueeze(-1);  // nothing was seen: the next row is the first
+    const Tensor padded = at::cat({at::zeros({1, K_}, at::kDouble), filtered});
+    Tensor now = at::where(none, mean_start().unsqueeze(0), at::mm(padded.index_select(0, end), transition));
+    std::vector<Tensor> steps;
+    for (int64_t h = 0; h < horizon; ++h, now = at::mm(now, transition)) steps.push_back(now);
+    return at::stack(steps, 1);
+  }
+
+  /// One sequence of n steps.
+  Tensor sample(int64_t n, const TensorMap&, const Rng& rng) const override {
+    const Tensor u = rng.uniform(at::arange(n, at::kLong), {}, "component"), states = at::empty({n}, at::kLong);
+    const Tensor start = mean_start(), transition = mean_transition();
+    for (int64_t t = 0, state = -1; t < n; ++t) {
+      state = draw_state(state < 0 ? start : transition[state], u[t].item<double>());
+      states[t] = state;
+    }
+    return states;
+  }
+  std::string sample_script() const override {
+    return "torch.zeros([n], dtype=4)\n" + mean_script() + R"(
+    for t in range(n):
+        p = start if t == 0 else transition[int(label[t - 1])]
+        label[t] = torch.multinomial(p, 1)[0])";
+  }
+
+ private:
+  /// An item without weight takes no part, impossible or not.
+  static Tensor bound_of(const Tensor& log_norm, const Batch& batch) {
+    return at::where(batch.weight == 0, at::zeros_like(batch.weight), log_norm * batch.weight).sum();
+  }
+  bool posterior() const { return transition_->estimate() == Estimate::posterior; }
+  Tensor log_start(const TensorMap& globals) const {
+    if (start_) return globals.at(start_->key());
+    if (options_.start == MarkovChainOptions::Start::uniform)
+      return at::full({1, K_}, -std::log(static_cast<double>(K_)), at::kDouble);
+    return at::where(at::arange(K_, at::kLong).eq(0), at::zeros({1, K_}, at::kDouble), -kInfinity);
+  }
+  Chain chain(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const {
+    return {log_lik, log_start(globals), globals.at(transition_->key()).masked_fill(allowed_.logical_not(), -kInfinity),
+            batch.offsets};
+  }
+  /// The chain with the mean of every probability under q, for densities of new data.
+  Chain mean_chain(const Tensor& log_lik, const Batch& batch) const {
+    return {log_lik, mean_start().log(), mean_transition().log(), batch.offsets};
+  }
+  Tensor mean_start() const {
+    if (!start_) return log_start({}).exp().squeeze(0);
+    if (!posterior()) return start_->t().detach().exp().squeeze(0);
+    const Tensor alpha = start_->eta() + 1;
+    return (alpha / alpha.sum()).squeeze(0);
+  }
+  Tensor mean_transition() const {
+    if (!posterior()) return transition_->t().detach().exp() * allowed_;
+    const Tensor alpha = (transition_->eta() + 1) * allowed_;
+    return alpha / alpha.sum(-1, true);
+  }
+
+  // The same in TorchScript: `start` [K] and `transition` [K, K], and their logarithms in the E-step. Source compiled
+  // from C++ knows types by number: 7 is float64, 4 is int64.
+  std::string mean_script() const;
+  std::string point_script() const;
+  std::string allowed_script() const;
+  std::string fixed_start_script() const;
+
+  MarkovChainOptions options_;
+  int64_t K_;
+  std::string prefix_;
+  Tensor allowed_;
+  std::shared_ptr<ConjugateBlock> start_, transition_;
+};
+
+std::string MarkovChain::allowed_script() const {
+  if (options_.topology == MarkovChainOptions::Topology::full) return "1.0";
+  const std::string upper = fmt::format("torch.ones([{0}, {0}], dtype=7).triu()", K_);
+  return options_.max_step > 0 ? fmt::format("{}.tril({})", upper, options_.max_step) : upper;
+}
+
+std::string MarkovChain::fixed_start_script() const {
+  if (options_.start == MarkovChainOptions::Start::uniform)
+    return fmt::format("torch.full([{0}], 1.0 / {0}, dtype=7)", K_);
+  return fmt::format("(torch.arange({}) == 0).to(7)", K_);
+}
+
+std::string MarkovChain::mean_script() const {
+  const char* weights = posterior() ? "({}.eta + 1.0)" : "torch.exp({}.t)";
+  const auto of = [&](const ConjugateBlock& block) {
+    return fmt::format(fmt::runtime(weights), "self." + block.name());
+  };
+  return fmt::format(R"(    transition = {} * {}
+    transition = transition / transition.sum(-1, keepdim=True)
+    start = {}
+    start = start / start.sum())",
+                     of(*transition_), allowed_script(), start_ ? of(*start_) + "[0]" : fixed_start_script());
+}
+
+std::string MarkovChain::point_script() const {
+  return fmt::format(R"(    log_transition = self.{}.t + torch.log(torch.ones([{}, 1], dtype=7) * {})
+    log_start = {}
+)",
+                     transition_->name(), K_, allowed_script(),
+                     start_ ? fmt::format("self.{}.t[0]", start_->name()) : "torch.log(" + fixed_start_script() + ")");
+}
+
+constexpr const char* kLogProbScript = R"(
+    log_start = torch.log(start)
+    log_transition = torch.log(transition)
+    log_prob = torch.zeros([offsets.size(0) - 1], dtype=7)
+    for n in range(offsets.size(0) - 1):
+        begin = int(offsets[n])
+        end = int(offsets[n + 1])
+        if end > begin:
+            a = log_start + log_lik[begin]
+            for t in range(begin + 1, end):
+                a = torch.logsumexp(a.unsqueeze(1) + log_transition, 0) + log_lik[t]
+            log_prob[n] = torch.logsumexp(a, 0)
+    return log_prob
+)";
+
+constexpr const char* kViterbiScript = R"(    label = torch.zeros([log_lik.size(0)], dtype=4)
+    back = torch.zeros([log_lik.size(0), log_lik.size(1)], dtype=4)
+    for n in range(offsets.size(0) - 1):
+        begin = int(offsets[n])
+        end = int(offsets[n + 1])
+        if end > begin:
+            best = log_start + log_lik[begin]
+            for t in range(begin + 1, end):
+                best, back[t] = torch.max(best.unsqueeze(1) + log_transition, 0)
+                best = best + log_lik[t]
+            label[end - 1] = torch.argmax(best)
+            for t in range(end - begin - 1):
+                label[end - 2 - t] = back[end - 1 - t, int(label[end - 1 - t])]
+    return label
+)";
+
+std::vector<Allocation::Readout> MarkovChain::readouts() const {
+  using Tensors = std::vector<Tensor>;
+  return {{"log_prob",
+           "log density of each sequence; where parameters have a posterior, with the mean transition probabilities "
+           "and every row's predictive density",
+           {"log_prob"},
+           true,
+           [this](const Tensor& log_lik, const Batch& batch, const TensorMap&) {
+             return Tensors{chain_filter(mean_chain(log_lik, batch)).log_norm};
+           },
+           mean_script() + kLogProbScript},
+          {"responsibilities",
+           "smoothed probability of each state for each row, given the whole sequence, as in the E-step",
+           {"responsibilities"},
+           false,
+           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+             return Tensors{forward_backward(chain(log_lik, batch, globals), batch.weight).marginals};
+           }},
+          {"filter",
+           "probability of each state for each row, given the rows up to it",
+           {"filtered"},
+           false,
+           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+             return Tensors{chain_filter(chain(log_lik, batch, globals)).marginals};
+           }},
+          {"predict",
+           "the most probable path of states of each sequence, a state a row (Viterbi)",
+           {"label"},
+           false,
+           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+             return Tensors{viterbi(chain(log_lik, batch, globals)).states};
+           },
+           point_script() + kViterbiScript}};
+}
+
+void refuse_ml_priors(const MarkovChainOptions& options) {
+  const MarkovChainOptions defaults;
+  const char* condition = "estimate is map or posterior";
+  refuse_without_effect(options.concentration != defaults.concentration, "markov-chain: concentration", condition);
+  refuse_without_effect(options.stickiness != defaults.stickiness, "markov-chain: stickiness", condition);
+  refuse_without_effect(options.start_concentration != defaults.start_concentration,
+                        "markov-chain: start_concentration", condition);
+}
+
+std::shared_ptr<Allocation> create(const MarkovChainOptions& options, const Allocation::Context& context) {
+  if (context.estimate == Estimate::ml) refuse_ml_priors(options);
+  for (const auto& [name, value] : {std::pair<const char*, double>{"concentration", options.concentration},
+                                    {"start_concentration", options.start_concentration}})
+    if (context.estimate == Estimate::map && value < 1)
+      fail<ConfigError>(
+          "markov-chain: {} must be >= 1 when estimate is map, got {}: below 1 the density of the probabilities has no "
+          "mode",
+          name, value);
+  return std::make_shared<MarkovChain>(options, context);
+}
+
+}  // namespace
+
+void register_markov_chain(Registry& registry) {
+  registry.add<Allocation, MarkovChainOptions>("markov-chain", "rows of a sequence, each state given the one before",
+                                               create);
+}
+
+}  // namespace vem

@@ -1,0 +1,89 @@
+// Sequences from the command line: a hidden Markov model from training to forecasts, and files that are no good.
+#include <gtest/gtest.h>
+
+#include "support/command_line.h"
+#include "vem/cli/run.h"
+#include "vem/data/readers.h"
+#include "vem/models/registry.h"
+
+namespace vem {
+namespace {
+
+namespace fs = std::filesystem;
+
+Outcome vem(const std::vector<std::string>& arguments) {
+  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
+}
+
+class SequencesCli : public ::testing::Test {
+ protected:
+  /// Eight sequences of five to twelve rows that stay at 0 or at 4 for three rows each.
+  std::string table() const {
+    std::string text = "who,a,b\n";
+    for (int i = 0; i < 8; ++i)
+      for (int t = 0; t < 5 + i; ++t) {
+        const double level = 4 * ((t / 3 + i) % 2), wave = 0.1 * ((7 * t + 3 * i) % 11);
+        text += fmt::format("s{},{},{}\n", i, level + wave, level - 0.5 * wave + 0.03 * ((5 * t + i) % 7));
+      }
+    return folder_.write("t.csv", text);
+  }
+  void expect_refused(const std::string& data, const std::vector<std::string>& settings, const std::string& text) {
+    std::vector<std::string> arguments{"train", "hmm", "--data", data, "--out", folder_.file("run")};
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    const Outcome outcome = vem(arguments);
+    EXPECT_EQ(outcome.code, 65) << outcome.err;
+    EXPECT_NE(("\n" + outcome.err).find("\nvem: " + data + text + "\n"), std::string::npos) << outcome.err;
+    EXPECT_FALSE(fs::exists(folder_.file("run")));
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(SequencesCli, FromTrainingToForecasts) {
+  const std::string run = folder_.file("run"), out = folder_.file("out.csv");
+  Outcome outcome = vem({"train", "hmm", "--data", table(), "--out", run, "--set", "data.sequence=who", "--set",
+                         "data.test=2", "--set", "data.split=tail"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  outcome = vem({"evaluate", run});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("bound per time step"), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("log-likelihood per time step"), std::string::npos) << outcome.out;
+  ASSERT_EQ(vem({"encode", run, "--method", "predict", "--out", out}).code, 0);
+  const Tensor path = read_csv(out, ',').values;
+  EXPECT_EQ(path.sizes(), at::IntArrayRef({23, 1}));  // the last two sequences have 11 and 12 rows
+  // The states are the levels: they change every three rows.
+  const Tensor steps = (path.slice(0, 1) - path.slice(0, 0, -1)).abs().view({-1});
+  for (int64_t t = 0; t < 10; ++t) EXPECT_EQ(steps[t].item<double>(), t % 3 == 2 ? 1 : 0) << t;
+  ASSERT_EQ(vem({"encode", run, "--out", out}).code, 0);
+  EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({23, 2}));
+  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
+  const Table forecast = read_csv(out, ',');
+  EXPECT_EQ(forecast.values.sizes(), at::IntArrayRef({6, 2 + 2 + 2 + 2}));
+  EXPECT_EQ(forecast.names[2], "states_0");
+  EXPECT_TRUE(at::allclose(forecast.values.slice(1, 2, 4).sum(1), at::ones({6}, at::kDouble)));
+  EXPECT_EQ(vem({"forecast", run, "--horizon", "0"}).code, 64);
+  ASSERT_EQ(vem({"sample", run, "-n", "30", "--out", out}).code, 0);
+  EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({30, 2}));
+  EXPECT_EQ(vem({"export", run}).code, 0);
+}
+
+TEST_F(SequencesCli, WithoutASequenceColumnTheFileIsOneChain) {
+  const std::string run = folder_.file("run"), data = folder_.write("t.csv", "a\n1\n1.5\n7\n7.5\n1\n1.2\n7\n6\n");
+  ASSERT_EQ(vem({"train", "hmm", "--data", data, "--out", run}).code, 0);
+  const std::string config = read_bytes(run + "/config.toml");
+  EXPECT_NE(config.find("sequence = \"*\""), std::string::npos) << config;
+}
+
+TEST_F(SequencesCli, BadInputIsRefused) {
+  expect_refused(
+      folder_.write("t.csv", "s,a\n1,1\n2,1\n1,1\n"), {"data.sequence=s"},
+      ":4: sequence '1' goes on, but it began in line 2 and another came between; sort the rows by sequence");
+  expect_refused(folder_.write("t.csv", "s,a\n1,1\n"), {"data.sequence=t"},
+                 ": has no column named 't'; its columns are s, a");
+  expect_refused(folder_.write("d.fa", ">a\nAC\nA!\n"), {}, ":3: '!' is neither a nucleotide nor an amino acid");
+  expect_refused(folder_.write("p.txt", "0 21\n0 20\n"), {"data.sequence_format=piano-roll"},
+                 ":2: a MIDI note is '20'; a whole number from 21 to 108 is expected");
+  expect_refused(folder_.write("s.txt", "\n"), {"data.sequence_format=symbols"}, ": holds no symbols");
+}
+
+}  // namespace
+}  // namespace vem

@@ -1,0 +1,44 @@
+// Exported hidden Markov models against the program: densities and best paths of sequences of other lengths.
+#include <gtest/gtest.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "support/amortised.h"
+#include "support/models.h"
+#include "support/temporary_folder.h"
+#include "vem/train/exporter.h"
+
+namespace vem {
+namespace {
+
+TEST(HmmExport, DensitiesAndPathsAreTheSameElsewhere) {
+  const Dataset data = sample_data(Sample::sequences);
+  const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, at::kDouble);
+  const TemporaryFolder folder;
+  for (const std::string estimate : {"ml", "posterior"})
+    for (const std::string chain : {"", ", topology = \"left-right\", max_step = 1, start = \"first\"",
+                                    ", topology = \"left-right\", start = \"uniform\""}) {
+      const auto model = make_model("[model]\nkind = \"hmm\"\nnum_components = 3\nestimate = \"" + estimate +
+                                        "\"\nallocation = {kind = \"markov-chain\"" + chain + "}\n",
+                                    data);
+      FitOptions options;
+      options.epochs = 5;
+      fit(*model, data, options, {plugins()});
+      const std::string path = folder.file("model.pt");
+      export_torchscript(*model, "", path);
+      const torch::jit::Module module = torch::jit::load(path);
+      const at::NoGradGuard off;
+      for (const std::string name : {"log_prob", "predict"}) {
+        const auto methods = model->methods();
+        const Tensor ours = Model::find(methods, name)->call({batch.at("x"), batch.offsets}, Rng(0))[0];
+        const Tensor theirs = module.get_method(name)({batch.at("x"), batch.offsets}).toTensor();
+        EXPECT_LT(difference(ours, theirs), 1e-9) << name << chain << estimate;
+      }
+      const auto drawn = module.get_method("sample")({int64_t{20}}).toTuple();
+      EXPECT_EQ(drawn->elements()[0].toTensor().sizes(), at::IntArrayRef({20, 3}));
+      EXPECT_LT(drawn->elements()[1].toTensor().max().item<int64_t>(), 3);
+    }
+}
+
+}  // namespace
+}  // namespace vem
