@@ -55,6 +55,11 @@ void ConjugateBlock::set_prior(const Tensor& eta_prior) {
   t_.detach().copy_(family_->mean(eta_));
 }
 
+void ConjugateBlock::replace_prior(const Tensor& eta_prior) {
+  at::NoGradGuard no_grad;
+  eta_prior_.copy_(eta_prior);
+}
+
 TensorMap ConjugateBlock::globals() const { return {{key(), t_}}; }
 
 void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rng& rng) {

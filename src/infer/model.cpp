@@ -1,6 +1,8 @@
 // What every model does with its blocks.
 #include "vem/infer/model.h"
 
+#include <algorithm>
+
 namespace vem {
 namespace {
 

@@ -211,7 +211,7 @@ class Fit {
   void follow_bound(const Tensor& before, const Tensor& entropy, const Step& step, bool partial) {
     if (!options_.memoised) result_.bounds.push_back(before.item<double>());
     if (step.weight("rho") == 1 && !sampled_) result_.after.push_back((entropy + model_.gain()).item<double>());
-    if (partial || sampled_) return;
+    if (partial || !model_.monotone()) return;
     const double now = options_.memoised ? result_.after.back() : result_.bounds.back();
     if (now < state_.previous - kRounding * std::abs(state_.previous)) {
       const std::string text =
@@ -284,7 +284,7 @@ class Fit {
 
   /// Whether the exact bound still rises, pass by pass.
   void judge_tolerance() {
-    if (!closed_form_ || sampled_ || (every_ < batches_ && !options_.memoised)) return;
+    if (!closed_form_ || !model_.monotone() || (every_ < batches_ && !options_.memoised)) return;
     const double now = state_.previous, rise = (now - state_.pass_end) / total_weight_;
     state_.pass_end = now;
     if (options_.tolerance > 0 && rise < options_.tolerance && options_.moves && make_moves()) return;

@@ -62,6 +62,9 @@ class ConjugateBlock final : public Block {
   /// Sets the prior [R, P] and q to it. ml keeps no prior: its eta_prior is zero.
   void set_prior(const Tensor& eta_prior);
 
+  /// Sets the prior alone; q stays as it is until the next M-step.
+  void replace_prior(const Tensor& eta_prior);
+
   std::string key() const { return name() + ".t"; }
   const Tensor& t() const { return t_; }
   const Tensor& eta() const { return eta_; }

@@ -69,6 +69,9 @@ class Model {
   bool swap_averages();
   /// Whether some block hands out draws (Gibbs sampling): then bounds go up and down.
   bool sampled() const;
+  /// Whether a full pass of a closed-form model can not lower its bound; where it may, a fall is no warning and the
+  /// bound does not end a run. The default: no block is sampled.
+  virtual bool monotone() const { return !sampled(); }
   TensorMap globals() const;
   TensorMap state() const;
   /// Loads every block or, if any key is missing or misshapen, none.
