@@ -182,10 +182,14 @@ void CorpusOptions::visit(OptionVisitor& v) {
     "how a corpus is written; auto: told by its name, else by its content");
   v("vocabulary", vocabulary, "file with one word a line; empty: STEM.vocab or vocab.STEM.txt beside the corpus");
   v("stop_words", stop_words, "words of a text that are left out: none, english, or a file with one word a line");
-  v("min_document_frequency", min_document_frequency, at_least(0),
-    "words in fewer documents are left out: a count, or a fraction below 1");
-  v("max_document_frequency", max_document_frequency, {0, 1, true},
-    "words in a larger fraction of the documents are left out");
+  v("stream", stream,
+    "keep the documents in a temporary file, for corpora larger than memory; texts then need a vocabulary");
+  v.when(!stream, "stream is false", [&] {
+    v("min_document_frequency", min_document_frequency, at_least(0),
+      "words in fewer documents are left out: a count, or a fraction below 1");
+    v("max_document_frequency", max_document_frequency, {0, 1, true},
+      "words in a larger fraction of the documents are left out");
+  });
 }
 
 CorpusFormat corpus_format(const std::string& path) {
@@ -225,14 +229,18 @@ Dataset read_corpus(const std::string& path, const CorpusOptions& options) {
   if (vocabulary.empty() && !has_words(format))
     vocabulary = beside(path, stems(path), {{"", ".vocab"}, {"vocab.", ".txt"}});
   const std::vector<std::string> words = vocabulary.empty() ? std::vector<std::string>{} : read_words(vocabulary);
-  CorpusBuilder corpus(path, static_cast<int64_t>(words.size()));
+  if (options.stream && has_words(format) && words.empty())
+    fail<ConfigError>("data.stream: {}: needs data.vocabulary, since the words of a text are numbered at its end",
+                      path);
+  CorpusBuilder corpus(path, static_cast<int64_t>(words.size()),
+                       options.stream ? std::make_shared<RowFile>() : nullptr);
   if (has_words(format) && !words.empty()) corpus.set_vocabulary(words);
   read_as(format, corpus, options);
   Dataset data = corpus.take();
   if (!words.empty()) data.schema.feature_names = words;
   const std::string labels = beside(path, {stems(path)[0]}, {{"", ".labels"}});
   if (!labels.empty() && !data.item_columns.count("label")) add_labels(data, labels);
-  prune(data, options, path);
+  if (!options.stream) prune(data, options, path);
   return data;
 }
 
@@ -244,6 +252,8 @@ Dataset match_words(Dataset data, const Schema& wanted) {
       fail<DataError>(
           "{}: has {} words, the model was trained on {}; a vocabulary beside it lets them be matched by name",
           have.source, V, wanted.num_features());
+  } else if (have.feature_names != wanted.feature_names && data.disk) {
+    fail<DataError>("{}: has another vocabulary than the model; data.stream needs the same words", have.source);
   } else if (have.feature_names != wanted.feature_names) {
     std::unordered_map<std::string, int32_t> ids;
     for (const std::string& name : wanted.feature_names) ids.emplace(name, static_cast<int32_t>(ids.size()));

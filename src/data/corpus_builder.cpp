@@ -82,11 +82,19 @@ void CorpusBuilder::merge() {
 void CorpusBuilder::finish(const std::string& label) {
   merge();
   for (const Entry& entry : current_) {
-    words_.push_back(entry.word);
-    counts_.push_back(static_cast<int32_t>(entry.count));
+    largest_ = std::max(largest_, entry.word);
+    if (disk_) {
+      disk_->append(entry.word, static_cast<int32_t>(entry.count));
+    } else {
+      words_.push_back(entry.word);
+      counts_.push_back(static_cast<int32_t>(entry.count));
+    }
   }
-  offsets_.push_back(static_cast<int64_t>(words_.size()));
-  labels_.push_back(label);
+  offsets_.push_back(offsets_.back() + static_cast<int64_t>(current_.size()));
+  if (!label.empty()) {
+    labels_.resize(static_cast<size_t>(num_documents()));
+    labels_.back() = label;
+  }
   current_.clear();
 }
 
@@ -100,11 +108,16 @@ Dataset CorpusBuilder::take() {
   Dataset data;
   data.size = num_documents();
   if (data.size == 0) fail<DataError>("{}: holds no documents", path_);
-  data.columns["word"] = at::tensor(words_, at::kInt);
-  data.columns["count"] = at::tensor(counts_, at::kInt);
+  if (disk_) {
+    disk_->flush();
+    data.disk = disk_;
+  } else {
+    data.columns["word"] = at::tensor(words_, at::kInt);
+    data.columns["count"] = at::tensor(counts_, at::kInt);
+  }
   data.offsets = at::tensor(offsets_, at::kLong);
-  const bool labelled = std::any_of(labels_.begin(), labels_.end(), [](const auto& label) { return !label.empty(); });
-  if (labelled) {
+  if (!labels_.empty()) {
+    labels_.resize(static_cast<size_t>(data.size));
     const std::vector<std::string> classes = classes_of(labels_);
     data.item_columns["label"] = class_ids(labels_, classes);
     data.schema.num_classes = static_cast<int64_t>(classes.size());
@@ -112,8 +125,8 @@ Dataset CorpusBuilder::take() {
   int64_t num_words = num_words_;
   if (tokens_ && !fixed_)
     num_words = static_cast<int64_t>(ids_.size());
-  else if (num_words == 0 && !words_.empty())
-    num_words = 1 + *std::max_element(words_.begin(), words_.end());
+  else if (num_words == 0)
+    num_words = largest_ + 1;
   if (num_words == 0) fail<DataError>("{}: holds no words", path_);
   data.schema.item_shape = {num_words};
   if (tokens_ && !fixed_) sort_vocabulary(data);

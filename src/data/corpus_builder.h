@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "row_file.h"
 #include "vem/data/corpus.h"
 
 namespace vem {
@@ -28,8 +29,9 @@ constexpr int64_t kMaxId = 2147483647;  // ids and counts are int32
 /// Collects documents, one after the other.
 class CorpusBuilder {
  public:
-  /// `num_words`: ids must be below it; 0: not known.
-  CorpusBuilder(std::string path, int64_t num_words) : path_(std::move(path)), num_words_(num_words) {}
+  /// `num_words`: ids must be below it; 0: not known. `disk`: rows go there; null: into memory.
+  CorpusBuilder(std::string path, int64_t num_words, std::shared_ptr<RowFile> disk)
+      : path_(std::move(path)), num_words_(num_words), disk_(std::move(disk)) {}
 
   const std::string& path() const { return path_; }
   Place at(int64_t line) const { return {path_, line}; }
@@ -63,7 +65,9 @@ class CorpusBuilder {
   std::vector<Entry> current_;
   std::vector<int32_t> words_, counts_;
   std::vector<int64_t> offsets_{0};
-  std::vector<std::string> labels_;
+  std::vector<std::string> labels_;  // up to the last one that there is
+  std::shared_ptr<RowFile> disk_;
+  int32_t largest_ = -1;
   std::unordered_map<std::string, int32_t> ids_;
   std::string token_;
   bool tokens_ = false, fixed_ = false;

@@ -49,6 +49,7 @@ struct Selection {
     } else {
       const Tensor lengths = lengths_of(data.offsets).index_select(0, items);
       offsets = offsets_of(lengths);
+      if (data.disk) disk_begin = (data.disk_begin.defined() ? data.disk_begin : data.offsets).index_select(0, items);
       rows = data.offsets.index_select(0, items).repeat_interleave(lengths) + places_of(offsets);
     }
     rows_run = is_run(rows);
@@ -69,7 +70,7 @@ struct Selection {
     return column.defined() ? select_rows(column, items, items_run) : absent();
   }
 
-  Tensor items, rows, offsets;
+  Tensor items, rows, offsets, disk_begin;
   bool items_run = false, rows_run = false;
 };
 
@@ -121,6 +122,7 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
   const Selection selection(*this, positions);
   Batch batch;
   batch.columns = selection.columns(columns);
+  if (disk) batch.columns.merge(disk->read(selection.disk_begin, lengths_of(selection.offsets)));
   batch.item_columns = selection.item_columns(item_columns);
   batch.offsets = selection.offsets;
   batch.index = selection.per_item(index, [&] { return selection.items; });
@@ -149,6 +151,7 @@ Dataset Dataset::subset(const Tensor& positions) const {
   result.columns = selection.columns(columns);
   result.item_columns = selection.item_columns(item_columns);
   result.offsets = selection.offsets;
+  result.disk_begin = selection.disk_begin;
   result.index = selection.per_item(index, [&] { return selection.items; });
   result.weight = selection.per_item(weight, [] { return Tensor(); });
   result.size = selection.items.size(0);

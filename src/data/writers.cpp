@@ -184,4 +184,16 @@ void write_csv(const std::string& path, const Tensor& values, const std::vector<
   write_atomically(path, [&](const std::string& file) { write_file(file, {bytes}); });
 }
 
+void write_lda_c(const std::string& path, const Tensor& word, const Tensor& count, const Tensor& offsets) {
+  std::string text;
+  const int64_t* offset = offsets.data_ptr<int64_t>();
+  for (int64_t d = 0; d + 1 < offsets.size(0); ++d) {
+    text += std::to_string(offset[d + 1] - offset[d]);
+    for (int64_t i = offset[d]; i < offset[d + 1]; ++i)
+      text += fmt::format(" {}:{}", word.data_ptr<int32_t>()[i], count.data_ptr<int32_t>()[i]);
+    text += '\n';
+  }
+  write_text(path, text);
+}
+
 }  // namespace vem

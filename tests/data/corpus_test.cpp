@@ -318,6 +318,40 @@ TEST(Corpus, WordsAreMatchedByName) {
   EXPECT_EQ(other.schema.item_shape, (Shape{3}));
 }
 
+TEST(Corpus, DocumentsOnDiskAreTheSameDocuments) {
+  for (const Written& w : kById) {
+    const TemporaryFolder folder;
+    CorpusOptions options;
+    const std::string path = folder.write(w.name, w.text);
+    const Dataset memory = read_corpus(path, options);
+    options.stream = true;
+    const Dataset disk = read_corpus(path, options);
+    EXPECT_TRUE(disk.columns.empty());
+    EXPECT_EQ(disk.schema.item_shape, memory.schema.item_shape);
+    const Tensor order = at::tensor({2, 0, 1, 2}, at::kLong), rest = at::tensor({1, 0}, at::kLong);
+    for (const auto& [a, b] : {std::pair{memory, disk}, std::pair{memory.subset(order), disk.subset(order)},
+                               std::pair{memory.subset(order).subset(rest), disk.subset(order).subset(rest)}}) {
+      const Tensor all = at::arange(a.size - 1, -1, -1, at::kLong);
+      const Batch x = a.batch(all, 0, at::kDouble), y = b.batch(all, 0, at::kDouble);
+      for (const char* column : {"word", "count"}) EXPECT_TRUE(at::equal(x.at(column), y.at(column))) << w.name;
+      EXPECT_TRUE(at::equal(x.offsets, y.offsets));
+      EXPECT_TRUE(at::equal(x.index, y.index));
+    }
+  }
+}
+
+TEST(Corpus, TextsOnDiskNeedAVocabulary) {
+  const TemporaryFolder folder;
+  CorpusOptions options;
+  options.stream = true;
+  const std::string path = folder.write("a.txt", "fig pear fig");
+  EXPECT_THROW(read_corpus(path, options), ConfigError);
+  options.vocabulary = folder.write("words", "pear\nfig\n");
+  const Batch batch = read_corpus(path, options).batch(at::zeros({1}, at::kLong), 0, at::kDouble);
+  EXPECT_EQ(list(batch.at("word")), (Ids{0, 1}));
+  EXPECT_EQ(list(batch.at("count")), (Ids{1, 2}));
+}
+
 TEST(Corpus, ReadsRealCorpora) {
   if (shared_data().empty()) GTEST_SKIP() << "VEM_SHARED_DATA is not set";
   const Dataset ap = read_corpus(shared_data() + "/bow/ap.ldac.gz", {});

@@ -27,6 +27,7 @@ struct CorpusOptions final : Options {
   std::string stop_words = "none";    ///< "none", "english" or a file, one word a line
   double min_document_frequency = 0;  ///< words in fewer documents are left out: a count if >= 1, else a fraction
   double max_document_frequency = 1;  ///< words in a larger fraction of the documents are left out
+  bool stream = false;                ///< documents stay on disk
 
   void visit(OptionVisitor& v) override;
 };

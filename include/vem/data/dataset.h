@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "vem/core/rng.h"
@@ -46,11 +47,21 @@ struct Schema {
 /// How pixels become 0 or 1 (Bernoulli data).
 enum class Binarize { none, fixed, dynamic };
 
+/// Columns that stay on disk; a batch reads the rows that it needs.
+class RowSource {
+ public:
+  virtual ~RowSource() = default;
+  /// Rows begins[i] .. begins[i] + lengths[i] of every column, one run after the other; both [runs] int64.
+  virtual TensorMap read(const Tensor& begins, const Tensor& lengths) const = 0;
+};
+
 struct Dataset {
   Schema schema;
   TensorMap columns;       ///< "x" [rows, features] in the type it was read (uint8 pixels stay uint8), "label" ...
   TensorMap item_columns;  ///< of ragged items: columns with one entry an item
   Tensor offsets;          ///< [items + 1] int64 for ragged items
+  std::shared_ptr<const RowSource> disk;  ///< columns of ragged items that are not in memory; null: none
+  Tensor disk_begin;       ///< [items] int64: where the rows of each item begin in `disk`; undefined: at `offsets`
   Tensor index;            ///< [items] int64: identity of each item, kept through splits; undefined: 0 .. size-1
   Tensor weight;           ///< [items] float64; undefined: 1
   int64_t size = 0;        ///< items

@@ -19,6 +19,8 @@ void write_text(const std::string& path, const std::string& text);
 void write_npy(const std::string& path, const Tensor& tensor);
 /// values [rows, columns]; shortest decimals that read back to the same number. One name a column.
 void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names);
+/// CSR documents as LDA-C, one a line: word and count [rows] int32, offsets [documents + 1] int64.
+void write_lda_c(const std::string& path, const Tensor& word, const Tensor& count, const Tensor& offsets);
 /// images [n, channels (1 or 3), height, width] in [0, 1] as a grid of `columns`, two pixels apart on grey, then
 /// enlarged `zoom` times. Levels outside [0, 1] are cut, NaN is black. Throws DataError for another shape.
 void write_png_grid(const std::string& path, const Tensor& images, int64_t columns, int64_t zoom = 2);
