@@ -1,6 +1,7 @@
 #include "support/models.h"
 
 #include "support/amortised.h"
+#include "support/lda_reference.h"
 
 #include <gtest/gtest.h>
 
@@ -87,6 +88,17 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("local", "e_step = \"local\"\ninner_steps = 5\n", "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\n",
       Sample::images);
   vae("semi_amortized", "e_step = \"semi-amortized\"\ninner_steps = 5\n", mlp, Sample::images);
+  // Inner iterations to convergence: only there are the sums the gradient of the bound as a function of the globals.
+  const auto lda = [&](const std::string& name, const std::string& options) {
+    rows.push_back({"lda_" + name,
+                    "kind = \"lda\"\nnum_topics = 3\ninner_iterations = 2000\ninner_tolerance = 1e-12\n" + options,
+                    Sample::documents, true});
+  };
+  lda("posterior", "document_concentration = 0.5\n");
+  lda("fresh", "gamma_start = \"fresh\"\ndocument_concentration = 0.5\n");
+  lda("learned", "learn_document_prior = \"vector\"\nlearn_topic_prior = true\n");
+  lda("learned_scalar", "learn_document_prior = \"scalar\"\n");
+  lda("cvb0", "estimate = \"cvb0\"\ndocument_concentration = 0.5\n");
   for (Variant& row : rows) {
     const size_t end = row.toml.find('\n');
     row.toml.insert(end + 1, "precision = \"" + precision + "\"\n");
@@ -103,6 +115,14 @@ Dataset sample_data(Sample sample) {
   data.size = n;
   Tensor group = index.remainder(3);
   const Tensor centers = at::tensor({0., 0., 0., 4., 4., 0., -4., 3., 1.}, at::kDouble).view({3, 3});
+  if (sample == Sample::documents) {
+    const Tensor topics = rng.uniform(at::arange(3, at::kLong), {12}, "topics").pow(6);
+    const Tensor rates = topics.index_select(0, group), u = rng.uniform(index, {12}, "word");
+    Dataset documents = documents_of_counts((4 * rates + 1.3 * u).floor());
+    documents.schema.num_classes = 3;
+    documents.item_columns["label"] = group;
+    return documents;
+  }
   if (sample == Sample::blobs || sample == Sample::gaps) {
     Tensor x = centers.index_select(0, group) + rng.normal(index, {3}, "x");
     if (sample == Sample::gaps) x = x.masked_fill(rng.uniform(index, {3}, "gap") < 0.2, std::nan(""));

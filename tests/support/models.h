@@ -12,7 +12,7 @@
 
 namespace vem {
 
-enum class Sample { blobs, gaps, bits, symbols, counts, durations, mixed, images, positive_images, sequences };
+enum class Sample { blobs, gaps, bits, symbols, counts, durations, mixed, images, positive_images, sequences, documents };
 
 /// One row of the table: a model as TOML (the [model] section and below), and what it is fitted to.
 struct Variant {
@@ -27,7 +27,8 @@ std::vector<Variant> variants(const std::string& precision);
 
 /// 60 items each: three blobs scaled apart [60, 3], without and with a fifth of the cells missing; families of
 /// four columns with a seventh missing; in `mixed`, real, count, real, symbol; 6 x 6 images in {0,
-/// 1} or in [0, 1]; sequences of 1 to 9 rows that stay in a blob for a while.
+/// 1} or in [0, 1]; sequences of 1 to 9 rows that stay in a blob for a while;
+/// documents of up to 20 words out of 12, from three topics.
 Dataset sample_data(Sample sample);
 
 /// The model, not initialised.
