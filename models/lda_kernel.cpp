@@ -11,8 +11,6 @@
 #include "vem/core/target_clones.h"
 #include "vem/dist/special.h"
 
-#define VEM_INLINE __attribute__((always_inline)) inline
-
 namespace vem {
 namespace {
 

@@ -6,6 +6,7 @@
 
 #include "inputs.h"
 #include "text.h"
+#include "topics.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "vem/infer/importance.h"
@@ -183,6 +184,13 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
     result.update(print_exact(*method, *run.model, items.data, seed));
   if (const Method* method = Model::find(methods, "importance"))
     result.update(print_importance(*method, *run.model, items.data, samples, seed));
+  if (const Method* method = Model::find(methods, "completion")) {
+    const std::string held = a.count("held-out") ? a["held-out"].as<std::string>() : "";
+    result.update(print_completion(*method, run, items.data, held, seed));
+    result.update(print_topic_quality(*run.model, items.data));
+  } else if (a.count("held-out")) {
+    fail<UsageError>("--held-out has no effect: {} has no 'completion'", run.options.model.name);
+  }
   write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");
   return 0;
 }

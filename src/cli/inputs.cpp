@@ -34,7 +34,7 @@ Splits load_other(DataOptions options, const std::string& source) {
 /// The columns that the model was trained on, in its order.
 Dataset match_features(Dataset data, const Schema& wanted) {
   const Schema& have = data.schema;
-  if (data.columns.count("word")) return match_words(std::move(data), wanted);
+  if (data.columns.count("word") || data.disk) return match_words(std::move(data), wanted);
   if (wanted.feature_names.empty() || have.feature_names.empty() || have.feature_names == wanted.feature_names)
     return data;
   std::vector<int64_t> places;
@@ -82,6 +82,10 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
   const std::string items = other && splits.test.size == 0 ? "items of " + source : split + " items of " + source;
   if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items)};
   return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items)};
+}
+
+Dataset load_items_of(const LoadedRun& run, const std::string& source) {
+  return match_features(load_other(run.options.data, source).train, run.checkpoint.schema);
 }
 
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run) {

@@ -16,6 +16,9 @@ struct Items {
 };
 Items load_items(const cxxopts::ParseResult& arguments, const LoadedRun& run);
 
+/// Every item of another source, with the features or words of the run's model.
+Dataset load_items_of(const LoadedRun& run, const std::string& source);
+
 /// The method, or a UsageError that lists what this model has.
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run);
 

@@ -1,6 +1,7 @@
 // vem encode, sample, reconstruct, traverse and export: what a run's model makes, as files.
 #include "inputs.h"
 #include "text.h"
+#include "topics.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "vem/train/exporter.h"
@@ -126,8 +127,17 @@ int sample(const cxxopts::ParseResult& a, const Registry& registry) {
   const int64_t n = count_of(a, 64);
   const auto methods = run.model->methods();
   const at::NoGradGuard no_grad;
-  const Tensor rows = method_of(methods, "sample", run)
-                          .call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"))[0];
+  const Method& method = method_of(methods, "sample", run);
+  const std::vector<Tensor> drawn =
+      method.call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"));
+  if (method.outputs.back() == "offsets") {
+    const std::string path = out_of(a, run.directory.file("samples.ldac"));
+    if (!has_extension(path, ".ldac")) fail<UsageError>("{}: documents are written as .ldac", path);
+    write_lda_c(path, drawn[0], drawn[1], drawn[2]);
+    fmt::print("{}\n", path);
+    return 0;
+  }
+  const Tensor& rows = drawn[0];
   const std::string path =
       out_of(a, is_image(schema) ? run.directory.image("samples") : run.directory.file("samples.csv"));
   write_rows(path, rows, feature_names(schema), schema,
@@ -186,8 +196,9 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
 
 int export_model(const cxxopts::ParseResult& a, const Registry& registry) {
   const std::string format = a["format"].as<std::string>();
+  if (format == "json" || format == "npy") return export_topics(a, registry);
   if (format != "torchscript" && format != "safetensors")
-    fail<UsageError>("--format is torchscript or safetensors, got '{}'", format);
+    fail<UsageError>("--format is torchscript or safetensors (of topics also json or npy), got '{}'", format);
   const LoadedRun run = load_run(a, registry);
   const std::string path =
       out_of(a, run.directory.file(format == "torchscript" ? "export/model.pt" : "export/model.safetensors"));

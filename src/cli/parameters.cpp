@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "inputs.h"
+#include "topics.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
@@ -46,6 +47,7 @@ void print_tensor(const std::string& name, const Tensor& values, const std::vect
 
 int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
   const LoadedRun run = load_run(a["name"].as<std::string>(), registry);
+  if (!a.count("json") && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
   Json all{{"model", run.options.model.name}, {"features", run.checkpoint.schema.feature_names}};

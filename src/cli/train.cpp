@@ -73,7 +73,8 @@ void check_same_data(const Dataset& train, const Checkpoint& checkpoint, const s
 std::string summary(const Splits& splits) {
   std::string text =
       fmt::format("{} of {}", counted(splits.train.size, "item"),
-                  counted(splits.train.schema.num_features(), splits.train.columns.count("word") ? "word" : "number"));
+                  counted(splits.train.schema.num_features(),
+                          splits.train.offsets.defined() && !splits.train.columns.count("x") ? "word" : "number"));
   if (splits.validation.size > 0) text += fmt::format(", {} for validation", grouped(splits.validation.size));
   if (splits.test.size > 0) text += fmt::format(", {} for the test", grouped(splits.test.size));
   return text;

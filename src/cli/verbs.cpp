@@ -45,7 +45,9 @@ void declare_evaluate(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"));
+  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"))(
+      "held-out", "documents: the words to predict, one document for each of --data; default: half of each, drawn",
+      cxxopts::value<std::string>());
 }
 void declare_encode(cxxopts::Options& o) {
   declare_run(o);
@@ -77,7 +79,8 @@ void declare_picture(cxxopts::Options& o) {
 void declare_export(cxxopts::Options& o) {
   declare_run(o);
   o.add_options()("format",
-                  "torchscript: parameters and methods, for PyTorch; safetensors: parameters alone, for any program",
+                  "torchscript: parameters and methods, for PyTorch; safetensors: parameters alone, for any program; "
+                  "json or npy: topics",
                   cxxopts::value<std::string>()->default_value("torchscript"))(
       "out", "file to write; default RUN/export/model.pt or .safetensors", cxxopts::value<std::string>());
 }
@@ -93,7 +96,11 @@ void declare_diagnose(cxxopts::Options& o) {
 }
 void declare_describe(cxxopts::Options& o) {
   declare_kind(o);
-  o.add_options()("json", "of a run: file for its parameters", cxxopts::value<std::string>());
+  o.add_options()("json", "of a run: file for its parameters", cxxopts::value<std::string>())(
+      "words", "top words of a topic that are shown and scored", cxxopts::value<int64_t>()->default_value("10"))(
+      "data", "of topics: corpus that coherence is counted in; default: the run's training documents",
+      cxxopts::value<std::string>())("other", "of topics: another run, whose topics are matched with these",
+                                     cxxopts::value<std::vector<std::string>>());
 }
 void declare_nothing(cxxopts::Options&) {}
 
@@ -111,7 +118,7 @@ const std::vector<Verb>& verbs() {
        "  vem select gmm --data table.csv --components 1..8\n"
        "  vem select gmm --data table.csv --components 2..5 --set model.estimate=ml --set data.validation=0.2\n",
        declare_select, select},
-      {"evaluate", "bound, and likelihood exact or by importance sampling", "RUN",
+      {"evaluate", "bound; likelihood, exact or by importance sampling; document completion", "RUN",
        "  vem evaluate runs/first --samples 1000 --limit 1000\n"
        "  vem evaluate runs/first --data mnist:DIR --split test\n",
        declare_evaluate, evaluate},
@@ -144,7 +151,8 @@ const std::vector<Verb>& verbs() {
        declare_export, export_model},
       {"list", "plug-ins, of all kinds or one", "[KIND]", "  vem list\n  vem list prior\n", declare_kind, list},
       {"describe", "every option of a plug-in, of the data or of training; or the parameters of a run", "NAME|RUN",
-       "  vem describe vae\n  vem describe train\n  vem describe runs/gmm-table --json parameters.json\n",
+       "  vem describe vae\n  vem describe train\n  vem describe runs/gmm-table --json parameters.json\n"
+       "  vem describe runs/lda-ap --other runs/lda-ap-2\n",
        declare_describe, describe},
       {"diagnose", "whether chains of Gibbs sampling have mixed", "RUN...",
        "  vem diagnose runs/chain-1 runs/chain-2 --burn-in 200\n", declare_diagnose, diagnose},

@@ -6,15 +6,18 @@
 namespace vem {
 namespace {
 
-int64_t edit_distance(const std::string& a, const std::string& b) {  // Levenshtein, one row at a time
-  std::vector<int64_t> row(b.size() + 1);
+/// Levenshtein's distance with neighbours exchanged as one edit: "vea" is one from "vae". Rows of the last two letters.
+int64_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<int64_t> row(b.size() + 1), above, two_above;
   std::iota(row.begin(), row.end(), 0);
   for (size_t i = 0; i < a.size(); ++i) {
-    int64_t diagonal = row[0]++;
+    two_above = std::move(above);
+    above = row;
+    row[0] = static_cast<int64_t>(i) + 1;
     for (size_t j = 0; j < b.size(); ++j) {
-      const int64_t substituted = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, substituted});
+      row[j + 1] = std::min({row[j] + 1, above[j + 1] + 1, above[j] + (a[i] != b[j])});
+      if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j])
+        row[j + 1] = std::min(row[j + 1], two_above[j - 1] + 1);
     }
   }
   return row.back();

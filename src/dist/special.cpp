@@ -8,8 +8,6 @@
 
 #include "vem/core/target_clones.h"
 
-#define VEM_INLINE __attribute__((always_inline)) inline
-
 namespace vem::special {
 
 namespace {

@@ -12,7 +12,19 @@
 
 namespace vem {
 
-enum class Sample { blobs, gaps, bits, symbols, counts, durations, mixed, images, positive_images, sequences, documents };
+enum class Sample {
+  blobs,
+  gaps,
+  bits,
+  symbols,
+  counts,
+  durations,
+  mixed,
+  images,
+  positive_images,
+  sequences,
+  documents
+};
 
 /// One row of the table: a model as TOML (the [model] section and below), and what it is fitted to.
 struct Variant {

@@ -150,7 +150,7 @@ TEST_F(Exporter, SafetensorsHasTheModelEntriesOnly) {
 std::vector<ExportCase> every_model(const std::string& precision) {
   std::vector<ExportCase> cases;
   for (const Variant& variant : variants(precision)) {
-    if (variant.sample == Sample::gaps) continue;  // the same files
+    if (variant.sample == Sample::gaps) continue;       // the same files
     if (variant.sample == Sample::documents) continue;  // ragged inputs have a test of their own
     const Dataset data = sample_data(variant.sample);
     const auto model = make_model(variant.toml, data);

@@ -1,0 +1,180 @@
+// Counts of words that occur together, and the assignment problem.
+#include "vem/infer/topics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+namespace vem {
+
+Tensor top_words(const Tensor& topics, int64_t num_words) {
+  return std::get<1>(topics.sort(true, 1, true)).slice(1, 0, num_words).contiguous();
+}
+
+namespace {
+
+/// Documents that have each of some words, and each pair of them.
+class CoOccurrence {
+ public:
+  CoOccurrence(const Tensor& words, const Batch& documents) : documents_(static_cast<double>(documents.size())) {
+    const Tensor flat = words.reshape({-1}).contiguous();
+    for (int64_t i = 0; i < flat.numel(); ++i) place_.emplace(flat.data_ptr<int64_t>()[i], place_.size());
+    together_.resize(place_.size() * place_.size());
+    count(documents);
+  }
+  double documents() const { return documents_; }
+  double operator()(int64_t v, int64_t w) const { return together_[place_.at(v) * place_.size() + place_.at(w)]; }
+  double operator()(int64_t v) const { return (*this)(v, v); }
+
+ private:
+  void count(const Batch& documents) {
+    const Tensor word = documents.at("word").to(at::kLong).contiguous(), offsets = documents.offsets.contiguous();
+    const int64_t *w = word.data_ptr<int64_t>(), *offset = offsets.data_ptr<int64_t>();
+    std::vector<size_t> here;
+    for (int64_t d = 0; d < documents.size(); ++d) {
+      here.clear();
+      for (int64_t i = offset[d]; i < offset[d + 1]; ++i)
+        if (const auto found = place_.find(w[i]); found != place_.end()) here.push_back(found->second);
+      for (const size_t a : here)
+        for (const size_t b : here) together_[a * place_.size() + b] += 1;
+    }
+  }
+
+  double documents_;
+  std::unordered_map<int64_t, size_t> place_;
+  std::vector<double> together_;
+};
+
+}  // namespace
+
+Coherence coherence(const Tensor& words, const Batch& documents) {
+  constexpr double kNever = 1e-12;
+  const CoOccurrence in(words, documents);
+  const double N = in.documents();
+  const int64_t K = words.size(0), M = words.size(1);
+  const int64_t* w = words.data_ptr<int64_t>();
+  Tensor sums = at::zeros({3, K}, at::kDouble), pairs = at::zeros({K}, at::kDouble);
+  for (int64_t k = 0; k < K; ++k)
+    for (int64_t i = 1; i < M; ++i)
+      for (int64_t j = 0; j < i; ++j) {
+        const int64_t v = w[k * M + i], u = w[k * M + j];
+        if (in(v) == 0 || in(u) == 0) continue;
+        const double both = in(v, u), p = both / N + kNever, pmi = std::log(p * N * N / (in(v)*in(u)));
+        sums[0][k] += std::log((both + 1) / in(u));
+        sums[1][k] += pmi;
+        sums[2][k] += both == 0 ? -1 : both == N ? 1 : pmi / -std::log(p);
+        pairs[k] += 1;
+      }
+  const Tensor mean = sums / pairs;
+  return {mean[0], mean[1], mean[2]};
+}
+
+double topic_diversity(const Tensor& words) {
+  const Tensor sorted = std::get<0>(words.reshape({-1}).sort());
+  const int64_t n = sorted.numel();
+  const int64_t different = 1 + (sorted.slice(0, 1) != sorted.slice(0, 0, n - 1)).sum().item<int64_t>();
+  return static_cast<double>(different) / static_cast<double>(n);
+}
+
+namespace {
+
+/// The Hungarian method for the smallest sum of costs [n, n], by shortest augmenting paths with potentials u and v
+/// (Jonker and Volgenant 1987): the column of each row.
+std::vector<int64_t> assignment(const Tensor& costs) {
+  const auto n = static_cast<size_t>(costs.size(0));
+  const Tensor contiguous = costs.to(at::kDouble).contiguous();
+  const double* c = contiguous.data_ptr<double>();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  std::vector<double> u(n + 1), v(n + 1);
+  std::vector<size_t> row(n + 1), way(n + 1);  // of column j: its row, the column before it; 0 is a root
+  for (size_t i = 1; i <= n; ++i) {
+    row[0] = i;
+    size_t j0 = 0;
+    std::vector<double> least(n + 1, kInfinity);
+    std::vector<bool> used(n + 1, false);
+    do {
+      used[j0] = true;
+      size_t next = 0;
+      double delta = kInfinity;
+      for (size_t j = 1; j <= n; ++j) {
+        if (used[j]) continue;
+        const double reduced = c[(row[j0] - 1) * n + j - 1] - u[row[j0]] - v[j];
+        if (reduced < least[j]) least[j] = reduced, way[j] = j0;
+        if (least[j] < delta) delta = least[j], next = j;
+      }
+      for (size_t j = 0; j <= n; ++j)
+        if (used[j])
+          u[row[j]] += delta, v[j] -= delta;
+        else
+          least[j] -= delta;
+      j0 = next;
+    } while (row[j0] != 0);
+    for (; j0 != 0; j0 = way[j0]) row[j0] = row[way[j0]];
+  }
+  std::vector<int64_t> column(n);
+  for (size_t j = 1; j <= n; ++j) column[row[j] - 1] = static_cast<int64_t>(j) - 1;
+  return column;
+}
+
+}  // namespace
+
+TopicMatch match_topics(const Tensor& a, const Tensor& b) {
+  const Tensor cosines = at::matmul(a / a.norm(2, {1}, true), (b / b.norm(2, {1}, true)).t());
+  TopicMatch match{assignment(-cosines), {}};
+  for (size_t k = 0; k < match.partner.size(); ++k)
+    match.cosine.push_back(cosines[static_cast<int64_t>(k)][match.partner[k]].item<double>());
+  return match;
+}
+
+namespace {
+
+/// Rows of one half, document by document.
+struct Rows {
+  std::vector<int32_t> word, count;
+  std::vector<int64_t> offsets{0};
+
+  void add(std::vector<int32_t> words) {
+    std::sort(words.begin(), words.end());
+    for (size_t i = 0; i < words.size(); ++i)
+      if (i > 0 && words[i] == words[i - 1])
+        ++count.back();
+      else
+        word.push_back(words[i]), count.push_back(1);
+    offsets.push_back(static_cast<int64_t>(word.size()));
+  }
+  Batch batch(const Batch& like) const {
+    Batch half = like;
+    half.columns = {{"word", at::tensor(word, at::kInt)}, {"count", at::tensor(count, at::kInt)}};
+    half.offsets = at::tensor(offsets, at::kLong);
+    half.local.clear();
+    return half;
+  }
+};
+
+}  // namespace
+
+Halves halves_of(const Batch& documents, const Rng& rng) {
+  const Tensor word = documents.at("word").contiguous(), count = documents.at("count").contiguous();
+  const int64_t* offset = documents.offsets.data_ptr<int64_t>();
+  Rows seen, held;
+  for (int64_t d = 0; d < documents.size(); ++d) {
+    std::vector<int32_t> words;
+    for (int64_t i = offset[d]; i < offset[d + 1]; ++i)
+      words.insert(words.end(), static_cast<size_t>(count.data_ptr<int32_t>()[i]), word.data_ptr<int32_t>()[i]);
+    const auto n = static_cast<int64_t>(words.size());
+    const Tensor u = rng.uniform(documents.index.slice(0, d, d + 1), {n}, "halves").squeeze(0).contiguous();
+    std::vector<size_t> order(words.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    const double* key = u.data_ptr<double>();
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return key[a] < key[b]; });
+    std::vector<int32_t> halves[2];
+    for (size_t i = 0; i < order.size(); ++i)
+      halves[2 * i >= order.size() + order.size() % 2].push_back(words[order[i]]);
+    seen.add(std::move(halves[0]));
+    held.add(std::move(halves[1]));
+  }
+  return {seen.batch(documents), held.batch(documents)};
+}
+
+}  // namespace vem

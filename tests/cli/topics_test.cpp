@@ -1,0 +1,127 @@
+// Topic models from the command line: a text corpus in, topics, proportions, completion, samples and files out.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "support/command_line.h"
+#include "vem/cli/run.h"
+#include "vem/data/corpus.h"
+#include "vem/data/readers.h"
+#include "vem/models/registry.h"
+
+namespace vem {
+namespace {
+
+Outcome vem(const std::vector<std::string>& arguments) {
+  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
+}
+
+/// 120 documents, half about fruit and half about tools; every line begins with a word that is everywhere.
+std::string two_themes() {
+  const char* const words[2][6] = {{"apple", "banana", "cherry", "grape", "lemon", "melon"},
+                                   {"chisel", "drill", "file", "hammer", "plane", "saw"}};
+  std::string text;
+  uint64_t state = 1;
+  for (int d = 0; d < 120; ++d) {
+    text += "Every";
+    for (int i = 0; i < 12; ++i) {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      text += std::string(" ") + words[d % 2][(state >> 33) % 6];
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+class TopicsOfARun : public testing::Test {
+ protected:
+  void SetUp() override {
+    corpus_ = folder_.write("themes.txt", two_themes());
+    const Outcome outcome = train(run_, "1");
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
+  Outcome train(const std::string& out, const std::string& seed) const {
+    return vem({"train", "lda", "--data", corpus_, "--out", out, "--seed", seed, "--set", "model.num_topics=2", "--set",
+                "train.epochs=30", "--set", "data.max_document_frequency=0.9", "--set", "data.test=0.25"});
+  }
+  nlohmann::json evaluation() const { return nlohmann::json::parse(read_bytes(run_ + "/evaluation.json")); }
+
+  TemporaryFolder folder_;
+  const std::string run_ = folder_.file("run");
+  std::string corpus_;
+};
+
+TEST_F(TopicsOfARun, DescribeShowsThemAndMatchesAnotherRuns) {
+  const Outcome outcome = vem({"describe", run_, "--words", "6"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("2 topics of 12 words"), std::string::npos) << outcome.out;
+  for (const char* pair : {"apple", "chisel"}) EXPECT_NE(outcome.out.find(pair), std::string::npos);
+  ASSERT_EQ(train(folder_.file("other"), "2").code, 0);
+  const Outcome matched = vem({"describe", run_, "--other", folder_.file("other")});
+  EXPECT_EQ(matched.code, 0) << matched.err;
+  const size_t at = matched.out.find("mean cosine ");
+  ASSERT_NE(at, std::string::npos) << matched.out;
+  EXPECT_GT(std::stod(matched.out.substr(at + 12)), 0.99);  // two clean themes: any start finds them
+  EXPECT_EQ(vem({"describe", run_, "--words", "1"}).code, 64);
+}
+
+TEST_F(TopicsOfARun, EvaluateCompletesDocuments) {
+  ASSERT_EQ(vem({"evaluate", run_}).code, 0);
+  // six words a theme: log 6 nats a token where the theme is known
+  EXPECT_NEAR(evaluation()["completion_nats_per_token"].get<double>(), std::log(6.), 0.2);
+  EXPECT_NEAR(evaluation()["completion_perplexity"].get<double>(),
+              std::exp(evaluation()["completion_nats_per_token"].get<double>()), 1e-9);
+  EXPECT_EQ(evaluation()["completion_tokens"].get<int64_t>(), 30 * 6);
+  const std::string seen = folder_.write("seen.txt", "apple banana\nsaw\n"),
+                    held = folder_.write("held.txt", "cherry zebra grape\nhammer\n");
+  ASSERT_EQ(vem({"evaluate", run_, "--data", seen, "--held-out", held}).code, 0);
+  EXPECT_EQ(evaluation()["completion_tokens"].get<int64_t>(), 3);  // zebra is not in the model's vocabulary
+  EXPECT_NEAR(evaluation()["completion_nats_per_token"].get<double>(), std::log(6.), 0.3);
+  EXPECT_EQ(vem({"evaluate", run_, "--data", seen, "--held-out", folder_.write("one.txt", "apple\n")}).code, 65);
+}
+
+TEST_F(TopicsOfARun, EncodeSampleAndExportWriteFiles) {
+  const std::string theta = folder_.file("theta.npy");
+  ASSERT_EQ(
+      vem({"encode", run_, "--data", folder_.write("new.txt", "apple lemon apple\ndrill saw saw\n"), "--out", theta})
+          .code,
+      0);
+  const Tensor proportions = read_npy(theta);
+  EXPECT_EQ(proportions.sizes(), (at::IntArrayRef{2, 2}));
+  EXPECT_GT(std::abs(proportions[0][0].item<double>() - proportions[1][0].item<double>()), 0.8);
+  const std::string drawn = folder_.file("drawn.ldac");
+  ASSERT_EQ(vem({"sample", run_, "-n", "5", "--out", drawn}).code, 0);
+  const Dataset sampled = read_corpus(drawn, {});
+  EXPECT_EQ(sampled.size, 5);
+  EXPECT_EQ(sampled.columns.at("count").sum().item<int64_t>(), 5 * 12);
+  ASSERT_EQ(vem({"export", run_, "--format", "json"}).code, 0);
+  const auto json = nlohmann::json::parse(read_bytes(run_ + "/export/topics.json"));
+  EXPECT_EQ(json["topics"].size(), 2u);
+  EXPECT_EQ(json["topics"][0]["words"].size(), 12u);
+  ASSERT_EQ(vem({"export", run_, "--format", "npy"}).code, 0);
+  EXPECT_EQ(read_npy(run_ + "/export/topics.npy").sizes(), (at::IntArrayRef{2, 12}));
+  EXPECT_EQ(vem({"export", run_}).code, 0);
+}
+
+TEST(Topics, WrongCorporaAndOptionsAreRefused) {
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& data, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments{"train", "lda", "--data", data, "--out", folder.file("run")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return vem(arguments);
+  };
+  const Outcome wrong = train(folder.write("a.ldac", "1 0:1\n1 0:-2\n"));
+  EXPECT_EQ(wrong.code, 65);
+  EXPECT_NE(wrong.err.find("a.ldac:2: a count is '-2'"), std::string::npos) << wrong.err;
+  EXPECT_EQ(train(folder.file("none.ldac")).code, 66);
+  EXPECT_EQ(train(folder.write("t.csv", clusters_csv(5))).code, 65);
+  const std::string good = folder.write("b.ldac", "1 0:1\n2 0:1 1:2\n");
+  EXPECT_EQ(train(good, {"--set", "data.binarize=fixed"}).code, 78);
+  EXPECT_EQ(train(good, {"--set", "model.document_concentration=[0.1,0.2]"}).code, 78);
+  EXPECT_FALSE(std::filesystem::exists(folder.file("run")));
+  EXPECT_EQ(vem({"train", "gmm", "--data", good, "--out", folder.file("run")}).code, 65);
+}
+
+}  // namespace
+}  // namespace vem
