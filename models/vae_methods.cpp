@@ -39,26 +39,28 @@ std::vector<Method> Vae::methods() const {
                        return std::vector<Tensor>{decoded(posterior_->at(encoded(in[0], rng))->mean())};
                      },
                      example(x)});
-  methods.push_back({"sample",
-                     "mean of p(x | z) for n draws of z from the prior",
-                     {"n"},
-                     {"x"},
-                     [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return std::vector<Tensor>{decoded(prior_->sample(in[0].item<int64_t>(), rng))};
-                     },
-                     {},
-                     "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
-                     {"n"}});
-  methods.push_back({"importance",
-                     "log importance weights [samples, rows] of draws from q",
-                     {"x", "samples"},
-                     {"log_weights"},
-                     [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return std::vector<Tensor>{importance(in[0], in[1].item<int64_t>(), rng)};
-                     },
-                     {},
-                     "",
-                     {"samples"}});
+  if (prior_->independent_rows()) {
+    methods.push_back({"sample",
+                       "mean of p(x | z) for n draws of z from the prior",
+                       {"n"},
+                       {"x"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) {
+                         return std::vector<Tensor>{decoded(prior_->sample(in[0].item<int64_t>(), rng))};
+                       },
+                       {},
+                       "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
+                       {"n"}});
+    methods.push_back({"importance",
+                       "log importance weights [samples, rows] of draws from q",
+                       {"x", "samples"},
+                       {"log_weights"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) {
+                         return std::vector<Tensor>{importance(in[0], in[1].item<int64_t>(), rng)};
+                       },
+                       {},
+                       "",
+                       {"samples"}});
+  }
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
   if (prior_->clusters()) {
     methods.push_back({"responsibilities",

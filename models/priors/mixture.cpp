@@ -90,7 +90,8 @@ class MixturePrior final : public Prior {
         latent_dim_, static_cast<int>(at::kDouble), static_cast<int>(dtype_));
   }
   /// Of a chain over the rows of an item, no row belongs to a component by itself.
-  bool clusters() const override { return part_.allocation().independent_rows(); }
+  bool independent_rows() const override { return part_.allocation().independent_rows(); }
+  bool clusters() const override { return independent_rows(); }
   Tensor responsibilities(const Distribution& q, const TensorMap& globals) const override {
     const Tensor log_lik =
         part_.observation().log_lik(part_.observation().statistics(q), part_.observation().point(globals));

@@ -34,6 +34,8 @@ class Prior {
   virtual std::string sample_script() const = 0;
   /// Methods that the prior adds to the model's.
   virtual std::vector<Method> methods() const { return {}; }
+  /// Whether the rows of an item are independent: only then can rows be drawn, or weighed, one by one.
+  virtual bool independent_rows() const { return true; }
   /// Whether the prior has components that items belong to.
   virtual bool clusters() const { return false; }
   /// [rows, K] probabilities of the components given q, where clusters().
