@@ -7,7 +7,7 @@
 //              that is, with Dirichlet priors of concentration + 1 (Asuncion et al. 2009, section 3); its bound is that
 //              joint density
 //   gibbs      uncollapsed Gibbs sampling: topics of words in the E-step, theta there too, beta in the M-step
-// Not allocation x observation: gathered columns [rows, K] would be a stored phi, ten times the memory traffic.
+// Not allocation x observation: gathered columns [rows, K] would be a stored phi, K numbers for every pair.
 #include "lda_kernel.h"
 #include "vem/core/error.h"
 #include "vem/dist/dirichlet.h"
