@@ -14,12 +14,16 @@ void FactoredOptions::visit(OptionVisitor& v) {
   visit_precision(v, precision);
   visit_part(v, "observation", observation, "family of a component");
   visit_part(v, "allocation", allocation, "which component a row belongs to");
-  v.when(real_valued(), "the observation is real-valued", [&] {
+  v("start", start,
+    {{"kmeans++", Start::kmeans}, {"random", Start::random}, {"labels", Start::labels}, {"run", Start::run}},
+    "first assignment of rows: k-means, the nearest of random rows, the label column; or where another run ended");
+  v.when(start == Start::run, "start is run", [&] {
+    v("start_from", start_from, "that run: its folder, a checkpoint, or what `vem export RUN --format json` wrote");
+  });
+  v.when(real_valued() && start != Start::run, "the observation is real-valued and start is not run", [&] {
     v("standardize", standardize, "divide columns by their standard deviations; densities stay in the data's units");
   });
-  v("start", start, {{"kmeans++", Start::kmeans}, {"random", Start::random}, {"labels", Start::labels}},
-    "first assignment of rows: k-means, the nearest of random rows, or the label column");
-  v.when(start != Start::labels, "start is kmeans++ or random", [&] {
+  v.when(start == Start::kmeans || start == Start::random, "start is kmeans++ or random", [&] {
     v("restarts", restarts, {1, 1000}, "starts that compete; the best bound wins, without floored variances if it can");
     v.when(restarts > 1, "restarts is above 1", [&] {
       v("restart_passes", restart_passes, {1, 10000}, "passes of each start before bounds are compared");
@@ -100,13 +104,28 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     fail<DataError>("{}: estimate = \"gibbs\" takes items of weight 1: it draws a component for each", name_);
   const Moments moments = vem::moments(batch.at("x"), weight);
   require_values(moments.mean);
-  set_scaling(moments);
+  const bool warm = options_.start == FactoredOptions::Start::run;
+  const TensorMap previous = warm ? previous_run() : TensorMap();
+  if (warm)
+    scaling_->load(previous);
+  else
+    set_scaling(moments);
   const Tensor x = scaled(batch.at("x"));
   part_.set_priors({(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())});
-  if (options_.start == FactoredOptions::Start::labels)
+  if (warm)
+    continue_from(previous, rng);
+  else if (options_.start == FactoredOptions::Start::labels)
     part_.start(x, batch, label_column(batch), rng);
   else
     search(x, batch, rng);
+}
+
+std::map<std::string, double> FactoredModel::diagnostics() const {
+  std::map<std::string, double> all = Model::diagnostics();
+  const Tensor occupancy = part_.allocation().occupancy();
+  const int64_t empty = occupancy.defined() ? (occupancy < kEmpty).sum().item<int64_t>() : 0;
+  if (empty > 0) all["components.empty"] = static_cast<double>(empty);
+  return all;
 }
 
 /// What the unit of a row's cells adds to its log density: -sum of log scale over those that are there.

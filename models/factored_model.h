@@ -7,8 +7,11 @@
 
 namespace vem {
 
+/// Rows: a component that explains fewer counts as empty, and is free to be born anew.
+constexpr double kEmpty = 0.5;
+
 struct FactoredOptions : ModelOptions {
-  enum class Start { kmeans, random, labels };
+  enum class Start { kmeans, random, labels, run };
 
   int64_t num_components = 2;
   Estimate estimate = Estimate::posterior;
@@ -16,6 +19,7 @@ struct FactoredOptions : ModelOptions {
   Choice observation{"observation", "normal", nullptr}, allocation;
   bool standardize = true;
   Start start = Start::kmeans;
+  std::string start_from;
   int64_t restarts = 1, restart_passes = 10;
 
   /// The allocation that a model of this name has unless it is told another.
@@ -23,6 +27,7 @@ struct FactoredOptions : ModelOptions {
       : allocation{"allocation", std::move(allocation_name), nullptr} {}
   bool has_conjugate() const override { return true; }
   bool has_gradient() const override { return false; }
+  bool sampled() const override { return estimate == Estimate::gibbs; }
   void visit(OptionVisitor& v) override;
 
  private:
@@ -39,6 +44,8 @@ class FactoredModel final : public Model {
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
   /// The allocation's readouts, component_parameters and sample.
   std::vector<Method> methods() const override;
+  /// The blocks', and "components.empty": how many explain less than half a row.
+  std::map<std::string, double> diagnostics() const override;
   /// Birth, merge and delete of components, where rows are independent.
   std::vector<std::shared_ptr<Move>> moves() const override;
   /// Rows arrive in float64 whatever the precision: centring comes before rounding.
@@ -62,6 +69,10 @@ class FactoredModel final : public Model {
   void search(const Tensor& x, const Batch& batch, const Rng& rng);
   /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
   std::pair<bool, double> score(const Tensor& x, const Batch& batch) const;
+  /// The state of the run that this one starts from. Throws DataError where it has other factors or columns.
+  TensorMap previous_run() const;
+  /// The sums that the previous run's posterior has beyond its prior, under the priors of this one.
+  void continue_from(const TensorMap& state, const Rng& rng);
 
   /// log p(row | k) [rows, K] in the units of the data: theta integrated out, or at the point that the E-step uses.
   Tensor log_lik(const Tensor& x, bool predictive) const;

@@ -11,8 +11,6 @@
 namespace vem {
 namespace {
 
-constexpr double kEmpty = 0.5;  // rows: a component that explains fewer is free to be born anew
-
 /// Responsibilities [N, K] of all rows, then new ones, then the M-step that they give.
 class RowMove : public Move {
  public:

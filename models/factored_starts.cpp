@@ -1,8 +1,10 @@
 // Where a closed-form model starts: k-means++, the nearest of random rows, or a column of labels. A run with `restarts`
-// follows Biernacki, Celeux and Govaert 2003 ("em-EM": short runs, then the best goes on).
+// follows Biernacki, Celeux and Govaert 2003 ("em-EM": short runs, then the best goes on). Or where another run ended.
 #include "factored_model.h"
+#include "vem/core/config.h"
 #include "vem/core/error.h"
 #include "vem/infer/kmeans.h"
+#include "vem/train/parameters.h"
 
 namespace vem {
 namespace {
@@ -45,11 +47,43 @@ Tensor FactoredModel::start_labels(const Tensor& x, const Tensor& row_weight, co
 }
 
 std::pair<bool, double> FactoredModel::score(const Tensor& x, const Batch& batch) const {
-  bool floored = false;
-  for (const auto& block : blocks_)
-    for (const auto& [name, value] : block->diagnostics())
-      floored = floored || (value > 0 && name.find(".floored") != std::string::npos);
-  return {floored, (part_.expect(x, batch, globals()).bound - kl_global()).item<double>()};
+  return {floored(), (part_.expect(x, batch, globals()).bound - kl_global()).item<double>()};
+}
+
+TensorMap FactoredModel::previous_run() const {
+  const std::string& path = options_.start_from;
+  if (path.empty())
+    fail<ConfigError>("{}: start = \"run\" needs start_from, the folder or the exported parameters of a run", name_);
+  const Checkpoint run = load_parameters(path);
+  const std::string theirs = Config::parse(run.config, path).text("model.observation.kind");
+  if (theirs != options_.observation.name)
+    fail<DataError>("{}: start_from = \"{}\" has the observation \"{}\", this run has \"{}\"", name_, path, theirs,
+                    options_.observation.name);
+  if (run.schema.feature_names != schema_.feature_names)
+    fail<DataError>("{}: start_from = \"{}\" has the columns {}, this run has {}", name_, path,
+                    fmt::join(run.schema.feature_names, ", "), fmt::join(schema_.feature_names, ", "));
+  for (const auto& [key, ours] : state()) {
+    const auto it = run.state.find(key);
+    const bool fits = it != run.state.end() && it->second.sizes() == ours.sizes();
+    const bool derived = key.size() > 2 && key.compare(key.size() - 2, 2, ".t") == 0;
+    if (fits || derived) continue;
+    const std::string found =
+        it == run.state.end() ? "no " + key : fmt::format("{} of shape [{}]", key, fmt::join(it->second.sizes(), ", "));
+    fail<DataError>(
+        "{}: start_from = \"{}\" has {}, [{}] is expected; a start has the num_components, the covariance and the "
+        "allocation of this run",
+        name_, path, found, fmt::join(ours.sizes(), ", "));
+  }
+  return run.state;
+}
+
+void FactoredModel::continue_from(const TensorMap& state, const Rng& rng) {
+  Expectation total;
+  for (const auto& block : part_.blocks()) {
+    const std::string prefix = "model/" + block->name();
+    total.sums[block->key()] = state.at(prefix + ".eta") - state.at(prefix + ".eta_prior");
+  }
+  for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
 }
 
 void FactoredModel::search(const Tensor& x, const Batch& batch, const Rng& rng) {

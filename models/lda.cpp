@@ -40,6 +40,7 @@ struct LdaOptions final : ModelOptions {
 
   bool has_conjugate() const override { return true; }
   bool has_gradient() const override { return false; }
+  bool sampled() const override { return estimate == LdaEstimate::gibbs; }
   void visit(OptionVisitor& v) override {
     v("num_topics", num_topics, {1, 100000}, "topics");
     v("estimate", estimate,

@@ -22,11 +22,14 @@ class IndependentRows : public Allocation {
   Counts draw(const Tensor& log_lik, const Batch& batch, const TensorMap& globals, const Rng& rng) const override;
   Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const override;
   std::string sample_script() const override;
+  Tensor occupancy() const override { return counts_of(block_->eta() - block_->eta_prior()); }
 
  protected:
   /// t of the block [1, P] to log weights [1, K], linear; and its adjoint for counts [1, K].
   virtual Tensor expand(const Tensor& t) const { return t; }
   virtual Tensor collapse(const Tensor& counts) const { return counts; }
+  /// The counts [K] that collapse() has made sums [1, P] of.
+  virtual Tensor counts_of(const Tensor& sums) const { return sums[0]; }
   /// log of the expected weights [1, K] under q at eta [1, P].
   virtual Tensor log_expected(const Tensor& eta) const = 0;
   /// TorchScript expression [K] of weights in proportion to those that log_weights() gives.

@@ -58,6 +58,8 @@ class MaskedDirichlet final : public ExponentialFamily {
   Tensor sample(const Tensor& eta, const Rng& rng) const override {
     return normalized(rng.gamma(eta + 1, "dirichlet"));
   }
+  Tensor unconstrained(const Tensor& eta) const override { return masked(eta.log1p()); }
+  Tensor constrained(const Tensor& coordinates) const override { return masked(coordinates.expm1()); }
 
  private:
   Tensor masked(const Tensor& x) const { return x * allowed_; }

@@ -36,6 +36,10 @@ class StickBreaking final : public IndependentRows {
     const Tensor beyond = counts.sum(1, true) - counts.cumsum(1);  // rows in later components
     return at::stack({counts, beyond}, 2).slice(1, 0, K() - 1).reshape({1, -1});
   }
+  Tensor counts_of(const Tensor& sums) const override {
+    const Tensor pairs = sums.view({K() - 1, 2});
+    return at::cat({pairs.select(1, 0), pairs.select(1, 1).slice(0, -1)});
+  }
   Tensor log_expected(const Tensor& eta) const override {
     const Tensor beta = (eta + 1).view({K() - 1, 2});
     return weights_of((beta / beta.sum(1, true)).log().view({1, -1}));

@@ -1,56 +1,78 @@
-// vem diagnose: whether the chains of Gibbs sampling have mixed. Every run is a chain; what is compared is the
-// log-likelihood, which does not depend on the labels of components.
-#include <fstream>
+// vem diagnose: what the draws of Gibbs sampling say. Every run is a chain: whether they have mixed, by quantities that
+// do not depend on the labels of components, and posterior means and standard deviations of the parameters, components
+// of all draws put into one order.
 #include <nlohmann/json.hpp>
 
-#include "run_directory.h"
+#include "draws.h"
+#include "inputs.h"
 #include "text.h"
 #include "vem/core/error.h"
-#include "vem/infer/mcmc.h"
+#include "vem/data/writers.h"
+#include "vem/train/parameters.h"
 #include "verbs.h"
 
 namespace vem {
 namespace {
 
-/// The bound of every pass, from the log of a run.
-std::vector<double> bounds_of(const RunDirectory& directory) {
-  std::ifstream in(directory.metrics());
-  std::vector<double> bounds;
-  for (std::string line; std::getline(in, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
-    if (json.is_object() && json.contains("bound") && json["bound"].is_number()) bounds.push_back(json["bound"]);
+using Json = nlohmann::ordered_json;
+
+void print_row(const Convergence& c) {
+  fmt::print("  {:<32}{:>12.5g}{:>12.4g}{:>14.4f}{:>12.0f}\n", c.name, c.mean, c.deviation, c.r_hat, c.effective);
+}
+
+Json json_of(const Convergence& c) {
+  Json row{{"name", c.name}, {"mean", c.mean}, {"deviation", c.deviation}};
+  if (std::isfinite(c.r_hat)) row["split_r_hat"] = c.r_hat;
+  if (std::isfinite(c.effective)) row["effective_sample_size"] = c.effective;
+  return row;
+}
+
+/// Prints means and standard deviations of every parameter, and returns them.
+Json print_posterior(const Chains& chains, const Posterior& posterior, const std::vector<std::string>& columns) {
+  NamedTensors mean, deviation;
+  for (size_t p = 0; p < chains.parameters.size(); ++p) {
+    const std::string& name = chains.parameters[p];
+    print_tensor(name + ", posterior mean", posterior.mean[p], columns);
+    print_tensor(name + ", posterior standard deviation", posterior.deviation[p], columns);
+    mean.emplace_back(name, posterior.mean[p]);
+    deviation.emplace_back(name, posterior.deviation[p]);
   }
-  return bounds;
+  return {{"mean", Json::parse(tensors_json(mean))}, {"deviation", Json::parse(tensors_json(deviation))}};
 }
 
 }  // namespace
 
 int diagnose(const cxxopts::ParseResult& a, const Registry& registry) {
   if (!a.count("runs")) fail<UsageError>("diagnose: which runs? Give the folders that `vem train` made, one a chain");
-  const auto burn_in = a["burn-in"].as<int64_t>(), thin = a["thin"].as<int64_t>();
-  if (burn_in < 0) fail<UsageError>("--burn-in must be >= 0, got {}", burn_in);
+  const auto skip = a["skip"].as<int64_t>(), thin = a["thin"].as<int64_t>();
+  if (skip < 0) fail<UsageError>("--skip must be >= 0, got {}", skip);
   if (thin < 1) fail<UsageError>("--thin must be >= 1, got {}", thin);
-  std::vector<std::vector<double>> chains;
-  size_t shortest = std::numeric_limits<size_t>::max();
+  const at::NoGradGuard no_grad;
+  std::vector<std::string> paths, columns;
   for (const std::string& path : a["runs"].as<std::vector<std::string>>()) {
     const LoadedRun run = load_run(path, registry, "last");
     if (!run.model->sampled())
       fail<UsageError>("{}: is no chain of draws; train with --set 'model.estimate=\"gibbs\"'", path);
-    chains.push_back(bounds_of(run.directory));
-    shortest = std::min(shortest, chains.back().size());
+    paths.push_back(run.directory.draws());
+    columns = run.checkpoint.schema.feature_names;
   }
-  const auto begin = static_cast<int64_t>(burn_in), end = static_cast<int64_t>(shortest);
-  if (end - begin < 4 * thin)
-    fail<DataError>("diagnose: the shortest chain has {}; 4 or more have to be left after --burn-in and --thin",
-                    counted(end, "draw"));
-  std::vector<Tensor> kept;
-  for (const auto& chain : chains) kept.push_back(at::tensor(chain, at::kDouble).slice(0, begin, end, thin));
-  const Tensor draws = at::stack(kept);
-  fmt::print("{} of {} after {} of burn-in: log-likelihood per item {:.4f} +- {:.4f}\n",
-             counted(draws.size(0), "chain"), counted(draws.size(1), "draw"), begin, draws.mean().item<double>(),
-             draws.std().item<double>());
-  fmt::print("  {:<28}{:10.4f}  at most 1.01 once chains have mixed\n", "split R-hat", split_r_hat(draws));
-  fmt::print("  {:<28}{:10.0f}\n", "effective sample size", effective_sample_size(draws));
+  const Chains chains = read_chains(paths, skip, thin);
+  fmt::print("{} of {}\n  {:<32}{:>12}{:>12}{:>14}{:>12}\n", counted(chains.log_likelihood.size(0), "chain"),
+             counted(chains.log_likelihood.size(1), "draw"), "", "mean", "deviation", "split R-hat", "effective");
+  Json result{{"chains", chains.log_likelihood.size(0)}, {"draws", chains.log_likelihood.size(1)}};
+  for (const Convergence& c : invariants(chains)) {
+    print_row(c);
+    result["invariants"].push_back(json_of(c));
+  }
+  if (!chains.parameters.empty()) {
+    const Posterior posterior = posterior_of(chains);
+    print_row(posterior.worst);
+    fmt::print(
+        "  the last line is the parameter with the largest R-hat; chains have mixed where it is below 1.01 or so\n");
+    result["posterior"] = print_posterior(chains, posterior, columns);
+    result["worst"] = json_of(posterior.worst);
+  }
+  if (a.count("json")) write_text(a["json"].as<std::string>(), result.dump(1) + "\n");
   return 0;
 }
 

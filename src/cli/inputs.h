@@ -28,6 +28,12 @@ std::vector<Tensor> inputs_of(const Method& method, const Batch& batch);
 /// Calls a method on all items in chunks; outputs are joined along their first dimension.
 std::vector<Tensor> map_items(const Method& method, const Model& model, const Dataset& data, uint64_t seed);
 
+/// Prints values of components, one a line: [K], [K, D], or matrices [K, D, D'] one below the other.
+void print_tensor(const std::string& name, const Tensor& values, const std::vector<std::string>& columns);
+
+/// The parameters of a run as vem/train/parameters.h describes them.
+std::string json_of(const LoadedRun& run);
+
 /// True if `path` ends so.
 bool has_extension(const std::string& path, const std::string& extension);
 

@@ -196,13 +196,19 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
 
 int export_model(const cxxopts::ParseResult& a, const Registry& registry) {
   const std::string format = a["format"].as<std::string>();
-  if (format == "json" || format == "npy") return export_topics(a, registry);
-  if (format != "torchscript" && format != "safetensors")
-    fail<UsageError>("--format is torchscript or safetensors (of topics also json or npy), got '{}'", format);
+  const std::map<std::string, const char*> files{{"torchscript", "export/model.pt"},
+                                                 {"safetensors", "export/model.safetensors"},
+                                                 {"json", "export/parameters.json"},
+                                                 {"npy", ""}};
+  if (!files.count(format))
+    fail<UsageError>("--format is torchscript, safetensors or json (of topics also npy), got '{}'", format);
   const LoadedRun run = load_run(a, registry);
-  const std::string path =
-      out_of(a, run.directory.file(format == "torchscript" ? "export/model.pt" : "export/model.safetensors"));
-  if (format == "torchscript")
+  if (format == "npy" || (format == "json" && Model::find(run.model->methods(), "topics")))
+    return export_topics(a, run);
+  const std::string path = out_of(a, run.directory.file(files.at(format)));
+  if (format == "json")
+    write_text(path, json_of(run));
+  else if (format == "torchscript")
     export_torchscript(*run.model, run.checkpoint.config, path);
   else
     export_safetensors(*run.model, run.checkpoint.config, path);

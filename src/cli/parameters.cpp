@@ -1,7 +1,6 @@
 // vem describe RUN: the parameters of a fitted model, as a table or as JSON. What there is comes from the methods that
 // take no input, whose tensors start with the components.
-#include <nlohmann/json.hpp>
-
+#include "vem/train/parameters.h"
 #include "inputs.h"
 #include "topics.h"
 #include "vem/core/error.h"
@@ -11,20 +10,12 @@
 namespace vem {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Json json_of(const Tensor& tensor) {
-  if (tensor.dim() == 0) return tensor.item<double>();
-  Json list = Json::array();
-  for (const Tensor& entry : tensor.unbind(0)) list.push_back(json_of(entry));
-  return list;
-}
-
 std::string short_text(const std::string& text, size_t width) {
   return text.size() <= width ? text : text.substr(0, width - 1) + ".";
 }
 
-/// One component a line: [K], [K, D], or matrices [K, D, D'] one below the other.
+}  // namespace
+
 void print_tensor(const std::string& name, const Tensor& values, const std::vector<std::string>& columns) {
   fmt::print("{}\n", name);
   const bool named = values.dim() > 1 && values.size(-1) == static_cast<int64_t>(columns.size());
@@ -43,29 +34,28 @@ void print_tensor(const std::string& name, const Tensor& values, const std::vect
   }
 }
 
-}  // namespace
+std::string json_of(const LoadedRun& run) {
+  return parameters_json(*run.model, run.options.model.name, run.checkpoint);
+}
 
 int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
   const LoadedRun run = load_run(a["name"].as<std::string>(), registry);
   if (!a.count("json") && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
-  Json all{{"model", run.options.model.name}, {"features", run.checkpoint.schema.feature_names}};
+  if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
   bool any = false;
   for (const Method& method : run.model->methods()) {
     if (!method.inputs.empty()) continue;
     any = true;
     const std::vector<Tensor> values = method.call({}, Rng(0));
-    for (size_t i = 0; i < values.size(); ++i) {
-      const Tensor value = values[i].detach().to(at::kDouble);
-      print_tensor(method.outputs[i], value, run.checkpoint.schema.feature_names);
-      all[method.name][method.outputs[i]] = json_of(value);
-    }
+    for (size_t i = 0; i < values.size(); ++i)
+      print_tensor(method.outputs[i], values[i].detach().to(at::kDouble), run.checkpoint.schema.feature_names);
   }
   if (!any)
     fail<UsageError>("describe: a {} has networks and no table of parameters; `vem export` writes them",
                      run.options.model.name);
-  if (a.count("json")) write_text(a["json"].as<std::string>(), all.dump(2) + "\n");
+  if (a.count("json")) write_text(a["json"].as<std::string>(), json_of(run));
   return 0;
 }
 

@@ -53,7 +53,8 @@ RunDirectory RunDirectory::open(const std::string& path) {
 void RunDirectory::create(const std::string& config) const {
   std::error_code error;
   if (fs::exists(this->config(), error))
-    for (const char* name : {"config.toml", "metrics.jsonl", "evaluation.json", "checkpoints", "export", "images"})
+    for (const char* name :
+         {"config.toml", "metrics.jsonl", "draws.jsonl", "evaluation.json", "checkpoints", "export", "images"})
       fs::remove_all(root_ / name, error);
   for (const char* name : {"checkpoints", "export", "images"}) {
     fs::create_directories(root_ / name, error);

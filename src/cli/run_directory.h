@@ -1,4 +1,4 @@
-// A run is a folder: config.toml, metrics.jsonl, checkpoints/, export/, images/.
+// A run is a folder: config.toml, metrics.jsonl, draws.jsonl (of Gibbs sampling), checkpoints/, export/, images/.
 #pragma once
 
 #include <filesystem>
@@ -25,6 +25,7 @@ class RunDirectory {
   std::string path() const { return root_.string(); }
   std::string config() const { return (root_ / "config.toml").string(); }
   std::string metrics() const { return (root_ / "metrics.jsonl").string(); }
+  std::string draws() const { return (root_ / "draws.jsonl").string(); }
   std::string checkpoint(const std::string& name) const {
     return (root_ / "checkpoints" / (name + ".safetensors")).string();
   }

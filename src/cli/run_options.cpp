@@ -13,6 +13,7 @@ void RunOptions::visit(OptionVisitor& v) {
   if (const auto* options = dynamic_cast<const ModelOptions*>(model.options.get())) {
     train.has_conjugate = options->has_conjugate();
     train.has_gradient = options->has_gradient();
+    train.sampled = options->sampled();
   }
   v("data", data, "what it is fitted to");
   train.has_validation = data.validation > 0;

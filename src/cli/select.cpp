@@ -41,13 +41,6 @@ std::pair<int64_t, int64_t> range_of(const std::string& text) {
   return range;
 }
 
-bool has_floored(const Model& model) {
-  for (const auto& block : model.blocks())
-    for (const auto& [name, value] : block->diagnostics())
-      if (value > 0 && name.find(".floored") != std::string::npos) return true;
-  return false;
-}
-
 /// Mean and standard error over items.
 std::pair<double, double> mean_of(const Tensor& values) {
   const auto n = static_cast<double>(values.numel());
@@ -57,7 +50,7 @@ std::pair<double, double> mean_of(const Tensor& values) {
 Score score_of(const Model& model, const Dataset& train, const Dataset& held_out, int64_t components) {
   Score score;
   score.components = components;
-  score.floored = has_floored(model);
+  score.floored = model.floored();
   const auto methods = model.methods();
   const Method* log_prob = Model::find(methods, "log_prob");
   const Method* responsibilities = Model::find(methods, "responsibilities");

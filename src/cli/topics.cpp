@@ -157,9 +157,8 @@ int describe_topics(const cxxopts::ParseResult& a, const LoadedRun& run, const R
   return 0;
 }
 
-int export_topics(const cxxopts::ParseResult& a, const Registry& registry) {
+int export_topics(const cxxopts::ParseResult& a, const LoadedRun& run) {
   const std::string format = a["format"].as<std::string>();
-  const LoadedRun run = load_run(a, registry);
   const Topics t = topics_of(*run.model);
   const std::string path = a.count("out") ? a["out"].as<std::string>() : run.directory.file("export/topics." + format);
   if (format == "npy") {

@@ -17,6 +17,6 @@ nlohmann::ordered_json print_topic_quality(const Model& model, const Dataset& do
 /// vem describe RUN; the registry builds the runs of --other.
 int describe_topics(const cxxopts::ParseResult& arguments, const LoadedRun& run, const Registry& registry);
 /// vem export RUN --format json|npy.
-int export_topics(const cxxopts::ParseResult& arguments, const Registry& registry);
+int export_topics(const cxxopts::ParseResult& arguments, const LoadedRun& run);
 
 }  // namespace vem

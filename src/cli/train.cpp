@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "checkpoints.h"
+#include "draws.h"
 #include "metrics_log.h"
 #include "platform.h"
 #include "progress.h"
@@ -83,10 +84,27 @@ std::string summary(const Splits& splits) {
 /// What can be done with the run now, from what its model can do.
 void print_next(const Model& model, const RunDirectory& directory) {
   const auto methods = model.methods();
-  fmt::print("Next: vem evaluate {}", directory.path());
+  fmt::print("Next: {}vem evaluate {}", model.sampled() ? "vem diagnose " + directory.path() + ", " : "",
+             directory.path());
   for (const char* verb : {"sample", "reconstruct"})
     if (Model::find(methods, verb)) fmt::print(", vem {} {}", verb, directory.path());
   fmt::print(", vem export {}\n", directory.path());
+}
+
+/// Components that are no good, in words.
+void print_remarks(const Model& model) {
+  const auto ends_with = [](const std::string& name, const std::string& end) {
+    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  for (const auto& [name, value] : model.diagnostics()) {
+    const std::string components = counted(std::llround(value), "component");
+    if (ends_with(name, ".empty")) fmt::print("Empty: {} with less than half a row\n", components);
+    if (ends_with(name, ".floored"))
+      fmt::print(
+          "At the smallest variance (or largest rate) that is allowed: {}; the likelihood has no maximum there. Fewer "
+          "components, model.restarts, or model.estimate = \"map\" or \"posterior\" may help\n",
+          components);
+  }
 }
 
 int finish(const FitResult& result, const Model& model, const RunDirectory& directory) {
@@ -96,6 +114,7 @@ int finish(const FitResult& result, const Model& model, const RunDirectory& dire
   fmt::print("Stopped after {} and {}: {}{}\n", counted(result.epoch, "epoch"), counted(result.iteration, "update"),
              result.reason, by);
   for (const auto& [move, times] : result.kept) fmt::print("Kept {} of kind {}\n", counted(times, "move"), move);
+  print_remarks(model);
   fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)
@@ -131,6 +150,8 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   Progress progress(isatty(STDERR_FILENO) != 0);
   const int64_t epochs = from ? epochs_done(*from) : 0;
   MetricsLog metrics(job.directory.metrics(), epochs);
+  DrawsLog draws(job.directory.draws(), epochs, job.options.train.burn_in, job.options.train.thin);
+  if (job.options.train.sampled) callbacks.push_back(&draws);
   Checkpoints checkpoints(job.directory, std::move(blank), epochs);
   Signals signals;
   for (Callback* callback : std::initializer_list<Callback*>{&metrics, &checkpoints, &progress, &signals})
@@ -161,6 +182,9 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
   const RunDirectory directory = RunDirectory::plan(
       a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(source)),
       a.count("force") > 0);
+  if (options.train.sampled && options.train.burn_in >= options.train.epochs)
+    fail<ConfigError>("train: train.burn_in = {} leaves no draw of train.epochs = {}", options.train.burn_in,
+                      options.train.epochs);
   options.data.source = absolute(source);
   tune_platform(options.threads);
   warn_of_slow_blas();

@@ -80,7 +80,7 @@ void declare_export(cxxopts::Options& o) {
   declare_run(o);
   o.add_options()("format",
                   "torchscript: parameters and methods, for PyTorch; safetensors: parameters alone, for any program; "
-                  "json or npy: topics",
+                  "json: parameters, or topics; npy: topics",
                   cxxopts::value<std::string>()->default_value("torchscript"))(
       "out", "file to write; default RUN/export/model.pt or .safetensors", cxxopts::value<std::string>());
 }
@@ -90,8 +90,10 @@ void declare_kind(cxxopts::Options& o) {
 }
 void declare_diagnose(cxxopts::Options& o) {
   o.add_options()("runs", "folders of runs with estimate = gibbs, one a chain", cxxopts::value<Values>())(
-      "burn-in", "first so many passes of each left out", cxxopts::value<int64_t>()->default_value("100"))(
-      "thin", "of the others, every so many", cxxopts::value<int64_t>()->default_value("1"));
+      "skip", "first so many draws of each left out, beside those of train.burn_in",
+      cxxopts::value<int64_t>()->default_value("0"))("thin", "of the others, every so many",
+                                                     cxxopts::value<int64_t>()->default_value("1"))(
+      "json", "file for the results", cxxopts::value<std::string>());
   o.parse_positional({"runs"});
 }
 void declare_describe(cxxopts::Options& o) {
@@ -147,15 +149,16 @@ const std::vector<Verb>& verbs() {
        declare_picture, traverse},
       {"export", "write a file that other programs load, as experiments/python shows", "RUN",
        "  vem export runs/first --format torchscript --out model.pt\n"
-       "  vem export runs/first --format safetensors --out model.safetensors\n",
+       "  vem export runs/first --format safetensors --out model.safetensors\n"
+       "  vem export runs/gmm-table --format json --out parameters.json\n",
        declare_export, export_model},
       {"list", "plug-ins, of all kinds or one", "[KIND]", "  vem list\n  vem list prior\n", declare_kind, list},
       {"describe", "every option of a plug-in, of the data or of training; or the parameters of a run", "NAME|RUN",
        "  vem describe vae\n  vem describe train\n  vem describe runs/gmm-table --json parameters.json\n"
        "  vem describe runs/lda-ap --other runs/lda-ap-2\n",
        declare_describe, describe},
-      {"diagnose", "whether chains of Gibbs sampling have mixed", "RUN...",
-       "  vem diagnose runs/chain-1 runs/chain-2 --burn-in 200\n", declare_diagnose, diagnose},
+      {"diagnose", "whether chains of Gibbs sampling have mixed, and posterior means of parameters", "RUN...",
+       "  vem diagnose runs/chain-1 runs/chain-2 --json posterior.json\n", declare_diagnose, diagnose},
       {"info", "versions, threads, and the speed of matrix products", "", "  vem info\n", declare_nothing, info},
   };
   return table;

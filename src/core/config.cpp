@@ -70,6 +70,13 @@ Config Config::load(const std::string& path) {
   return parse(text.str(), path);
 }
 
+std::string Config::text(const std::string& key) const {
+  const auto it = values_.find(key);
+  const auto* word =
+      it == values_.end() || it->second.items.empty() ? nullptr : std::get_if<std::string>(&it->second.items[0]);
+  return word ? *word : "";
+}
+
 void Config::set(const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)

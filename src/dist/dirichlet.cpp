@@ -26,6 +26,9 @@ Tensor DirichletFamily::sample(const Tensor& eta, const Rng& rng) const {
   return log_normalized(rng.gamma(eta + 1, "dirichlet").clamp_min(kSmallest));  // small alphas underflow to zero
 }
 
+Tensor DirichletFamily::unconstrained(const Tensor& eta) const { return eta.log1p(); }
+Tensor DirichletFamily::constrained(const Tensor& coordinates) const { return coordinates.expm1(); }
+
 Dirichlet::Dirichlet(const Tensor& concentration) {
   concentration_ = positive(broadcast(name(), {{"concentration", concentration, 1}})[0], name(), "concentration");
   set_shapes(concentration_, 1);

@@ -32,6 +32,14 @@ Tensor GammasFamily::mode(const Tensor& eta) const {
   return join(limited.log(), limited);
 }
 
+Tensor GammasFamily::unconstrained(const Tensor& eta) const {
+  return at::cat({eta.slice(1, 0, D_).log1p(), eta.slice(1, D_).log()}, 1);
+}
+
+Tensor GammasFamily::constrained(const Tensor& coordinates) const {
+  return at::cat({coordinates.slice(1, 0, D_).expm1(), coordinates.slice(1, D_).exp()}, 1);
+}
+
 int64_t GammasFamily::num_floored(const Tensor& eta) const {
   const std::vector<Tensor> part = eta.chunk(2, 1);
   return (part[0] > max_rate_ * part[1]).any(1).sum().item<int64_t>();

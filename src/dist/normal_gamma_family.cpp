@@ -64,6 +64,16 @@ int64_t NormalGammaFamily::num_floored(const Tensor& eta) const {
   return (free_variance(eta) < floor_).any(-1).sum().item<int64_t>();
 }
 
+Tensor NormalGammaFamily::unconstrained(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  return at::cat({p.beta.log(), p.m, p.a.log(), p.b.log()}, 1);
+}
+
+Tensor NormalGammaFamily::constrained(const Tensor& coordinates) const {
+  const std::vector<Tensor> part = coordinates.chunk(4, 1);
+  return natural({part[0].exp(), part[1], part[2].exp(), part[3].exp()});
+}
+
 Tensor NormalGammaFamily::sample(const Tensor& eta, const Rng& rng) const {
   const Parameters p = parameters(eta);
   const Tensor lambda = rng.gamma(p.a, "precision") / p.b;

@@ -54,6 +54,30 @@ Tensor NormalWishartFamily::statistics(const Tensor& mu, const Tensor& Lambda) {
   return join(mu, Lambda, log_det, at::zeros_like(log_det));
 }
 
+Tensor NormalWishartFamily::log_cholesky(const Tensor& matrix) {
+  const auto [factor, info] = at::linalg_cholesky_ex(matrix);
+  const Tensor logs = factor.tril(-1) + at::diag_embed(factor.diagonal(0, -2, -1).log());
+  return at::where(info.unsqueeze(-1) > 0, at::full({}, std::nan(""), logs.options()), packed(logs.transpose(-2, -1)));
+}
+
+Tensor NormalWishartFamily::from_log_cholesky(const Tensor& packed, int64_t num_features) {
+  const Tensor logs = unpacked(packed, num_features).tril();  // symmetric, so that its lower triangle is the factor's
+  const Tensor factor = logs.tril(-1) + at::diag_embed(logs.diagonal(0, -2, -1).exp());
+  return at::matmul(factor, factor.transpose(-2, -1));
+}
+
+Tensor NormalWishartFamily::unconstrained(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const Tensor more = (p.nu - static_cast<double>(D_ - 1)).log();
+  return at::cat({p.beta.log().unsqueeze(-1), p.m, log_cholesky(p.V), more.unsqueeze(-1)}, 1);
+}
+
+Tensor NormalWishartFamily::constrained(const Tensor& coordinates) const {
+  const Tensor V = from_log_cholesky(coordinates.slice(1, 1 + D_, size() - 1), D_);
+  return natural({coordinates.select(1, 0).exp(), coordinates.slice(1, 1, 1 + D_), V,
+                  coordinates.select(1, size() - 1).exp() + static_cast<double>(D_ - 1)});
+}
+
 Tensor NormalWishartFamily::cholesky(const Tensor& matrix, const char* what) {
   const auto [factor, info] = at::linalg_cholesky_ex(matrix);
   if (info.any().item<bool>())

@@ -29,9 +29,22 @@ Tensor SphericalNormalGammaFamily::marginals(const Tensor& eta) const {
 
 Tensor SphericalNormalGammaFamily::shared(const Tensor& eta) const {
   const NormalGammaFamily::Parameters p = NormalGammaFamily::parameters(eta);
-  return at::cat({p.beta, p.beta * p.m, 2 * p.b.mean(1, true) + (p.beta * p.m * p.m).sum(1, true),
-                  2 * p.a.slice(1, 0, 1) + static_cast<double>(D_ - 2)},
-                 1);
+  return natural({p.beta, p.m, p.a.slice(1, 0, 1), p.b.mean(1, true)});
+}
+
+Tensor SphericalNormalGammaFamily::natural(const Parameters& p) const {
+  return at::cat(
+      {p.beta, p.beta * p.m, 2 * p.b + (p.beta * p.m * p.m).sum(1, true), 2 * p.a + static_cast<double>(D_ - 2)}, 1);
+}
+
+Tensor SphericalNormalGammaFamily::unconstrained(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  return at::cat({p.beta.log(), p.m, p.a.log(), p.b.log()}, 1);
+}
+
+Tensor SphericalNormalGammaFamily::constrained(const Tensor& coordinates) const {
+  const std::vector<Tensor> part = coordinates.split_with_sizes({D_, D_, 1, 1}, 1);
+  return natural({part[0].exp(), part[1], part[2].exp(), part[3].exp()});
 }
 
 Tensor SphericalNormalGammaFamily::expand(const Tensor& t) const {

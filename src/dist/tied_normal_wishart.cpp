@@ -73,6 +73,27 @@ int64_t TiedNormalWishartFamily::num_floored(const Tensor& eta) const {
   return component_.num_floored(for_mode(eta)) / K_;
 }
 
+Tensor TiedNormalWishartFamily::unconstrained(const Tensor& eta) const {
+  const int64_t R = eta.size(0);
+  const NormalWishartFamily::Parameters p = component_.parameters(marginals(eta));
+  const Tensor first = at::arange(R, at::kLong) * K_;  // the components of a row share V and nu
+  const Tensor more = (p.nu.index_select(0, first) - static_cast<double>(D_ - 1)).log();
+  return at::cat({p.beta.view({R, K_}).log(), p.m.view({R, K_ * D_}),
+                  NormalWishartFamily::log_cholesky(p.V.index_select(0, first)), more.unsqueeze(-1)},
+                 1);
+}
+
+Tensor TiedNormalWishartFamily::constrained(const Tensor& coordinates) const {
+  const int64_t R = coordinates.size(0), begin = K_ + K_ * D_;
+  const Tensor beta = coordinates.slice(1, 0, K_).exp(), m = coordinates.slice(1, K_, begin).reshape({R, K_, D_});
+  const Tensor beta_m = beta.unsqueeze(-1) * m, outer = at::matmul(beta_m.transpose(1, 2), m);
+  const Tensor V = NormalWishartFamily::from_log_cholesky(coordinates.slice(1, begin, size() - 1), D_);
+  const Tensor nu = coordinates.slice(1, size() - 1).exp() + static_cast<double>(D_ - 1);
+  return at::cat({beta, beta_m.reshape({R, K_ * D_}), NormalWishartFamily::packed(V + outer),
+                  nu + static_cast<double>(K_ - D_ - 1)},
+                 1);
+}
+
 Tensor TiedNormalWishartFamily::sample(const Tensor& eta, const Rng& rng) const {
   const int64_t R = eta.size(0), T = D_ * (D_ + 1) / 2;
   const NormalWishartFamily::Parameters p = component_.parameters(marginals(eta));

@@ -69,6 +69,10 @@ void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rn
   target = target + eta_prior_;
   const double rho = step.weight("rho");
   eta_.copy_(rho == 1 ? target : (1 - rho) * eta_ + rho * target);
+  set_t(rng);
+}
+
+void ConjugateBlock::set_t(const Rng& rng) {
   const auto functional = [&] {
     switch (estimate_) {
       case Estimate::posterior:
@@ -80,6 +84,18 @@ void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rn
     }
   };
   t_.detach().copy_(functional());
+}
+
+Tensor ConjugateBlock::coordinates() const {
+  at::NoGradGuard no_grad;
+  return family_->unconstrained(eta_);
+}
+
+void ConjugateBlock::set_coordinates(const Tensor& coordinates) {
+  at::NoGradGuard no_grad;
+  const Tensor eta = family_->constrained(coordinates);
+  eta_.copy_(at::where(at::isfinite(eta).all(1, true), eta, eta_));
+  set_t(Rng(0));
 }
 
 Tensor ConjugateBlock::kl_global() const {

@@ -2,6 +2,7 @@
 #include "vem/infer/mcmc.h"
 
 #include "vem/core/error.h"
+#include "vem/infer/assignment.h"
 
 namespace vem {
 namespace {
@@ -29,6 +30,25 @@ Variances variances(const Tensor& split) {
 double split_r_hat(const Tensor& chains) {
   const Variances v = variances(halves(chains));
   return std::sqrt(v.total / v.within);
+}
+
+Tensor aligned(const Tensor& draws, int64_t pivot) {
+  const int64_t S = draws.size(0), K = draws.size(1);
+  const Tensor spread = draws.reshape({S * K, -1}).std(0, /*unbiased=*/false);
+  const Tensor x = draws / at::where(spread > 0, spread, at::ones_like(spread));
+  const auto in_order = [&](const Tensor& order) { return x.gather(1, order.unsqueeze(-1).expand({S, K, x.size(2)})); };
+  Tensor order = at::arange(K, at::kLong).repeat({S, 1}), reference = x[pivot];
+  constexpr int kMostRounds = 20;
+  for (int round = 0; round < kMostRounds; ++round) {
+    const Tensor next = at::empty_like(order);
+    for (int64_t s = 0; s < S; ++s)
+      next[s].copy_(at::tensor(assignment((reference.unsqueeze(1) - x[s].unsqueeze(0)).square().sum(-1)), at::kLong));
+    const bool settled = round > 0 && at::equal(next, order);
+    order = next;
+    if (settled) break;
+    reference = in_order(order).mean(0);
+  }
+  return order;
 }
 
 double effective_sample_size(const Tensor& chains) {

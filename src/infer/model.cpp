@@ -65,6 +65,18 @@ bool Model::sampled() const {
   return std::any_of(blocks_.begin(), blocks_.end(), [](const auto& block) { return block->sampled(); });
 }
 
+std::map<std::string, double> Model::diagnostics() const {
+  std::map<std::string, double> all;
+  for (const auto& block : blocks_) all.merge(block->diagnostics());
+  return all;
+}
+
+bool Model::floored() const {
+  for (const auto& [name, value] : diagnostics())
+    if (value > 0 && name.find(".floored") != std::string::npos) return true;
+  return false;
+}
+
 TensorMap Model::globals() const {
   TensorMap all;
   for (const auto& block : blocks_) all.merge(block->globals());

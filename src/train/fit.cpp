@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "fit_state.h"
+#include "squarem.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -31,11 +32,17 @@ class Fit {
     const int64_t size = options.batch_size > 0 ? std::min(options.batch_size, train.size) : train.size;
     batch_size_ = size;
     batches_ = (train.size + size - 1) / size;
-    every_ = options.memoised ? 1 : options.update_every > 0 ? std::min(options.update_every, batches_) : batches_;
+    sampled_ = model.sampled();
+    every_ = options.memoised                        ? 1
+             : options.update_every > 0 && !sampled_ ? std::min(options.update_every, batches_)
+                                                     : batches_;
     start();
     closed_form_ = model.closed_form();
     skips_outliers_ = model.skips_outliers();
-    sampled_ = model.sampled();
+    accelerated_ = options.acceleration == FitOptions::Acceleration::squarem;
+    if (accelerated_ && (!closed_form_ || sampled_ || batches_ > 1))
+      fail<ConfigError>("fit: train.acceleration needs passes in closed form over all of the data");
+    if (sampled_ && options.memoised) fail<ConfigError>("fit: train.memoised does not go with Gibbs sampling");
     if (options.memoised && !closed_form_)
       fail<ConfigError>(
           "fit: train.memoised needs every block to be updated in closed form, and this model has gradient blocks");
@@ -85,13 +92,14 @@ class Fit {
     const bool in_order = batches_ == 1 || options_.memoised || !options_.shuffle;
     const Tensor order =
         in_order ? at::arange(train_.size, at::kLong) : root_.at(state_.epoch).fold("order").permutation(train_.size);
+    on_trial_ = accelerated_ && squarem_.extrapolate(model_);
     Expectation pending;
     int64_t pending_batches = 0;
     while (result_.reason.empty() && state_.batch < batches_) {
       const int64_t b = state_.batch++;
       Step step = step_at(b);
       const Tensor positions = order.slice(0, b * batch_size_, std::min(train_.size, (b + 1) * batch_size_));
-      Expectation part = e_step(positions, step);
+      Expectation part = on_trial_ ? e_step_on_trial(positions, step) : e_step(positions, step);
       items += static_cast<double>(positions.size(0));
       for (auto* c : context_.callbacks) c->on_batch(step, b * batch_size_ + positions.size(0));
       if (options_.memoised) {
@@ -139,9 +147,25 @@ class Fit {
       }
       stored.index_copy_(0, mine, rows);
     }
+    if (accelerated_ && !part.local.empty())
+      fail<ConfigError>("fit: train.acceleration does not go with a model that keeps a state for each item");
     part.local.clear();
     if (comm_.size() > 1) part.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
     return part;
+  }
+
+  /// At an extrapolation, which may be beyond what the parameters allow: then the bound is -infinity.
+  Expectation e_step_on_trial(const Tensor& positions, const Step& step) {
+    try {
+      return e_step(positions, step);
+    } catch (const NumericError&) {
+      Expectation none;
+      none.count = at::zeros({}, at::kDouble);
+      none.bound = at::full({}, -std::numeric_limits<double>::infinity(), at::kDouble);
+      for (const auto& [key, value] : model_.globals()) none.sums[key] = at::zeros_like(value.detach());
+      if (comm_.size() > 1) none.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
+      return none;
+    }
   }
 
   /// Full batches in order are the same rows each pass: they are selected once.
@@ -189,12 +213,29 @@ class Fit {
       before = scaled(total.bound) - model_.kl_global();
       entropy = options_.memoised ? at::stack(state_.entropy).sum() : scaled(total.bound - model_.linear(total));
     }
+    if (on_trial_ && !judge_extrapolation(before.item<double>())) return;
     if (!skips_outliers_ && (closed_form_ || state_.iteration % kCheckEvery == 0)) check_finite(total);
     model_.m_step(total, step, root_.fold("m_step").at(state_.iteration));
     ++state_.iteration;
     add_to_pass(total);
     if (closed_form_) follow_bound(before, entropy, step, partial);
     finish_update(total, step);
+  }
+
+  /// Whether an extrapolation has raised the bound. One that has not is taken back, and its pass is lost.
+  bool judge_extrapolation(double bound) {
+    const bool kept = bound >= state_.previous;
+    on_trial_ = false;
+    if (kept) {
+      squarem_.keep();
+      ++result_.kept["extrapolation"];
+      return true;
+    }
+    squarem_.undo(model_);
+    state_.epoch_total.count = at::full({}, total_weight_, at::kDouble);
+    state_.epoch_total.bound = at::full({}, state_.previous, at::kDouble);
+    lost_ = true;
+    return false;
   }
 
   void add_to_pass(const Expectation& total) {
@@ -252,8 +293,7 @@ class Fit {
     report.items_per_second = items_per_second;
     report.bound = pass_bound() / total_weight_;
     report.metrics = model_.report(state_.epoch_total);
-    for (const auto& block : model_.blocks())
-      for (const auto& [name, value] : block->diagnostics()) report.metrics[name] = {value};
+    for (const auto& [name, value] : model_.diagnostics()) report.metrics[name] = {value};
     if (!closed_form_) result_.bounds.push_back(report.bound * total_weight_);
     report.validation_bound = std::nan("");
     if (context_.validation && context_.validation->size > 0) {
@@ -262,7 +302,8 @@ class Fit {
       report.validation_bound = (held_out.bound / held_out.count).item<double>();
       for (auto& [name, values] : model_.report(held_out)) report.metrics["validation." + name] = values;
     }
-    judge_tolerance();
+    if (!lost_) judge_tolerance();
+    lost_ = false;
     ++state_.epoch;
     state_.batch = 0;
     state_.epoch_total = Expectation();
@@ -278,6 +319,7 @@ class Fit {
   /// The bound of this pass, kl_global taken off: exact where the model stood still, an average over updates elsewhere.
   double pass_bound() const {
     if (closed_form_ && options_.memoised) return result_.after.empty() ? std::nan("") : result_.after.back();
+    if (lost_) return state_.previous;
     if (closed_form_ && every_ == batches_) return result_.bounds.back();
     return (state_.epoch_total.bound * (total_weight_ / state_.epoch_total.count) - model_.kl_global()).item<double>();
   }
@@ -287,7 +329,10 @@ class Fit {
     if (!closed_form_ || !model_.monotone() || (every_ < batches_ && !options_.memoised)) return;
     const double now = state_.previous, rise = (now - state_.pass_end) / total_weight_;
     state_.pass_end = now;
-    if (options_.tolerance > 0 && rise < options_.tolerance && options_.moves && make_moves()) return;
+    if (options_.tolerance > 0 && rise < options_.tolerance && options_.moves && make_moves()) {
+      squarem_.forget();
+      return;
+    }
     if (options_.tolerance > 0 && rise < options_.tolerance && result_.reason.empty())
       result_.reason = fmt::format("converged: the bound rose by {:.1e} nats per item, less than train.tolerance",
                                    std::max(0.0, rise));
@@ -404,9 +449,11 @@ class Fit {
   const Clock::time_point begin_ = Clock::now();
   int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
   bool closed_form_ = false, sampled_ = false, skips_outliers_ = false, stop_requested_ = false;
+  bool accelerated_ = false, on_trial_ = false, lost_ = false;  // extrapolations; one before this pass; not kept
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
   Batch whole_;  // full batch: its rows
   FitState state_;
+  Squarem squarem_{state_.extrapolation};
   FitResult result_;
 };
 
@@ -416,28 +463,36 @@ void FitOptions::visit(OptionVisitor& v) {
   v("epochs", epochs, at_least(1), "passes over the data at most");
   v("batch_size", batch_size, at_least(0), "items a batch; 0: all");
   v.when(batch_size > 0, "train.batch_size is positive", [&] {
-    v.when(!has_gradient, "every block is updated in closed form", [&] {
+    v.when(!has_gradient && !sampled, "every block is updated in closed form, and not by sampling", [&] {
       v("memoised", memoised,
         "keep each batch's sums and replace them: monotone, no step size (Hughes and Sudderth 2013)");
     });
-    v.when(!memoised, "train.memoised is false", [&] {
+    v.when(!memoised && !sampled, "train.memoised is false and model.estimate is not gibbs", [&] {
       v("update_every", update_every, at_least(0), "batches an M-step; 0: one M-step a pass");
       v("shuffle", shuffle, "visit the items in a new order each epoch");
       v.when(has_conjugate && update_every != 0, "some block is updated in closed form from a part of the data",
              [&] { v("rho", rho, "step size of stochastic closed-form updates"); });
     });
   });
-  v.when(!has_gradient && (batch_size == 0 || memoised || update_every == 0),
-         "every block is updated in closed form from all of the data", [&] {
+  v.when(!has_gradient && !sampled && (batch_size == 0 || memoised || update_every == 0),
+         "every block is updated in closed form from all of the data, and not by sampling", [&] {
            v("tolerance", tolerance, at_least(0),
              "stop when a pass raises the bound by less, in nats per item; 0: never");
          });
-  v.when(!has_gradient && batch_size == 0, "every block is updated in closed form and train.batch_size is 0", [&] {
-    v("moves", moves,
-      "merge, delete and birth of components whenever the fit has converged, kept if the exact bound has risen");
-    v.when(moves, "train.moves is true",
-           [&] { v("move_passes", move_passes, at_least(0), "passes after a move before bounds are compared"); });
+  v.when(sampled, "model.estimate is gibbs", [&] {
+    v("burn_in", burn_in, at_least(0), "first so many passes whose draws are not kept");
+    v("thin", thin, at_least(1), "of the later draws, every so many are kept");
   });
+  v.when(!has_gradient && !sampled && batch_size == 0,
+         "every block is updated in closed form and train.batch_size is 0", [&] {
+           v("acceleration", acceleration, {{"none", Acceleration::none}, {"squarem", Acceleration::squarem}},
+             "extrapolate along the path of two passes, kept if the exact bound has risen (Varadhan and Roland 2008)");
+           v("moves", moves,
+             "merge, delete and birth of components whenever the fit has converged, kept if the exact bound has risen");
+           v.when(moves, "train.moves is true", [&] {
+             v("move_passes", move_passes, at_least(0), "passes after a move before bounds are compared");
+           });
+         });
   v.when(has_validation, "data.validation is positive", [&] {
     v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
   });

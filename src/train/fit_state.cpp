@@ -54,6 +54,7 @@ TensorMap FitState::to_tensors() const {
   put(out, kPrefix + "epoch_total/", epoch_total);
   put(out, kPrefix + "total/", total);
   for (const auto& [key, value] : local) out[kPrefix + "local/" + key] = value.clone();
+  for (const auto& [key, value] : extrapolation) out[kPrefix + "extrapolation/" + key] = value.clone();
   for (size_t b = 0; b < cache.size(); ++b) put(out, fmt::format("{}cache/{}/", kPrefix, b), cache[b]);
   if (!cache.empty()) {
     out[kPrefix + "batches"] = at::scalar_tensor(static_cast<int64_t>(cache.size()), at::kLong);
@@ -75,6 +76,7 @@ FitState FitState::from_tensors(const TensorMap& in) {
   s.epoch_total = get_expectation(in, kPrefix + "epoch_total/");
   s.total = get_expectation(in, kPrefix + "total/");
   s.local = below(in, kPrefix + "local/");
+  s.extrapolation = below(in, kPrefix + "extrapolation/");
   if (const auto it = in.find(kPrefix + "batches"); it != in.end()) {
     const auto batches = static_cast<size_t>(it->second.item<int64_t>());
     s.cache.resize(batches);

@@ -16,6 +16,7 @@ struct FitState {
   TensorMap local;                 ///< per-item state by position; NaN rows for items never seen
   std::vector<Expectation> cache;  ///< memoised: each batch's reduced sums
   Expectation total;               ///< memoised: the sum of the cache as it was updated, to the bit
+  TensorMap extrapolation;         ///< what Squarem remembers
   std::vector<Tensor> entropy;     ///< memoised: each batch's bound - <sums, t>, [] float64
 
   FitState();

@@ -91,19 +91,60 @@ TEST(MixtureRun, AProductOfColumnsFromTheCommandLine) {
 
 TEST(MixtureRun, ChainsAreDiagnosed) {
   const TemporaryFolder folder;
-  const std::string data = folder.write("birds.csv", table());
+  const std::string data = folder.write("birds.csv", table()), posterior = folder.file("posterior.json");
+  const auto gibbs = [&](const std::string& out, const std::string& seed, const std::vector<std::string>& more) {
+    std::vector<std::string> command{"train", "gmm", "--data", data, "--seed", seed, "--out", out};
+    for (const std::string setting : {"data.columns=\"length, weight\"", "model.estimate=\"gibbs\"", "train.burn_in=50",
+                                      "train.thin=2", "train.epochs=450"})
+      command.insert(command.end(), {"--set", setting});
+    for (const std::string& setting : more) command.insert(command.end(), {"--set", setting});
+    return command;
+  };
   std::vector<std::string> command{"diagnose"};
   for (const std::string seed : {"1", "2", "3"}) {
     command.push_back(folder.file("chain" + seed));
-    done({"train", "gmm", "--data", data, "--seed", seed, "--out", command.back(), "--set",
-          "data.columns=\"length, weight\"", "--set", "model.estimate=\"gibbs\"", "--set", "train.epochs=150"});
+    done(gibbs(command.back(), seed, {}));
   }
-  command.insert(command.end(), {"--burn-in", "50"});
+  command.insert(command.end(), {"--json", posterior});
   const std::string printed = done(command);
-  EXPECT_NE(printed.find("3 chains of 100 draws after 50 of burn-in"), std::string::npos) << printed;
-  const size_t at = printed.find("split R-hat");
-  ASSERT_NE(at, std::string::npos);
-  EXPECT_LT(std::stod(printed.substr(at + 11)), 1.1) << printed;  // the two kinds are far apart
+  EXPECT_NE(printed.find("3 chains of 200 draws"), std::string::npos) << printed;
+  const auto result = json(posterior);
+  ASSERT_EQ(result["invariants"].size(), 3u);
+  for (const auto& row : result["invariants"]) EXPECT_LT(row["split_r_hat"], 1.1) << row;  // the kinds are far apart
+  // Labels switch between chains, not within the summary: both kinds are there, with the spread of their means.
+  const auto& means = result["posterior"]["mean"]["means"];
+  const size_t big = means[0][0] > means[1][0] ? 0 : 1;
+  EXPECT_NEAR(means[big][0], 60, 2);
+  EXPECT_NEAR(means[1 - big][0], 40, 1.5);
+  EXPECT_NEAR(result["posterior"]["mean"]["weights"][big], 1. / 3, 0.05);
+  const double deviation = result["posterior"]["deviation"]["means"][1 - big][0];
+  EXPECT_NEAR(deviation, 3 / std::sqrt(100. * 10 / 11), 0.1);  // of a mean of that many lengths
+  EXPECT_LT(result["worst"]["split_r_hat"], 1.1);
+
+  // a chain that is stopped and resumed has the draws of one that was not
+  const std::string whole = folder.file("chain1/draws.jsonl"), part = folder.file("part");
+  auto half = gibbs(part, "1", {});
+  half.back() = "train.epochs=200";
+  done(half);
+  done({"train", "--resume", part, "--set", "train.epochs=450"});
+  EXPECT_EQ(read_bytes(part + "/draws.jsonl"), read_bytes(whole));
+}
+
+TEST(MixtureRun, SamplingRefusesWhatItHasNoUseFor) {
+  const TemporaryFolder folder;
+  const std::string data = folder.write("birds.csv", table());
+  const auto error = [&](const std::string& setting) {
+    return vem({"train", "gmm", "--data", data, "--out", folder.file("run"), "--set", "data.columns=\"length\"",
+                "--set", "model.estimate=\"gibbs\"", "--set", "train.batch_size=50", "--set", setting})
+        .err;
+  };
+  EXPECT_EQ(
+      error("train.tolerance=1e-3"),
+      "vem: --set: train.tolerance has no effect in this run; it takes effect when every block is updated in closed "
+      "form from all of the data, and not by sampling\n");
+  EXPECT_EQ(error("train.rho=0.1").substr(0, 56), "vem: --set: train.rho has no effect in this run; it take");
+  EXPECT_EQ(error("train.memoised=true").substr(0, 55), "vem: --set: train.memoised has no effect in this run; i");
+  EXPECT_EQ(error("train.epochs=100"), "vem: train: train.burn_in = 100 leaves no draw of train.epochs = 100\n");
 }
 
 TEST(MixtureRun, SelectRefusesWhatItCanNotCompare) {

@@ -34,6 +34,23 @@ TEST(Mcmc, SplitRHatSeesChainsThatDiffer) {
   EXPECT_GT(split_r_hat(at::linspace(0, 1, 100, at::kDouble).unsqueeze(0)), 1.5);
 }
 
+/// Draws [S, 3, 2] around three centres, the components of each in an order of its own.
+TEST(Mcmc, ComponentsOfDrawsArePutIntoOneOrder) {
+  const int64_t S = 50;
+  const Tensor centers = at::tensor({0., 0., 5., 0., 0., 900.}, at::kDouble).view({3, 2});  // columns of other units
+  const Tensor unit = at::tensor({1., 100.}, at::kDouble);
+  const Tensor noise = Rng(3).normal(at::arange(S, at::kLong), {3, 2}, "draws") * unit;
+  std::vector<Tensor> draws, shuffles;
+  for (int64_t s = 0; s < S; ++s) {
+    shuffles.push_back(Rng(4).fold(static_cast<uint64_t>(s)).permutation(3));
+    draws.push_back((centers + noise[s]).index_select(0, shuffles.back()));
+  }
+  const Tensor order = aligned(at::stack(draws), 7);
+  const Tensor first = shuffles[7];  // the pivot's own order is kept
+  for (int64_t s = 0; s < S; ++s)
+    EXPECT_TRUE(at::equal(shuffles[static_cast<size_t>(s)].index_select(0, order[s]), first)) << s;
+}
+
 TEST(Mcmc, ShortChainsAreErrors) { EXPECT_THROW(split_r_hat(at::zeros({2, 3}, at::kDouble)), Error); }
 
 }  // namespace

@@ -58,5 +58,64 @@ TEST(Moves, FindEightClustersFromOneComponentAndFromThirty) {
     }
 }
 
+/// A model that has one of its moves only.
+class OnlyMove final : public Model {
+ public:
+  OnlyMove(std::shared_ptr<Model> model, std::string name) : model_(std::move(model)), name_(std::move(name)) {
+    blocks_ = model_->blocks();
+  }
+  void initialize(const Dataset& train, const Rng& rng) override { model_->initialize(train, rng); }
+  Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override {
+    return model_->e_step(batch, step, rng);
+  }
+  std::vector<Method> methods() const override { return model_->methods(); }
+  at::ScalarType dtype() const override { return model_->dtype(); }
+  std::vector<std::shared_ptr<Move>> moves() const override {
+    std::vector<std::shared_ptr<Move>> one;
+    for (const auto& move : model_->moves())
+      if (move->name() == name_) one.push_back(move);
+    return one;
+  }
+
+ private:
+  std::shared_ptr<Model> model_;
+  std::string name_;
+};
+
+struct Trap {
+  std::string move;
+  int64_t clusters, start;  // of the data, and components with rows at the start
+};
+
+// Two components that share one cluster, or one that has two: updates alone stop there, each move leads out.
+TEST(Moves, EachMoveIsKeptWhereItHelps) {
+  for (const Trap& trap : {Trap{"merge", 1, 2}, Trap{"delete", 1, 2}, Trap{"birth", 2, 1}}) {
+    const int64_t n = 300;
+    const Tensor index = at::arange(n, at::kLong);
+    Dataset data;
+    data.size = n;
+    Tensor x = Rng(2).normal(index, {2}, "x");
+    if (trap.clusters == 2) x = x + 5 * index.remainder(2).to(at::kDouble).unsqueeze(1);
+    data.columns["x"] = x;
+    data.columns["label"] = trap.start == 2 ? (x.select(1, 0) > 0).to(at::kLong) : at::zeros({n}, at::kLong);
+    data.schema.item_shape = {2};
+    data.schema.num_classes = 2;
+    FitOptions options;
+    options.epochs = 500;
+    options.tolerance = 1e-4;
+    const std::string toml = "[model]\nkind = \"gmm\"\nnum_components = 2\nstart = \"labels\"\n";
+    const auto stuck = make_model(toml, data);
+    const double without = fit(*stuck, data, options, {plugins()}).bounds.back();
+    EXPECT_EQ(components_with_rows(*stuck, data), trap.start) << trap.move;
+    options.moves = true;
+    OnlyMove moved(make_model(toml, data), trap.move);
+    const FitResult result = fit(moved, data, options, {plugins()});
+    EXPECT_EQ(result.kept.count(trap.move), 1u) << trap.move;
+    EXPECT_EQ(components_with_rows(moved, data), trap.clusters) << trap.move;
+    EXPECT_GT(result.bounds.back(), without + 1) << trap.move;
+    for (size_t i = 1; i < result.bounds.size(); ++i) EXPECT_GE(result.bounds[i], result.bounds[i - 1] - 1e-7);
+  }
+}
+
 }  // namespace
 }  // namespace vem

@@ -231,7 +231,9 @@ TEST(Observations, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(message([&] {
               make_model("[model]\nkind = \"mixture\"\nobservation = \"poisson\"\nstandardize = false\n", data);
             }),
-            "test:4: model.standardize has no effect in this run; it takes effect when the observation is real-valued");
+            "test:4: model.standardize has no effect in this run; it takes effect when the observation is real-valued "
+            "and start is not "
+            "run");
 }
 
 }  // namespace

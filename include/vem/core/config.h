@@ -22,6 +22,8 @@ class Config {
   void set(const std::string& assignment);
   /// Lays defaults under this one's keys: only keys that are absent here are taken. Keys move below `prefix`.
   void underlay(const Config& other, const std::string& prefix = "");
+  /// The text at a key; "" where there is none.
+  std::string text(const std::string& key) const;
   /// True if the key, or a key below it, is present.
   bool has(const std::string& key) const;
 

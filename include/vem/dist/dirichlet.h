@@ -17,6 +17,8 @@ class DirichletFamily final : public ExponentialFamily {
   /// Log weights; a category whose eta is not positive gets the smallest positive weight, never -inf.
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  Tensor unconstrained(const Tensor& eta) const override;  ///< log alpha
+  Tensor constrained(const Tensor& coordinates) const override;
 
  private:
   int64_t num_categories_;

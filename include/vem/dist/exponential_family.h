@@ -22,6 +22,10 @@ class ExponentialFamily {
   virtual Tensor mode(const Tensor& eta) const = 0;
   /// t at a draw from q [R, P].
   virtual Tensor sample(const Tensor& eta, const Rng& rng) const = 0;
+  /// eta in coordinates without constraints [R, Q] and back, by logarithms of what is positive: where extrapolations
+  /// are made. Rows without such coordinates (nothing was seen) are not finite. The default: eta.
+  virtual Tensor unconstrained(const Tensor& eta) const { return eta; }
+  virtual Tensor constrained(const Tensor& coordinates) const { return coordinates; }
   /// Rows whose mode() sits on a floor (a smallest variance): solutions there do not count as optima.
   virtual int64_t num_floored(const Tensor&) const { return 0; }
 };

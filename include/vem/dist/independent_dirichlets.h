@@ -19,6 +19,8 @@ class DirichletsFamily final : public ExponentialFamily {
   /// As that of one Dirichlet; a group that was never seen is uniform.
   Tensor mode(const Tensor& eta) const override { return rows(group_.mode(groups(eta))); }
   Tensor sample(const Tensor& eta, const Rng& rng) const override { return rows(group_.sample(groups(eta), rng)); }
+  Tensor unconstrained(const Tensor& eta) const override { return group_.unconstrained(eta); }
+  Tensor constrained(const Tensor& coordinates) const override { return group_.constrained(coordinates); }
 
  private:
   Tensor groups(const Tensor& eta) const { return eta.reshape({-1, C_}); }

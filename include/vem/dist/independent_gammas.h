@@ -17,6 +17,8 @@ class GammasFamily final : public ExponentialFamily {
   /// A rate whose a is not above 1 gets the smallest positive one, never 0; what was never seen is 1.
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  Tensor unconstrained(const Tensor& eta) const override;  ///< (log a, log b)
+  Tensor constrained(const Tensor& coordinates) const override;
   /// Rows with a rate at max_rate.
   int64_t num_floored(const Tensor& eta) const override;
 

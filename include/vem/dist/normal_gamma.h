@@ -21,6 +21,8 @@ class NormalGammaFamily final : public ExponentialFamily {
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
   int64_t num_floored(const Tensor& eta) const override;
+  Tensor unconstrained(const Tensor& eta) const override;  ///< (log beta, m, log a, log b)
+  Tensor constrained(const Tensor& coordinates) const override;
 
   /// The usual parameters, each [R, D].
   struct Parameters {

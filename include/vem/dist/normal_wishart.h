@@ -24,6 +24,9 @@ class NormalWishartFamily final : public ExponentialFamily {
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
   int64_t num_floored(const Tensor& eta) const override;
+  /// (log beta, m, the Cholesky factor of V with the logarithms of its diagonal, log(nu - D + 1))
+  Tensor unconstrained(const Tensor& eta) const override;
+  Tensor constrained(const Tensor& coordinates) const override;
 
   /// The usual parameters: beta [R], m [R, D], V [R, D, D] (the inverse of Bishop's W), nu [R].
   struct Parameters {
@@ -38,6 +41,10 @@ class NormalWishartFamily final : public ExponentialFamily {
   /// [R, D, D] symmetric -> [R, D (D + 1) / 2], and back.
   static Tensor packed(const Tensor& matrix);
   static Tensor unpacked(const Tensor& packed, int64_t num_features);
+  /// The lower triangle of the Cholesky factor with the logarithms of its diagonal, in the order of packed() of its
+  /// transpose; NaN for a matrix that has none. And back to the matrix.
+  static Tensor log_cholesky(const Tensor& matrix);
+  static Tensor from_log_cholesky(const Tensor& packed, int64_t num_features);
   /// The lower Cholesky factor of each matrix; NumericError that names `what` and the row where it has none.
   static Tensor cholesky(const Tensor& matrix, const char* what);
 

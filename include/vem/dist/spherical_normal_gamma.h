@@ -19,6 +19,8 @@ class SphericalNormalGammaFamily final : public ExponentialFamily {
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
   int64_t num_floored(const Tensor& eta) const override;
+  Tensor unconstrained(const Tensor& eta) const override;  ///< (log beta, m, log a, log b)
+  Tensor constrained(const Tensor& coordinates) const override;
 
   /// The normal-gamma eta [R, 4 D] of each dimension.
   Tensor marginals(const Tensor& eta) const;
@@ -34,6 +36,7 @@ class SphericalNormalGammaFamily final : public ExponentialFamily {
     Tensor beta, m, a, b;
   };
   Parameters parameters(const Tensor& eta) const;
+  Tensor natural(const Parameters& p) const;
   Tensor free_variance(const Tensor& eta) const;
 
   int64_t D_;

@@ -21,6 +21,9 @@ class TiedNormalWishartFamily final : public ExponentialFamily {
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
   int64_t num_floored(const Tensor& eta) const override;
+  /// As for the normal-Wishart, with a beta and m for each component.
+  Tensor unconstrained(const Tensor& eta) const override;
+  Tensor constrained(const Tensor& coordinates) const override;
 
   /// eta [R, size()] to that of the normal-Wishart of each component [R K, component().size()].
   Tensor marginals(const Tensor& eta) const;

@@ -39,6 +39,9 @@ class Allocation {
   virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
   /// Whether rows are independent given the globals: then log_joint() and log_weights() exist, and items are rows.
   virtual bool independent_rows() const { return true; }
+  /// Rows that each component explained when the blocks were last updated [K] float64; undefined (the default) where
+  /// that is not known.
+  virtual Tensor occupancy() const { return {}; }
   /// A quantity of items or rows that a model with this allocation offers as a method.
   struct Readout {
     std::string name, help;

@@ -42,6 +42,10 @@ class Block {
   virtual int64_t num_free() const { return 0; }
   /// Numbers worth logging after an M-step ("components.floored"), per run and not per item.
   virtual std::map<std::string, double> diagnostics() const { return {}; }
+  /// Its parameters in coordinates without constraints, and the inverse: where extrapolations are made. Undefined (the
+  /// default) where there are none.
+  virtual Tensor coordinates() const { return {}; }
+  virtual void set_coordinates(const Tensor&) {}
   /// Everything that a checkpoint needs: keys start with "model/" (what an export takes) or "optimizer/".
   virtual TensorMap state() const = 0;
   /// The inverse of state(). Throws DataError for a missing key or another shape; then nothing has changed.
@@ -81,10 +85,16 @@ class ConjugateBlock final : public Block {
   bool sampled() const override { return estimate_ == Estimate::gibbs; }
   int64_t num_free() const override { return t_.size(0) * family_->num_free(); }
   std::map<std::string, double> diagnostics() const override;
+  /// Those of the family at eta [R, Q]. Rows that are not finite stay as they are.
+  Tensor coordinates() const override;
+  void set_coordinates(const Tensor& coordinates) override;
   TensorMap state() const override;
   void load(const TensorMap& state) override;
 
  private:
+  /// t at eta: its mode, its mean or a draw.
+  void set_t(const Rng& rng);
+
   std::shared_ptr<const ExponentialFamily> family_;
   Estimate estimate_;
   Tensor eta_prior_, eta_, t_;

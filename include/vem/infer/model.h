@@ -72,6 +72,10 @@ class Model {
   /// Whether a full pass of a closed-form model can not lower its bound; where it may, a fall is no warning and the
   /// bound does not end a run. The default: no block is sampled.
   virtual bool monotone() const { return !sampled(); }
+  /// Numbers worth logging after an M-step, per run and not per item; the default: those of the blocks.
+  virtual std::map<std::string, double> diagnostics() const;
+  /// Whether some component sits on its variance floor: then a likelihood is no optimum, it has none there.
+  bool floored() const;
   TensorMap globals() const;
   TensorMap state() const;
   /// Loads every block or, if any key is missing or misshapen, none.
@@ -98,8 +102,9 @@ class AveragedParameters {
 
 /// Options of a model say which regimes it brings, so that training options without effect can be refused.
 struct ModelOptions : Options {
-  virtual bool has_conjugate() const = 0;  ///< some block is updated in closed form
-  virtual bool has_gradient() const = 0;   ///< some block is updated by an optimiser
+  virtual bool has_conjugate() const = 0;         ///< some block is updated in closed form
+  virtual bool has_gradient() const = 0;          ///< some block is updated by an optimiser
+  virtual bool sampled() const { return false; }  ///< parameters are draws (Gibbs sampling)
 };
 
 }  // namespace vem

@@ -10,21 +10,24 @@
 namespace vem {
 
 struct FitOptions final : Options {
-  int64_t epochs = 100;                      ///< passes over the data at most
-  int64_t batch_size = 0;                    ///< items; 0: all
-  int64_t update_every = 1;                  ///< batches an M-step; 0: a pass
-  bool shuffle = true;                       ///< a new order each epoch
-  bool memoised = false;                     ///< keep each batch's sums and replace them
-  Choice rho{"schedule", "power", nullptr};  ///< step size of stochastic conjugate updates
-  bool moves = false;                        ///< full batch: try the model's moves whenever it has converged
-  int64_t move_passes = 5;                   ///< passes after a move before bounds are compared
-  double tolerance = 1e-6;                   ///< nats per item; full passes stop when the bound rises less
-  int64_t patience = 0;                      ///< epochs without a better validation bound before stopping; 0: never
-  double max_minutes = 0;                    ///< 0: no limit
-  uint64_t seed = 0;                         ///< set by the caller, not visited here
+  enum class Acceleration { none, squarem };
+  int64_t epochs = 100;                            ///< passes over the data at most
+  int64_t batch_size = 0;                          ///< items; 0: all
+  int64_t update_every = 1;                        ///< batches an M-step; 0: a pass
+  bool shuffle = true;                             ///< a new order each epoch
+  bool memoised = false;                           ///< keep each batch's sums and replace them
+  Choice rho{"schedule", "power", nullptr};        ///< step size of stochastic conjugate updates
+  bool moves = false;                              ///< full batch: try the model's moves whenever it has converged
+  int64_t move_passes = 5;                         ///< passes after a move before bounds are compared
+  Acceleration acceleration = Acceleration::none;  ///< full batch: extrapolations that are kept if the bound has risen
+  int64_t burn_in = 100, thin = 1;  ///< sampling: passes before the first draw that is kept, and between two
+  double tolerance = 1e-6;          ///< nats per item; full passes stop when the bound rises less
+  int64_t patience = 0;             ///< epochs without a better validation bound before stopping; 0: never
+  double max_minutes = 0;           ///< 0: no limit
+  uint64_t seed = 0;                ///< set by the caller, not visited here
 
   /// Which regimes the model brings; set by the caller from ModelOptions, so that options without effect are refused.
-  bool has_conjugate = true, has_gradient = true, has_validation = true;
+  bool has_conjugate = true, has_gradient = true, has_validation = true, sampled = false;
 
   void visit(OptionVisitor& v) override;
 };
@@ -44,7 +47,7 @@ struct FitResult {
   int64_t epoch = 0, iteration = 0;
   std::map<std::string, int64_t> kept;  ///< moves and extrapolations by name: how often they were kept
   /// Total bound, kl_global taken off: of closed-form models before every M-step (scaled to the data set), else one a
-  /// pass.
+  /// pass. A pass whose extrapolation was not kept has no M-step.
   std::vector<double> bounds;
   std::vector<double>
       after;        ///< entropy + gain just after every exact M-step of a closed-form model; the memoised bound

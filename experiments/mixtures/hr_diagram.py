@@ -1,0 +1,18 @@
+"""Colour and absolute magnitude of near stars, as csv on standard output: a Hertzsprung-Russell diagram.
+
+Usage: python3 hr_diagram.py STARS.csv.gz, with columns plx_mas, vmag and bv. Stars with a parallax above 10 mas are
+within 100 pc, where Hipparcos knows distances to about a tenth.
+"""
+import csv
+import gzip
+import math
+import sys
+
+print("bv,absolute_magnitude")
+with gzip.open(sys.argv[1], "rt") as stars:
+    for star in csv.DictReader(stars):
+        if not (star["plx_mas"] and star["vmag"] and star["bv"]) or float(star["plx_mas"]) <= 10:
+            continue
+        # The distance in parsecs is 1000 / parallax; the absolute magnitude is that at 10 parsecs.
+        magnitude = float(star["vmag"]) + 5 + 5 * math.log10(float(star["plx_mas"]) / 1000)
+        print("%s,%.4f" % (star["bv"], magnitude))

@@ -1,0 +1,148 @@
+// Draws as lines of JSON, and back as tensors.
+#include "draws.h"
+
+#include <sstream>
+
+#include "metrics_log.h"
+#include "text.h"
+#include "vem/core/error.h"
+#include "vem/data/writers.h"
+#include "vem/infer/mcmc.h"
+#include "vem/train/parameters.h"
+
+namespace vem {
+namespace {
+
+constexpr const char* kParameters = "component_parameters";
+
+Convergence convergence(std::string name, const Tensor& chains) {
+  return {std::move(name), chains.mean().item<double>(), chains.std().item<double>(), split_r_hat(chains),
+          effective_sample_size(chains)};
+}
+
+/// One line of the file.
+struct Draw {
+  double log_likelihood;
+  NamedTensors parameters;
+};
+
+Draw draw_of(const std::string& path, const std::string& line) {
+  try {
+    NamedTensors entries = tensors_from_json(line);
+    if (entries.size() < 2 || entries[1].first != "bound") fail<DataError>("epoch and bound come first");
+    return {entries[1].second.item<double>(), NamedTensors(entries.begin() + 2, entries.end())};
+  } catch (const DataError& e) {
+    fail<DataError>("{}: holds a line that is no draw: {}: {}", path, line.substr(0, 60), e.what());
+  }
+}
+
+std::vector<Draw> read_draws(const std::string& path, int64_t skip, int64_t thin) {
+  std::ifstream in(path);
+  if (!in) fail<MissingInputError>("{}: there are no draws; train with --set model.estimate=gibbs", path);
+  std::vector<Draw> draws;
+  int64_t i = 0;
+  for (std::string line; std::getline(in, line); ++i)
+    if (i >= skip && (i - skip) % thin == 0) draws.push_back(draw_of(path, line));
+  if (draws.size() < 4)
+    fail<DataError>("{}: {} kept of {}; 4 or more are needed", path,
+                    counted(static_cast<int64_t>(draws.size()), "draw"), i);
+  return draws;
+}
+
+/// Components of values [S, K, ...] in the order [S, K]; a square matrix of transitions also along its last axis.
+Tensor reordered(const std::string& name, const Tensor& values, const Tensor& order) {
+  const auto along = [&](const Tensor& x, int64_t dim) {
+    Shape shape(static_cast<size_t>(x.dim()), 1), full = x.sizes().vec();
+    shape[0] = x.size(0);
+    shape[static_cast<size_t>(dim)] = order.size(1);
+    return x.gather(dim, order.view(shape).expand(full));
+  };
+  const Tensor first = along(values, 1);
+  return name.rfind("transition", 0) == 0 ? along(first, 2) : first;
+}
+
+}  // namespace
+
+void DrawsLog::on_start(const Model&, int64_t, int64_t) {
+  std::ostringstream old;
+  if (epochs_done_ > 0) old << std::ifstream(path_).rdbuf();
+  write_text(path_, lines_of_epochs(old.str(), epochs_done_));
+  out_.open(path_, std::ios::app);
+}
+
+bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::function<TensorMap()>&) {
+  if (r.epoch <= burn_in_ || (r.epoch - burn_in_) % thin_ != 0) return true;
+  NamedTensors line{{"epoch", at::scalar_tensor(r.epoch, at::kLong)},
+                    {"bound", at::scalar_tensor(r.bound, at::kDouble)}};
+  const auto methods = model.methods();
+  if (const Method* method = Model::find(methods, kParameters)) {
+    const std::vector<Tensor> values = method->call({}, Rng(0));
+    for (size_t i = 0; i < values.size(); ++i) line.emplace_back(method->outputs[i], values[i]);
+  }
+  out_ << tensors_json(line) << std::endl;
+  if (!out_) fail<OutputError>("{}: can not be written; is the disk full?", path_);
+  return true;
+}
+
+Chains read_chains(const std::vector<std::string>& paths, int64_t skip, int64_t thin) {
+  std::vector<std::vector<Draw>> runs;
+  size_t shortest = std::numeric_limits<size_t>::max();
+  for (const std::string& path : paths) {
+    runs.push_back(read_draws(path, skip, thin));
+    shortest = std::min(shortest, runs.back().size());
+  }
+  Chains chains;
+  std::vector<double> log_likelihood;
+  std::vector<std::vector<Tensor>> values;
+  for (size_t run = 0; run < runs.size(); ++run)
+    for (size_t i = 0; i < shortest; ++i) {
+      const Draw& draw = runs[run][i];
+      log_likelihood.push_back(draw.log_likelihood);
+      values.resize(draw.parameters.size());
+      chains.parameters.resize(draw.parameters.size());
+      for (size_t p = 0; p < values.size(); ++p) {
+        chains.parameters[p] = draw.parameters[p].first;
+        values[p].push_back(draw.parameters[p].second);
+        if (values[p].back().sizes() != values[p].front().sizes())
+          fail<DataError>("{}: {} have another shape than in {}", paths[run], chains.parameters[p], paths[0]);
+      }
+    }
+  const auto M = static_cast<int64_t>(runs.size());
+  chains.log_likelihood = at::tensor(log_likelihood, at::kDouble).view({M, -1});
+  for (const auto& draws : values) chains.values.push_back(at::stack(draws));
+  return chains;
+}
+
+std::vector<Convergence> invariants(const Chains& chains) {
+  std::vector<Convergence> all{convergence("log-likelihood per item", chains.log_likelihood)};
+  for (size_t p = 0; p < chains.parameters.size(); ++p) {
+    if (chains.parameters[p] != "weights") continue;
+    const Tensor w = chains.values[p].view({chains.log_likelihood.size(0), -1, chains.values[p].size(1)});
+    if (w.size(2) < 2) continue;
+    all.push_back(convergence("largest weight", w.amax(-1)));
+    all.push_back(convergence("entropy of the weights", -at::xlogy(w, w).sum(-1)));
+  }
+  return all;
+}
+
+Posterior posterior_of(const Chains& chains) {
+  std::vector<Tensor> flat;
+  for (const Tensor& values : chains.values) flat.push_back(values.reshape({values.size(0), values.size(1), -1}));
+  const Tensor order = aligned(at::cat(flat, 2), chains.log_likelihood.flatten().argmax().item<int64_t>());
+  Posterior posterior;
+  for (size_t p = 0; p < chains.parameters.size(); ++p) {
+    const Tensor values = reordered(chains.parameters[p], chains.values[p], order);
+    posterior.mean.push_back(values.mean(0));
+    posterior.deviation.push_back(values.std(0));
+    const Tensor scalars = values.reshape({chains.log_likelihood.size(0), -1, posterior.mean.back().numel()});
+    for (int64_t i = 0; i < scalars.size(2); ++i) {
+      const int64_t k = i / (scalars.size(2) / values.size(1));
+      const Convergence c =
+          convergence(fmt::format("{} of component {}", chains.parameters[p], k), scalars.select(2, i));
+      if (posterior.worst.name.empty() || c.r_hat > posterior.worst.r_hat) posterior.worst = c;
+    }
+  }
+  return posterior;
+}
+
+}  // namespace vem

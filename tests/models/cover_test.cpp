@@ -1,0 +1,224 @@
+// Allocation x observation x estimate x algorithm x missing cells: what every combination promises. By default a
+// pairwise cover, in which any two choices meet; a long test takes every combination.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <mutex>
+#include <set>
+
+#include "support/amortised.h"
+#include "support/long_tests.h"
+#include "support/models.h"
+
+namespace vem {
+namespace {
+
+struct Observed {
+  std::string name, toml;
+  Sample sample;
+};
+
+const std::vector<Observed>& observations() {
+  static const std::vector<Observed> all{
+      {"full", "kind = \"normal\"\n", Sample::gaps},
+      {"diagonal", "kind = \"normal\"\ncovariance = \"diagonal\"\n", Sample::gaps},
+      {"tied", "kind = \"normal\"\ncovariance = \"tied\"\n", Sample::gaps},
+      {"spherical", "kind = \"normal\"\ncovariance = \"spherical\"\n", Sample::gaps},
+      {"bernoulli", "kind = \"bernoulli\"\n", Sample::bits},
+      {"categorical", "kind = \"categorical\"\nnum_symbols = 3\n", Sample::symbols},
+      {"multinomial", "kind = \"multinomial\"\n", Sample::counts},
+      {"poisson", "kind = \"poisson\"\n", Sample::counts},
+      {"exponential", "kind = \"exponential\"\n", Sample::durations},
+      {"product",
+       "kind = \"product\"\nnormal_columns = \"x0,x2\"\npoisson_columns = \"x1\"\ncategorical_columns = \"x3\"\n"
+       "[model.observation.categorical]\nkind = \"categorical\"\nnum_symbols = 3\n",
+       Sample::mixed}};
+  return all;
+}
+const std::vector<std::string> kAllocations{"mixture-weights", "stick-breaking", "markov-chain"};
+const std::vector<std::string> kEstimates{"ml", "map", "posterior", "gibbs"};
+const std::vector<std::string> kAlgorithms{"batch", "chunks", "stochastic", "memoised", "squarem"};
+
+/// Places in the lists above: allocation, observation, estimate, algorithm; and 1 where cells are missing.
+using Combination = std::array<size_t, 5>;
+
+bool sampled(const Combination& c) { return kEstimates[c[2]] == "gibbs"; }
+bool makes_sense(const Combination& c) {
+  const std::string& algorithm = kAlgorithms[c[3]];
+  return !sampled(c) || algorithm == "batch" || algorithm == "chunks";
+}
+
+std::vector<Combination> all_combinations() {
+  std::vector<Combination> all;
+  for (size_t a = 0; a < kAllocations.size(); ++a)
+    for (size_t o = 0; o < observations().size(); ++o)
+      for (size_t e = 0; e < kEstimates.size(); ++e)
+        for (size_t g = 0; g < kAlgorithms.size(); ++g)
+          for (size_t m = 0; m < 2; ++m)
+            if (const Combination c{a, o, e, g, m}; makes_sense(c)) all.push_back(c);
+  return all;
+}
+
+using Pair = std::array<size_t, 4>;  // factor, its value, another factor, its value
+std::set<Pair> pairs_of(const Combination& c) {
+  std::set<Pair> pairs;
+  for (size_t i = 0; i < c.size(); ++i)
+    for (size_t j = i + 1; j < c.size(); ++j) pairs.insert({i, c[i], j, c[j]});
+  return pairs;
+}
+
+/// Greedily: the combination that has most pairs which none before it has.
+std::vector<Combination> pairwise_cover() {
+  const std::vector<Combination> all = all_combinations();
+  std::set<Pair> left;
+  for (const Combination& c : all) left.merge(pairs_of(c));
+  std::vector<Combination> chosen;
+  while (!left.empty()) {
+    size_t most = 0;
+    const Combination* best = nullptr;
+    for (const Combination& c : all) {
+      size_t covered = 0;
+      for (const Pair& pair : pairs_of(c)) covered += left.count(pair);
+      if (covered > most) most = covered, best = &c;
+    }
+    for (const Pair& pair : pairs_of(*best)) left.erase(pair);
+    chosen.push_back(*best);
+  }
+  return chosen;
+}
+
+std::vector<Combination> combinations() { return long_tests() ? all_combinations() : pairwise_cover(); }
+
+/// 60 rows; for a chain 12 sequences of 1 to 9 rows.
+Dataset data_of(const Combination& c) {
+  Dataset data = sample_data(observations()[c[1]].sample);
+  Tensor& x = data.columns["x"];
+  if (c[4] == 0) {  // a complete row gives its cells
+    const Tensor whole = x.index({x.isnan().any(1).logical_not()});
+    x = at::where(x.isnan(), whole.index_select(0, at::arange(60, at::kLong).remainder(whole.size(0))), x);
+  }
+  if (kAllocations[c[0]] != "markov-chain") return data;
+  data.size = 12;
+  data.offsets = at::tensor({0, 1, 3, 6, 10, 15, 21, 28, 36, 45, 50, 55, 60}, at::kLong);
+  return data;
+}
+
+class Every : public testing::TestWithParam<Combination> {
+ protected:
+  void SetUp() override { data_ = data_of(GetParam()); }
+  std::shared_ptr<Model> model() const {
+    const Combination& c = GetParam();
+    return make_model(
+        fmt::format(
+            "[model]\nkind = \"mixture\"\nnum_components = 3\nstart = \"random\"\nestimate = \"{}\"\nallocation "
+            "= \"{}\"\n[model.observation]\n{}",
+            kEstimates[c[2]], kAllocations[c[0]], observations()[c[1]].toml),
+        data_);
+  }
+  FitOptions options(int64_t epochs) const {
+    const std::string& algorithm = kAlgorithms[GetParam()[3]];
+    FitOptions o;
+    o.epochs = epochs;
+    o.tolerance = 0;
+    o.seed = 3;
+    if (algorithm != "batch" && algorithm != "squarem") o.batch_size = data_.size / 3;
+    if (algorithm == "chunks") o.update_every = 0;
+    o.memoised = algorithm == "memoised";
+    if (algorithm == "squarem") o.acceleration = FitOptions::Acceleration::squarem;
+    return o;
+  }
+  bool exact() const { return kAlgorithms[GetParam()[3]] != "stochastic" && !sampled(GetParam()); }
+  Batch batch(const Tensor& positions) const { return data_.batch(positions, 0, at::kDouble); }
+
+  Dataset data_;
+};
+
+TEST_P(Every, BoundsAreFiniteAndExactOnesNeverFall) {
+  const auto m = model();
+  const FitOptions o = options(12);
+  const FitResult result = fit(*m, data_, o, {plugins()});
+  const std::vector<double>& bounds = o.memoised ? result.after : result.bounds;
+  ASSERT_GE(bounds.size(), 8u);
+  for (size_t i = 1; i < bounds.size(); ++i) {
+    EXPECT_TRUE(std::isfinite(bounds[i]));
+    const double least = exact() ? -1e-9 * std::abs(bounds[i]) : -std::numeric_limits<double>::infinity();
+    EXPECT_GE(bounds[i] - bounds[i - 1], least) << i;
+  }
+  for (const auto& [key, value] : m->state()) EXPECT_FALSE(value.isnan().any().item<bool>()) << key;
+}
+
+TEST_P(Every, SumsAddUpInAnyOrderAndWeightsAreRepetitions) {
+  const auto m = model();
+  fit(*m, data_, options(3), {plugins()});
+  const int64_t n = data_.size;
+  const auto expect = [&](const Batch& b) { return m->e_step(b, Step(), Rng(1)); };
+  const auto near = [&](const Expectation& a, const Expectation& b, const char* what) {
+    EXPECT_NEAR(a.bound.item<double>(), b.bound.item<double>(), 1e-10 * std::abs(a.bound.item<double>())) << what;
+    for (const auto& [key, value] : a.sums)
+      EXPECT_LE(difference(value, b.sums.at(key)), 1e-10 * std::max(1., value.abs().max().item<double>()))
+          << what << key;
+  };
+  const Expectation whole = expect(batch(at::arange(n, at::kLong)));
+  Expectation parts = expect(batch(at::arange(0, n / 3, at::kLong)));
+  parts += expect(batch(at::arange(n / 3, n / 3, at::kLong)));
+  parts += expect(batch(at::arange(n / 3, n, at::kLong)));
+  near(whole, parts, "split ");
+  near(whole, expect(batch(Rng(4).permutation(n))), "permuted ");
+  if (sampled(GetParam())) return;  // a draw has no weight but 1
+  const Tensor times = at::arange(n, at::kLong).remainder(3);
+  Batch weighted = batch(at::arange(n, at::kLong));
+  weighted.weight = times.to(at::kDouble);
+  near(expect(weighted), expect(batch(at::repeat_interleave(times))), "weighted ");
+}
+
+TEST_P(Every, RanksAgree) {
+  const auto alone = model();
+  const FitResult reference = fit(*alone, data_, options(3), {plugins()});
+  std::mutex mutex;
+  run_ranks(2, [&](Communicator& communicator) {
+    const auto m = model();
+    const FitResult ours = fit(*m, data_, options(3), {plugins(), nullptr, &communicator});
+    const std::lock_guard<std::mutex> lock(mutex);
+    ASSERT_EQ(ours.bounds.size(), reference.bounds.size());
+    for (size_t i = 0; i < ours.bounds.size(); ++i)
+      EXPECT_NEAR(ours.bounds[i], reference.bounds[i], 1e-8 * std::abs(reference.bounds[i]));
+  });
+}
+
+class StopAfter final : public Callback {
+ public:
+  explicit StopAfter(int64_t updates) : updates_(updates) {}
+  bool on_update(const Model&, const Expectation&, const Step&) override { return --updates_ > 0; }
+  void on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) override { state_ = state(); }
+  const TensorMap& state() const { return state_; }
+
+ private:
+  int64_t updates_;
+  TensorMap state_;
+};
+
+TEST_P(Every, AResumeIsBitwise) {
+  const auto whole = model(), half = model(), rest = model();
+  const FitOptions o = options(5);
+  const FitResult uninterrupted = fit(*whole, data_, o, {plugins()});
+  StopAfter stop(2);
+  fit(*half, data_, o, {plugins(), nullptr, nullptr, {&stop}});
+  rest->load(stop.state());
+  const TensorMap resume = stop.state();
+  const FitResult second = fit(*rest, data_, o, {plugins(), nullptr, nullptr, {}, &resume});
+  EXPECT_EQ(difference(rest->state(), whole->state()), 0);
+  EXPECT_EQ(difference(second.state, uninterrupted.state), 0);
+}
+
+std::string name_of(const testing::TestParamInfo<Combination>& info) {
+  const Combination& c = info.param;
+  std::string name = kAllocations[c[0]] + "_" + observations()[c[1]].name + "_" + kEstimates[c[2]] + "_" +
+                     kAlgorithms[c[3]] + (c[4] ? "_gaps" : "");
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Combination, Every, testing::ValuesIn(combinations()), name_of);
+
+}  // namespace
+}  // namespace vem

@@ -1,0 +1,307 @@
+// Where closed-form models start: from another run, with restarts, and from data that leave little to start from.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "support/amortised.h"
+#include "support/faithful.h"
+#include "support/models.h"
+#include "support/temporary_folder.h"
+#include "vem/core/error.h"
+#include "vem/data/writers.h"
+#include "vem/train/parameters.h"
+
+namespace vem {
+namespace {
+
+std::string resolved(const std::string& toml) {
+  ChoiceOptions options("model", "gmm");
+  Config::parse(toml, "test").read(options, plugins());
+  return to_toml(options, plugins());
+}
+
+double bound_of(const Model& model, const Dataset& data) {
+  const Batch all = data.batch(at::arange(data.size, at::kLong), 0, model.dtype());
+  return (model.e_step(all, Step(), Rng(0)).bound - model.kl_global()).item<double>();
+}
+
+std::string message(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "no error";
+}
+
+FitOptions passes(int64_t epochs) {
+  FitOptions options;
+  options.epochs = epochs;
+  options.tolerance = 0;
+  return options;
+}
+
+Checkpoint checkpoint_of(const Model& model, const std::string& toml, const Dataset& data) {
+  return {resolved(toml), data.schema, copy(model.state()), {}};
+}
+
+/// `toml` with another start.
+std::string from(const std::string& toml, const std::string& path) {
+  return "[model]\nstart = \"run\"\nstart_from = \"" + path + "\"\n" + toml.substr(toml.find('\n') + 1);
+}
+
+// ---- from another run ----
+
+class WarmStart : public testing::TestWithParam<Variant> {};
+
+TEST_P(WarmStart, BeginsWithTheBoundOfTheRun) {
+  const Variant& variant = GetParam();
+  const Dataset data = sample_data(variant.sample);
+  const auto model = make_model(variant.toml, data);
+  fit(*model, data, passes(12), {plugins()});
+  const double bound = bound_of(*model, data);
+  const TemporaryFolder folder;
+  const Checkpoint run = checkpoint_of(*model, variant.toml, data);
+  const std::string file = folder.file("last.safetensors"),
+                    json = folder.write("run.json", parameters_json(*model, "mixture", run));
+  save_checkpoint(file, run);
+  for (const std::string& path : {file, json}) {
+    const auto warm = make_model(from(variant.toml, path), data);
+    const FitResult result = fit(*warm, data, passes(3), {plugins()});
+    // eta - eta_prior + eta_prior is eta to rounding
+    EXPECT_NEAR(result.bounds[0], bound, 1e-9 * std::abs(bound)) << path;
+    for (size_t i = 1; i < 3; ++i) EXPECT_GE(result.bounds[i] - result.bounds[i - 1], -1e-9 * std::abs(bound)) << path;
+  }
+}
+
+std::vector<Variant> closed_form() {
+  std::vector<Variant> all;
+  for (const Variant& v : variants("float64"))
+    if (v.name.rfind("gmm", 0) == 0 || v.name.rfind("mixture", 0) == 0 || v.name.rfind("hmm", 0) == 0) all.push_back(v);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, WarmStart, testing::ValuesIn(closed_form()),
+                         [](const auto& info) { return info.param.name; });
+
+const std::string kFaithful = "[model]\nkind = \"gmm\"\nnum_components = 2\n";
+
+TEST(Starts, AConvergedRunKeepsItsBound) {
+  const TemporaryFolder folder;
+  for (const std::string estimate : {"ml", "posterior"}) {
+    const std::string toml = kFaithful + "estimate = \"" + estimate + "\"\n";
+    const auto model = make_model(toml, faithful());
+    fit(*model, faithful(), passes(400), {plugins()});
+    const double bound = bound_of(*model, faithful());
+    const std::string json =
+        folder.write("run.json", parameters_json(*model, "gmm", checkpoint_of(*model, toml, faithful())));
+    const auto warm = make_model(from(toml, json), faithful());
+    for (const double b : fit(*warm, faithful(), passes(20), {plugins()}).bounds) EXPECT_NEAR(b, bound, 1e-9);
+  }
+}
+
+// The sums of the run count, its prior does not: a posterior may begin where maximum likelihood ended.
+TEST(Starts, AnotherEstimateAndPriorTakeTheSumsOfTheRun) {
+  const TemporaryFolder folder;
+  const std::string ml = kFaithful + "estimate = \"ml\"\n",
+                    posterior = kFaithful + "[model.allocation]\nkind = \"mixture-weights\"\nconcentration = 3.0\n";
+  const auto model = make_model(ml, faithful()), cold = make_model(posterior, faithful());
+  fit(*model, faithful(), passes(200), {plugins()});
+  fit(*cold, faithful(), passes(400), {plugins()});
+  const std::string json =
+      folder.write("run.json", parameters_json(*model, "gmm", checkpoint_of(*model, ml, faithful())));
+  const auto warm = make_model(from(posterior, json), faithful());
+  const FitResult result = fit(*warm, faithful(), passes(400), {plugins()});
+  EXPECT_GT(result.bounds[0], bound_of(*cold, faithful()) - 2);  // one pass from the optimum of the likelihood
+  EXPECT_NEAR(result.bounds.back(), bound_of(*cold, faithful()), 1e-7);
+}
+
+TEST(Starts, ARunThatDoesNotFitIsOneMessage) {
+  const TemporaryFolder folder;
+  const auto model = make_model(kFaithful, faithful());
+  fit(*model, faithful(), passes(2), {plugins()});
+  const std::string json =
+      folder.write("run.json", parameters_json(*model, "gmm", checkpoint_of(*model, kFaithful, faithful())));
+  const auto start = [&](const std::string& toml, const Dataset& data) {
+    return message([&] { make_model(from(toml, json), data)->initialize(data, Rng(1)); });
+  };
+  const std::string begin = "mixture: start_from = \"" + json + "\" has ",
+                    end =
+                        "] is expected; a start has the num_components, the covariance and the allocation of this run";
+  EXPECT_EQ(start("[model]\nkind = \"gmm\"\nnum_components = 3\n", faithful()),
+            begin + "model/components.eta of shape [2, 7], [3, 7" + end);
+  EXPECT_EQ(start(kFaithful + "[model.allocation]\nkind = \"stick-breaking\"\n", faithful()),
+            begin + "no model/sticks.eta, [1, 2" + end);
+  EXPECT_EQ(start(kFaithful + "[model.observation]\nkind = \"normal\"\ncovariance = \"diagonal\"\n", faithful()),
+            begin + "model/components.eta of shape [2, 7], [2, 8" + end);
+  EXPECT_EQ(start("[model]\nkind = \"mixture\"\nnum_components = 2\n[model.observation]\nkind = \"exponential\"\n",
+                  faithful()),
+            begin + "the observation \"normal\", this run has \"exponential\"");
+  Dataset other = faithful();
+  other.schema.feature_names = {"eruptions", "waited"};
+  EXPECT_EQ(start(kFaithful, other), begin + "the columns eruptions, waiting, this run has eruptions, waited");
+  const auto from_file = [&](const std::string& path) {
+    return message([&] { make_model(from(kFaithful, path), faithful())->initialize(faithful(), Rng(1)); });
+  };
+  EXPECT_EQ(from_file(folder.file("none")), folder.file("none") + ": no such run or file");
+  EXPECT_EQ(from_file(folder.path().string()), folder.path().string() + ": is no run with a checkpoint");
+  EXPECT_EQ(from_file(folder.write("other.json", "{\"format\": \"csv\"}")),
+            folder.file("other.json") +
+                ": holds no parameters of a run: its format is not \"vem-parameters\"; `vem export RUN --format json` "
+                "writes that");
+  EXPECT_EQ(from_file(""), "mixture: start = \"run\" needs start_from, the folder or the exported parameters of a run");
+  EXPECT_EQ(message([&] { make_model(from(kFaithful + "standardize = false\n", json), faithful()); }),
+            "test:6: model.standardize has no effect in this run; it takes effect when the observation is real-valued "
+            "and start is not run");
+}
+
+// ---- restarts and floors ----
+
+// Rows of one value draw a component onto the variance floor, where the likelihood is higher than anywhere else.
+Dataset with_a_spike() {
+  Dataset data = faithful();
+  data.columns["x"] = data.columns["x"].clone();
+  data.columns["x"].slice(0, 0, 12).fill_(3.);
+  return data;
+}
+
+TEST(Starts, RestartsPreferSolutionsAboveTheVarianceFloor) {
+  const Dataset data = with_a_spike();
+  const std::string toml =
+      "[model]\nkind = \"gmm\"\nestimate = \"ml\"\nnum_components = 3\nstart = \"random\"\n"
+      "restarts = 20\nrestart_passes = 30\n[model.observation]\nkind = \"normal\"\nvariance_floor = 1e-6\n";
+  int floored = 0;
+  double best_above = -std::numeric_limits<double>::infinity(), best_below = best_above;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    std::string one = toml;
+    one.replace(one.find("restarts = 20\nrestart_passes = 30\n"), 34, "");
+    const auto model = make_model(one, data);
+    FitOptions options = passes(30);
+    options.seed = seed;
+    fit(*model, data, options, {plugins()});
+    floored += model->floored();
+    double& best = model->floored() ? best_below : best_above;
+    best = std::max(best, bound_of(*model, data));
+  }
+  ASSERT_GT(floored, 0);  // or the test shows nothing
+  ASSERT_LT(floored, 20);
+  EXPECT_GT(best_below, best_above);  // by the bound alone, the spike would win
+  const auto model = make_model(toml, data);
+  model->initialize(data, Rng(4));
+  EXPECT_FALSE(model->floored());
+}
+
+TEST(Starts, EmptiedComponentsAreCounted) {
+  for (const std::string allocation : {"mixture-weights", "stick-breaking"}) {
+    const auto model =
+        make_model("[model]\nkind = \"gmm\"\nnum_components = 12\n[model.allocation]\nkind = \"" + allocation + "\"\n",
+                   faithful());
+    fit(*model, faithful(), passes(300), {plugins()});
+    const auto methods = model->methods();
+    const Tensor rows = Model::find(methods, "responsibilities")->call({faithful().columns["x"]}, Rng(0))[0].sum(0);
+    const auto empty = static_cast<double>((rows < 0.5).sum().item<int64_t>());
+    ASSERT_GT(empty, 0) << allocation;
+    EXPECT_EQ(model->diagnostics().at("components.empty"), empty) << allocation;
+  }
+}
+
+// ---- data that leave little to start from ----
+
+struct Family {
+  std::string name, toml;
+  Sample sample;
+};
+
+std::vector<Family> families() {
+  std::vector<Family> all;
+  for (const std::string covariance : {"full", "diagonal", "tied", "spherical"})
+    all.push_back({"normal_" + covariance, "kind = \"normal\"\ncovariance = \"" + covariance + "\"\n", Sample::gaps});
+  all.push_back({"bernoulli", "kind = \"bernoulli\"\n", Sample::bits});
+  all.push_back({"categorical", "kind = \"categorical\"\nnum_symbols = 3\n", Sample::symbols});
+  all.push_back({"multinomial", "kind = \"multinomial\"\n", Sample::counts});
+  all.push_back({"poisson", "kind = \"poisson\"\n", Sample::counts});
+  all.push_back({"exponential", "kind = \"exponential\"\n", Sample::durations});
+  all.push_back({"product",
+                 "kind = \"product\"\nnormal_columns = \"x0,x2\"\npoisson_columns = \"x1\"\ncategorical_columns = "
+                 "\"x3\"\n[model.observation.categorical]\nkind = \"categorical\"\nnum_symbols = 3\n",
+                 Sample::mixed});
+  return all;
+}
+
+Dataset with_rows(Dataset data, const Tensor& x) {
+  data.columns["x"] = x.clone();
+  data.columns.erase("label");
+  data.size = x.size(0);
+  return data;
+}
+
+class LittleData : public testing::TestWithParam<Family> {
+ protected:
+  void SetUp() override {
+    data_ = sample_data(GetParam().sample);
+    const Tensor x = data_.columns.at("x");
+    complete_ = x.index({x.isnan().any(1).logical_not()});
+  }
+  std::string toml(int64_t K, const std::string& estimate, const std::string& start) const {
+    return fmt::format(
+        "[model]\nkind = \"mixture\"\nnum_components = {}\nestimate = \"{}\"\nstart = \"{}\"\n[model.observation]\n{}",
+        K, estimate, start, GetParam().toml);
+  }
+  /// Every bound is a number and none falls; nothing in the state is NaN.
+  void expect_sound(const Dataset& data, int64_t K, const std::string& start, const std::string& what) const {
+    for (const std::string estimate : {"ml", "map", "posterior"}) {
+      const auto model = make_model(toml(K, estimate, start), data);
+      const std::vector<double> bounds = fit(*model, data, passes(8), {plugins()}).bounds;
+      for (size_t i = 0; i < bounds.size(); ++i) {
+        EXPECT_TRUE(std::isfinite(bounds[i])) << what << " " << estimate;
+        // rows on a line: the prior's smallest variance is 1e-9 of the mean, and log-determinants lose those digits
+        EXPECT_GE(bounds[i] - bounds[i == 0 ? 0 : i - 1], -1e-6 * std::abs(bounds[i]) - 1e-9)
+            << what << " " << estimate;
+      }
+      for (const auto& [key, value] : model->state())
+        EXPECT_FALSE(value.isnan().any().item<bool>()) << what << " " << estimate << " " << key;
+    }
+  }
+  std::string error(const Dataset& data, int64_t K, const std::string& start) const {
+    return message([&] { make_model(toml(K, "posterior", start), data)->initialize(data, Rng(1)); });
+  }
+
+  Dataset data_;
+  Tensor complete_;  // rows without gaps
+};
+
+TEST_P(LittleData, DuplicateRows) {
+  const Tensor two = complete_.slice(0, 0, 2).repeat({10, 1});
+  expect_sound(with_rows(data_, two), 2, "kmeans++", "two kinds of rows");
+  const Dataset data = with_rows(data_, two);
+  expect_sound(data, 4, "random", "more components than kinds of rows");
+  EXPECT_EQ(error(data, 4, "kmeans++"), "k-means: 2 distinct rows are too few for 4 clusters");
+}
+
+TEST_P(LittleData, ConstantColumns) {
+  Tensor x = complete_.clone();
+  x.select(1, 0).fill_(x[0][0].item<double>());
+  expect_sound(with_rows(data_, x), 3, "kmeans++", "a constant column");
+  expect_sound(with_rows(data_, complete_.slice(0, 0, 1).repeat({6, 1})), 1, "kmeans++", "nothing varies");
+}
+
+TEST_P(LittleData, OneItem) {
+  const Dataset data = with_rows(data_, complete_.slice(0, 0, 1));
+  expect_sound(data, 1, "kmeans++", "one item");
+  EXPECT_EQ(error(data, 2, "random"), "mixture: 1 rows are too few for 2 components");
+}
+
+TEST_P(LittleData, RowsAndColumnsWithoutAnyCell) {
+  if (GetParam().name == "multinomial") GTEST_SKIP() << "a row of counts has no missing cells";
+  const Dataset data = with_rows(data_, data_.columns.at("x"));
+  data.columns.at("x").slice(0, 4, 6).fill_(std::nan(""));
+  expect_sound(data, 3, "kmeans++", "rows without any cell");
+  data.columns.at("x").select(1, 0).fill_(std::nan(""));
+  EXPECT_EQ(error(data, 3, "kmeans++").substr(0, 15), "mixture: column");
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, LittleData, testing::ValuesIn(families()),
+                         [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace vem
