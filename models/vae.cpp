@@ -62,9 +62,7 @@ Vae::Vae(const VaeOptions& options, const Context& context)
       features_(schema_.num_features()),
       scaling_(std::make_shared<ConstantBlock>("scaling")) {
   const Registry& registry = context.registry;
-  const auto optimizer = registry.create<Optimizer>(o_.optimizer, {registry});
-  learning_rate_ = optimizer->learning_rate();
-  networks_ = std::make_shared<GradientBlock>("networks", optimizer);
+  networks_ = std::make_shared<GradientBlock>("networks", registry.create<Optimizer>(o_.optimizer, {registry}));
   scaling_->add("scaling.center", at::zeros({features_}, dtype_));
   scaling_->add("scaling.scale", at::ones({features_}, dtype_));
   posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim});
@@ -89,9 +87,9 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   globals_ = globals();
 }
 
-std::map<std::string, std::shared_ptr<const Schedule>> Vae::schedules() const {
-  auto all = objective_->schedules();
-  all["learning_rate"] = learning_rate_;
+Schedules Vae::schedules() const {
+  Schedules all = objective_->schedules();
+  all.merge(Model::schedules());
   return all;
 }
 

@@ -64,7 +64,7 @@ class Vae final : public Model {
   Vae(const VaeOptions& options, const Context& context);
 
   at::ScalarType dtype() const override { return dtype_; }
-  std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override;
+  Schedules schedules() const override;
   void initialize(const Dataset& train, const Rng& rng) override;
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
   std::map<std::string, std::vector<double>> report(const Expectation& total) const override;
@@ -122,7 +122,6 @@ class Vae final : public Model {
   std::shared_ptr<Prior> prior_;
   std::shared_ptr<Objective> objective_;
   std::shared_ptr<Network> encoder_, decoder_;
-  std::shared_ptr<const Schedule> learning_rate_;
   TensorMap globals_;                        // of all blocks: the same leaves at every step
   Leaves encoders_, densities_, conjugate_;  // the same in three parts
 };

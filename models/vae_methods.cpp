@@ -4,41 +4,25 @@
 namespace vem {
 
 std::vector<Method> Vae::methods() const {
-  // What needs an inner optimisation can not be traced.
-  const bool traceable = o_.e_step == EStep::amortized;
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
-  const auto example = [&](const Tensor& input) {
-    return traceable ? std::vector<Tensor>{input} : std::vector<Tensor>{};
-  };
+  const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
 
   std::vector<std::string> names;
   for (const auto& entry : posterior_->named(at::zeros({1, posterior_->num_parameters()}, dtype_)))
     names.push_back(entry.first);
   std::vector<Method> methods;
-  methods.push_back({"encode",
-                     "parameters of q(z | x)",
-                     {"x"},
-                     names,
-                     [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       std::vector<Tensor> out;
-                       for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
-                       return out;
-                     },
-                     example(x)});
-  methods.push_back({"decode",
-                     "mean of p(x | z)",
-                     {"z"},
-                     {"x"},
-                     [this](const std::vector<Tensor>& in, const Rng&) { return std::vector<Tensor>{decoded(in[0])}; },
-                     {z}});
-  methods.push_back({"reconstruct",
-                     "mean of p(x | z) at the mean of q(z | x)",
-                     {"x"},
-                     {"x"},
-                     [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return std::vector<Tensor>{decoded(posterior_->at(encoded(in[0], rng))->mean())};
-                     },
-                     example(x)});
+  methods.push_back(
+      {"encode", "parameters of q(z | x)", {"x"}, names, [this](const std::vector<Tensor>& in, const Rng& rng) {
+         std::vector<Tensor> out;
+         for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
+         return out;
+       }});
+  if (traced.defined()) methods.back().example = {traced};
+  methods.push_back(Method::of_rows(
+      "decode", "mean of p(x | z)", "z", "x", [this](const Tensor& in, const Rng&) { return decoded(in); }, z));
+  methods.push_back(Method::of_rows(
+      "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
+      [this](const Tensor& in, const Rng& rng) { return decoded(posterior_->at(encoded(in, rng))->mean()); }, traced));
   if (prior_->independent_rows()) {
     methods.push_back({"sample",
                        "mean of p(x | z) for n draws of z from the prior",
@@ -63,22 +47,12 @@ std::vector<Method> Vae::methods() const {
   }
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
   if (prior_->clusters()) {
-    methods.push_back({"responsibilities",
-                       "probability of each component of the prior",
-                       {"x"},
-                       {"responsibilities"},
-                       [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{responsibilities(in[0], rng)};
-                       },
-                       example(x)});
-    methods.push_back({"predict",
-                       "the most probable component of the prior",
-                       {"x"},
-                       {"component"},
-                       [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{responsibilities(in[0], rng).argmax(-1)};
-                       },
-                       example(x)});
+    methods.push_back(Method::of_rows(
+        "responsibilities", "probability of each component of the prior", "x", "responsibilities",
+        [this](const Tensor& in, const Rng& rng) { return responsibilities(in, rng); }, traced));
+    methods.push_back(Method::of_rows(
+        "predict", "the most probable component of the prior", "x", "component",
+        [this](const Tensor& in, const Rng& rng) { return responsibilities(in, rng).argmax(-1); }, traced));
   }
   return methods;
 }

@@ -1,5 +1,6 @@
 // Normal likelihood: the decoder gives the mean, and the scale is fixed, learned as one number a feature, or predicted.
 // A learned scale is min_scale + exp(parameter): the floor is approached but never reached, so no gradient dies on it.
+#include "vem/dist/normal_function.h"
 #include "vem/infer/likelihood.h"
 
 namespace vem {
@@ -29,19 +30,14 @@ class NormalLikelihood final : public Likelihood {
   int64_t parameters_per_feature() const override { return o_.scale == Scale::predicted ? 2 : 1; }
 
   Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
-    const double constant = 0.5 * std::log(2 * M_PI) * static_cast<double>(features_);
-    const Tensor difference = x - mean(outputs);
-    if (o_.scale == Scale::fixed)
-      return (difference * difference).sum(-1) * (-0.5 / (o_.value * o_.value)) -
-             (constant + static_cast<double>(features_) * std::log(o_.value));
-    const Tensor scale = this->scale(outputs), z = difference / scale;
-    return (z * z).sum(-1) * -0.5 - scale.log().sum(-1) - constant;
+    const Tensor scale = this->scale(outputs), standardized = (x - mean(outputs)) / scale;
+    const Tensor half_log_det = scale.log().sum(-1) * (scale.dim() == 0 ? features_ : 1);
+    return normal_log_density(standardized.square().sum(-1), half_log_det, features_);
   }
   Tensor mean(const Tensor& outputs) const override { return outputs.narrow(-1, 0, features_); }
   Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
     const Tensor noise = rng.normal(index, {features_}, "likelihood", outputs.scalar_type());
-    return mean(outputs) +
-           noise * (o_.scale == Scale::fixed ? at::full({}, o_.value, outputs.options()) : scale(outputs));
+    return mean(outputs) + noise * scale(outputs);
   }
   Tensor output_bias(const Tensor& mean, const Tensor& variance) const override {
     const Tensor start = (variance.sqrt() - o_.min_scale).clamp_min(o_.min_scale).log();  // at least twice the floor
@@ -51,7 +47,9 @@ class NormalLikelihood final : public Likelihood {
   Range support() const override { return {}; }
 
  private:
+  /// [] where it is fixed, else [features] or [..., features].
   Tensor scale(const Tensor& outputs) const {
+    if (o_.scale == Scale::fixed) return at::full({}, o_.value, outputs.options());
     const Tensor parameter = o_.scale == Scale::shared ? log_scale_ : outputs.narrow(-1, features_, features_);
     return parameter.exp() + o_.min_scale;
   }

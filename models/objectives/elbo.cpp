@@ -33,7 +33,7 @@ class Elbo final : public Objective {
     return {bound, weight == 1 ? bound : log_px - weight * kl, {}};
   }
   int64_t num_samples() const override { return options_.num_samples; }
-  std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override { return {{"kl_weight", weight_}}; }
+  Schedules schedules() const override { return {{"kl_weight", weight_}}; }
 
  private:
   Tensor kl_of(const Latent& latent) const {

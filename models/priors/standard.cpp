@@ -14,8 +14,7 @@ class StandardPrior final : public Prior {
   explicit StandardPrior(const Context& context) : latent_dim_(context.latent_dim), dtype_(context.dtype) {}
 
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap&) const override {
-    const double constant = -0.5 * std::log(2 * M_PI) * static_cast<double>(latent_dim_);
-    return batch.per_item((z * z).sum(-1) * -0.5 + constant);
+    return batch.per_item(normal_log_density((z * z).sum(-1), at::zeros({}, z.options()), latent_dim_));
   }
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap&) const override {
     const auto* normal = dynamic_cast<const DiagonalNormal*>(&q);

@@ -14,6 +14,7 @@
 #include "vem/dist/laplace.h"
 #include "vem/dist/multivariate_normal.h"
 #include "vem/dist/normal.h"
+#include "vem/dist/normal_function.h"
 #include "vem/dist/poisson.h"
 #include "vem/dist/student_t.h"
 
@@ -34,17 +35,15 @@ Pair pair(Tensor (*formula)(const Q&, const P&)) {
           }};
 }
 
-/// By the log of the ratio of standard deviations r and the distance of the means over p's.
-Tensor normals(const Tensor& log_ratio, const Tensor& distance) {
-  return 0.5 * (at::expm1(2 * log_ratio) + distance * distance) - log_ratio;
-}
-
 Tensor normal_normal(const Normal& q, const Normal& p) {
-  return normals((q.std() / p.std()).log(), (q.mean() - p.mean()) / p.std());
+  const auto both = at::broadcast_tensors({(q.mean() - p.mean()) / p.std(), (q.std() / p.std()).log()});
+  return normal_kl_to_standard(both[0], both[1]);
 }
 
 Tensor diagonal_diagonal(const DiagonalNormal& q, const DiagonalNormal& p) {
-  return normals(q.log_std() - p.log_std(), (q.mean() - p.mean()) * (-p.log_std()).exp()).sum(-1);
+  const auto both =
+      at::broadcast_tensors({(q.mean() - p.mean()) * (-p.log_std()).exp(), q.log_std() - p.log_std()});
+  return normal_kl_to_standard(both[0], both[1]).sum(-1);
 }
 
 /// A lower factor of the covariance.

@@ -5,14 +5,10 @@
 #include "draws.h"
 #include "log_gamma.h"
 #include "matrix.h"
+#include "vem/dist/normal_function.h"
 
 namespace vem {
 namespace {
-
-/// The log density whose standardised residual has the squared length `square`.
-Tensor log_density(const Tensor& square, const Tensor& half_log_det, int64_t D) {
-  return -0.5 * square - half_log_det - kHalfLogTwoPi * static_cast<double>(D);
-}
 
 Tensor entropy_of(const Tensor& half_log_det, int64_t D) {
   return half_log_det + (kHalfLogTwoPi + 0.5) * static_cast<double>(D);
@@ -46,7 +42,7 @@ FullNormal FullNormal::from_precision(const Tensor& mean, const Tensor& precisio
 Tensor FullNormal::variance() const { return cholesky_.square().sum(-1); }
 Tensor FullNormal::entropy() const { return entropy_of(half_log_det(cholesky_), mean_.size(-1)); }
 Tensor FullNormal::log_prob(const Tensor& x) const {
-  return log_density(solve(cholesky_, checked(x) - mean_).square().sum(-1), half_log_det(cholesky_), mean_.size(-1));
+  return normal_log_density(solve(cholesky_, checked(x) - mean_).square().sum(-1), half_log_det(cholesky_), mean_.size(-1));
 }
 Tensor FullNormal::rsample(const Tensor& noise) const { return mean_ + product(cholesky_, noise); }
 Tensor FullNormal::draw(const Shape& sample_shape, const Rng& rng) const {
@@ -100,7 +96,7 @@ Tensor LowRankNormal::log_prob(const Tensor& x) const {
   const Tensor residual = checked(x) - mean_, scaled = residual / diagonal_;
   const Tensor explained = solve(capacitance_, product(factor_.transpose(-2, -1), scaled));
   const Tensor square = (residual * scaled).sum(-1) - explained.square().sum(-1);
-  return log_density(square, half_log_det(), mean_.size(-1));
+  return normal_log_density(square, half_log_det(), mean_.size(-1));
 }
 
 Tensor LowRankNormal::draw(const Shape& sample_shape, const Rng& rng) const {

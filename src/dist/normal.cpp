@@ -9,10 +9,6 @@
 namespace vem {
 namespace {
 
-Tensor log_density(const Tensor& standardized, const Tensor& log_std) {
-  return -0.5 * standardized * standardized - log_std - kHalfLogTwoPi;
-}
-
 Tensor entropy_of(const Tensor& log_std) { return log_std + (kHalfLogTwoPi + 0.5); }
 
 /// The linear and the quadratic part of eta.
@@ -43,7 +39,9 @@ Normal::Normal(const Tensor& mean, const Tensor& std) {
 
 Tensor Normal::variance() const { return std_ * std_; }
 Tensor Normal::entropy() const { return entropy_of(std_.log()); }
-Tensor Normal::log_prob(const Tensor& x) const { return log_density((checked(x) - mean_) / std_, std_.log()); }
+Tensor Normal::log_prob(const Tensor& x) const {
+  return normal_log_density(((checked(x) - mean_) / std_).square(), std_.log());
+}
 Tensor Normal::rsample(const Tensor& noise) const { return mean_ + std_ * noise; }
 Tensor Normal::draw(const Shape& sample_shape, const Rng& rng) const {
   return rsample(normal_noise(sample_shape, batch_shape(), rng, mean_.scalar_type()));
@@ -69,7 +67,8 @@ DiagonalNormal::DiagonalNormal(const Tensor& mean, const Tensor& log_std) {
 Tensor DiagonalNormal::variance() const { return (2 * log_std_).exp(); }
 Tensor DiagonalNormal::entropy() const { return entropy_of(log_std_).sum(-1); }
 Tensor DiagonalNormal::log_prob(const Tensor& x) const {
-  return log_density((checked(x) - mean_) * (-log_std_).exp(), log_std_).sum(-1);
+  const Tensor standardized = (checked(x) - mean_) * (-log_std_).exp();
+  return normal_log_density(standardized.square().sum(-1), log_std_.sum(-1), mean_.size(-1));
 }
 Tensor DiagonalNormal::rsample(const Tensor& noise) const { return normal_sample(mean_, log_std_, noise); }
 Tensor DiagonalNormal::draw(const Shape& sample_shape, const Rng& rng) const {

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "log_gamma.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -49,29 +50,30 @@ class NormalSample final : public torch::autograd::Function<NormalSample> {
 class NormalKl final : public torch::autograd::Function<NormalKl> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& mean, const Tensor& log_std) {
-    const Tensor m = mean.contiguous(), l = log_std.contiguous(), std = l.exp();
+    const Tensor m = mean.contiguous(), l = log_std.contiguous(), excess = l.expm1();
     Tensor kl = at::empty_like(m);
     AT_DISPATCH_FLOATING_TYPES(m.scalar_type(), "normal_kl", [&] {
-      const scalar_t *a = m.data_ptr<scalar_t>(), *b = l.data_ptr<scalar_t>(), *s = std.data_ptr<scalar_t>();
+      const scalar_t *a = m.data_ptr<scalar_t>(), *b = l.data_ptr<scalar_t>(), *u = excess.data_ptr<scalar_t>();
       scalar_t* to = kl.data_ptr<scalar_t>();
       for (int64_t i = 0; i < kl.numel(); ++i)
-        to[i] = (s[i] * s[i] + a[i] * a[i] - 1) * static_cast<scalar_t>(0.5) - b[i];
+        to[i] = (u[i] * (u[i] + 2) + a[i] * a[i]) * static_cast<scalar_t>(0.5) - b[i];
     });
-    context->save_for_backward({m, std});
+    context->save_for_backward({m, excess});
     return kl;
   }
 
-  // d KL / d mean = mean, d KL / d log_std = exp(2 log_std) - 1.
+  // d KL / d mean = mean, d KL / d log_std = exp(2 log_std) - 1 = u (u + 2) with u = exp(log_std) - 1: no digits are
+  // lost near 1.
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor &m = saved[0], &std = saved[1], g = gradients[0].contiguous();
+    const Tensor &m = saved[0], &excess = saved[1], g = gradients[0].contiguous();
     Tensor to_mean = at::empty_like(m), to_log_std = at::empty_like(m);
     AT_DISPATCH_FLOATING_TYPES(m.scalar_type(), "normal_kl_backward", [&] {
-      const scalar_t *a = m.data_ptr<scalar_t>(), *s = std.data_ptr<scalar_t>(), *from = g.data_ptr<scalar_t>();
+      const scalar_t *a = m.data_ptr<scalar_t>(), *u = excess.data_ptr<scalar_t>(), *from = g.data_ptr<scalar_t>();
       scalar_t *first = to_mean.data_ptr<scalar_t>(), *second = to_log_std.data_ptr<scalar_t>();
       for (int64_t i = 0; i < m.numel(); ++i) {
         first[i] = from[i] * a[i];
-        second[i] = from[i] * (s[i] * s[i] - 1);
+        second[i] = from[i] * (u[i] * (u[i] + 2));
       }
     });
     return {to_mean, to_log_std};
@@ -90,5 +92,9 @@ Tensor normal_sample(const Tensor& mean, const Tensor& log_std, const Tensor& no
 }
 
 Tensor normal_kl_to_standard(const Tensor& mean, const Tensor& log_std) { return NormalKl::apply(mean, log_std); }
+
+Tensor normal_log_density(const Tensor& square, const Tensor& half_log_det, int64_t dims) {
+  return -0.5 * square - half_log_det - kHalfLogTwoPi * static_cast<double>(dims);
+}
 
 }  // namespace vem

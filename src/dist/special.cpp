@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "log_gamma.h"
 #include "vem/core/target_clones.h"
 
 namespace vem::special {
@@ -82,7 +83,6 @@ VEM_INLINE double digamma_rest(double x) {
 }
 
 VEM_INLINE double lgamma_of(double x) {
-  constexpr double kHalfLogTwoPi = 0.91893853320467274;
   const double a = x * (x + 5), y = x + 6, r = 1 / y, r2 = r * r;
   double p = 1. / 156;
   p = p * r2 - 691. / 360360;

@@ -1,6 +1,8 @@
 // What every model does with its blocks.
 #include "vem/infer/model.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include <algorithm>
 
 namespace vem {
@@ -14,6 +16,45 @@ Tensor sum_over(const std::vector<std::shared_ptr<Block>>& blocks, F f) {
 }
 
 }  // namespace
+
+Method Method::of_rows(const std::string& name, const std::string& help, const std::string& input,
+                       const std::string& output, const std::function<Tensor(const Tensor&, const Rng&)>& function,
+                       const Tensor& example) {
+  Method method{name, help, {input}, {output}, [function](const std::vector<Tensor>& inputs, const Rng& rng) {
+                  return std::vector<Tensor>{function(inputs[0], rng)};
+                }};
+  if (example.defined()) method.example = {example};
+  return method;
+}
+
+Schedules Model::schedules() const {
+  Schedules all;
+  for (const auto& block : blocks_) all.merge(block->schedules());
+  return all;
+}
+
+void Model::check() const {
+  for (const auto& block : blocks_) block->check();
+}
+
+Expectation Model::differentiate(const std::function<Tensor()>& bound, const Batch& batch, const Step& step) const {
+  const at::AutoGradMode grad_mode(step.training);
+  const Tensor sum = (bound().to(at::kDouble) * batch.weight).sum();
+  Expectation e;
+  e.count = batch.weight.sum();
+  e.bound = sum.detach();
+  if (!step.training) return e;
+  std::vector<std::string> keys;
+  std::vector<Tensor> leaves;
+  for (const auto& [key, leaf] : globals()) {
+    keys.push_back(key);
+    leaves.push_back(leaf);
+  }
+  const auto gradients = torch::autograd::grad({sum}, leaves, {}, false, false, true);
+  for (size_t i = 0; i < keys.size(); ++i)
+    e.sums[keys[i]] = gradients[i].defined() ? gradients[i] : at::zeros_like(leaves[i]);
+  return e;
+}
 
 std::map<std::string, std::vector<double>> Model::report(const Expectation& total) const {
   std::map<std::string, std::vector<double>> values;

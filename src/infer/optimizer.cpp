@@ -101,7 +101,6 @@ std::vector<std::string> Optimizer::slots() const {
 
 void Optimizer::update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
                        double learning_rate, OptimizerState& state) const {
-  if (state.steps == 0) check_groups(parameters);
   const double per_item = 1 / count.item<double>();
   const bool whole = options_.clip_norm > 0 && !options_.normalize;
   std::vector<Tensor> gradients;

@@ -36,6 +36,7 @@ class Fit {
     every_ = options.memoised                        ? 1
              : options.update_every > 0 && !sampled_ ? std::min(options.update_every, batches_)
                                                      : batches_;
+    model.check();
     start();
     closed_form_ = model.closed_form();
     skips_outliers_ = model.skips_outliers();

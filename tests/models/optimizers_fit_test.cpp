@@ -129,9 +129,6 @@ class Spiked final : public Model {
     return e;
   }
   std::vector<Method> methods() const override { return {}; }
-  std::map<std::string, std::shared_ptr<const Schedule>> schedules() const override {
-    return {{"learning_rate", rate_}};
-  }
   at::ScalarType dtype() const override { return at::kDouble; }
   double p() const { return p_.item<double>(); }
   Tensor eta() const { return weights_->eta(); }

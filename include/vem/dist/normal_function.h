@@ -1,5 +1,5 @@
-// What a training step does with a diagonal normal, each as one node of the autograd graph: at small batches a step
-// spends more time on nodes than on numbers. Gradients of the first order only.
+// The formulas of normal distributions. What a training step does with a diagonal one is one node each of the autograd
+// graph: at small batches a step spends more time on nodes than on numbers. Those have gradients of the first order only.
 // Legend: R rows, L dimensions; all of one floating type on the CPU.
 #pragma once
 
@@ -11,7 +11,11 @@ namespace vem {
 /// shapes.
 Tensor normal_sample(const Tensor& mean, const Tensor& log_std, const Tensor& noise);
 
-/// KL(N(mean, exp(log_std)^2) || N(0, 1)) by dimension [R, L] (Kingma and Welling 2014, appendix B).
+/// KL(N(mean, exp(log_std)^2) || N(0, 1)) element by element (Kingma and Welling 2014, appendix B). With the distance of
+/// the means over p's standard deviation and the log of the ratio of standard deviations, KL(q || p) of any two.
 Tensor normal_kl_to_standard(const Tensor& mean, const Tensor& log_std);
+
+/// log N(x; m, S) in `dims` dimensions, by the squared length of the standardised x - m and by log |S| / 2.
+Tensor normal_log_density(const Tensor& square, const Tensor& half_log_det, int64_t dims = 1);
 
 }  // namespace vem

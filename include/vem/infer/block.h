@@ -32,6 +32,10 @@ class Block {
   /// <eta - eta_prior, t> - kl_global, valid just after an M-step with rho = 1: [] float64.
   virtual Tensor gain() const;
   virtual bool conjugate() const = 0;
+  /// Throws ConfigError for options that only the finished block can judge.
+  virtual void check() const {}
+  /// Numbers that change with the step, by the name under which Step::weights has them.
+  virtual Schedules schedules() const { return {}; }
   /// Whether sums that are not finite leave this block as it is, and are counted.
   virtual bool skips_outliers() const { return false; }
   /// Exchanges the parameters with their average over steps; false without such an average.
@@ -115,6 +119,8 @@ class GradientBlock final : public Block {
   TensorMap globals() const override;
   void m_step(const Expectation& total, const Step& step, const Rng& rng) override;
   bool conjugate() const override { return false; }
+  void check() const override { optimizer_->check_groups(parameters_); }
+  Schedules schedules() const override { return {{schedule_, optimizer_->learning_rate()}}; }
   bool skips_outliers() const override { return optimizer_->skips(); }
   bool swap_averages() override;
   std::map<std::string, double> diagnostics() const override;

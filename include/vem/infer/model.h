@@ -29,6 +29,11 @@ struct Method {
   std::string script{};
   /// Names of `inputs` that are whole numbers (a count, a number of samples): tensors [] int64 in `call`.
   std::vector<std::string> integers{};
+
+  /// One tensor of rows to another. Without an example it is not exported.
+  static Method of_rows(const std::string& name, const std::string& help, const std::string& input,
+                        const std::string& output, const std::function<Tensor(const Tensor&, const Rng&)>& function,
+                        const Tensor& example = {});
 };
 
 class Model {
@@ -50,13 +55,15 @@ class Model {
   virtual std::vector<Method> methods() const = 0;
   /// Moves out of local optima, in the order in which they are tried; they change this model.
   virtual std::vector<std::shared_ptr<Move>> moves() const { return {}; }
-  /// Numbers that change with the step, by the name under which Step::weights has them.
-  virtual std::map<std::string, std::shared_ptr<const Schedule>> schedules() const { return {}; }
+  /// Numbers that change with the step, by the name under which Step::weights has them; the default: those of blocks.
+  virtual Schedules schedules() const;
   /// Turns summed metrics into what is logged, in nats per item; the default divides by count.
   virtual std::map<std::string, std::vector<double>> report(const Expectation& total) const;
   /// The floating-point type of the rows that e_step() takes.
   virtual at::ScalarType dtype() const = 0;
 
+  /// Throws ConfigError for options that only the finished model can judge; fit() asks before it begins.
+  void check() const;
   void m_step(const Expectation& total, const Step& step, const Rng& rng);
   Tensor kl_global() const;
   Tensor linear(const Expectation& total) const;
@@ -85,6 +92,10 @@ class Model {
   static const Method* find(const std::vector<Method>& methods, const std::string& name);
 
  protected:
+  /// An E-step by autograd: `bound` gives the nats of each item [items], once; its gradients with respect to every
+  /// global are the sums.
+  Expectation differentiate(const std::function<Tensor()>& bound, const Batch& batch, const Step& step) const;
+
   std::vector<std::shared_ptr<Block>> blocks_;
 };
 

@@ -61,7 +61,7 @@ class Objective {
   virtual int64_t num_samples() const = 0;
   /// False for objectives that are not sums over items.
   virtual bool additive() const { return true; }
-  virtual std::map<std::string, std::shared_ptr<const Schedule>> schedules() const { return {}; }
+  virtual Schedules schedules() const { return {}; }
 };
 
 }  // namespace vem

@@ -61,10 +61,11 @@ class Optimizer {
   virtual ~Optimizer() = default;
 
   /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised; or, where that is an
-  /// outlier and `skip_above` is set, leaves all as they are and counts it. Throws ConfigError at the first step if a
-  /// group has no parameters.
+  /// outlier and `skip_above` is set, leaves all as they are and counts it.
   void update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
               double learning_rate, OptimizerState& state) const;
+  /// Throws ConfigError if a group has none of these parameters.
+  void check_groups(const std::vector<Parameter>& parameters) const;
   /// Names of the tensors that each parameter carries: the rule's moments and, if wanted, its average.
   std::vector<std::string> slots() const;
   std::shared_ptr<const Schedule> learning_rate() const { return learning_rate_; }
@@ -79,7 +80,6 @@ class Optimizer {
   virtual void apply(Parameter& parameter, const Tensor& sums, const Update& update) const = 0;
 
   bool is_outlier(double norm, OptimizerState& state) const;
-  void check_groups(const std::vector<Parameter>& parameters) const;
   const ParameterGroup* group_of(const std::string& name) const;
   Update update_of(const Parameter& parameter, double learning_rate) const;
 

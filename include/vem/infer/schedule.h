@@ -23,4 +23,7 @@ class Schedule {
 /// `constant` with a value, for defaults in options structs.
 Choice constant_schedule(double value);
 
+/// By the name under which a step has the number.
+using Schedules = std::map<std::string, std::shared_ptr<const Schedule>>;
+
 }  // namespace vem
