@@ -59,6 +59,8 @@ void ByteReader::expect_complete() const {
   if (code == Z_BUF_ERROR) fail<DataError>("{}: truncated: its gzip data end after {} bytes", path_, position_);
 }
 
+bool ByteReader::plain() const { return gzdirect(file_.get()) != 0; }
+
 int64_t ByteReader::max_size() const {
   std::error_code error;
   const auto size = fs::file_size(path_, error);  // fails for pipes, which are read as they come

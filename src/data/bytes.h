@@ -22,6 +22,10 @@ class ByteReader {
   int64_t skip_rest();
   /// Throws DataError if what was read ended because its gzip data are cut short.
   void expect_complete() const;
+  /// Bytes read and passed over so far.
+  int64_t position() const { return position_; }
+  /// Whether the bytes are the file's own, not gzipped.
+  bool plain() const;
   /// No content is longer than this: a header that promises more is wrong, and must not make us allocate it.
   int64_t max_size() const;
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "lines.h"
+#include "mapped.h"
 #include "vem/core/error.h"
 #include "vem/data/readers.h"
 
@@ -69,8 +70,12 @@ std::optional<double> number_of(std::string_view cell) {
 class TableReader {
  public:
   TableReader(std::string path, char separator, const std::vector<std::string>& text_columns,
-              const std::vector<std::string>& number_columns)
-      : path_(std::move(path)), separator_(separator), text_columns_(text_columns), number_columns_(number_columns) {}
+              const std::vector<std::string>& number_columns, int64_t map_from)
+      : path_(std::move(path)),
+        separator_(separator),
+        text_columns_(text_columns),
+        number_columns_(number_columns),
+        map_from_(map_from) {}
 
   Table read() const {
     const int64_t num_lines = count_lines(path_);
@@ -146,7 +151,9 @@ class TableReader {
     Table table;
     for (size_t c = 0; c < names.size(); ++c)
       if (role[c] >= 0 && role[c] != kSkip) table.names.push_back(names[c]);
-    table.values = at::empty({rows, static_cast<int64_t>(table.names.size())}, at::kDouble);
+    const Shape shape{rows, static_cast<int64_t>(table.names.size())};
+    const bool large = shape[0] * shape[1] * static_cast<int64_t>(sizeof(double)) >= map_from_;
+    table.values = large ? temporary_tensor(shape, at::kDouble) : at::empty(shape, at::kDouble);
     table.words.assign(text_columns_.size(), std::vector<std::string>(rows));
     if (!text_columns_.empty()) table.lines.resize(rows);
     return table;
@@ -179,13 +186,14 @@ class TableReader {
   std::string path_;
   char separator_;
   std::vector<std::string> text_columns_, number_columns_;
+  int64_t map_from_;
 };
 
 }  // namespace
 
 Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns,
-               const std::vector<std::string>& number_columns) {
-  return TableReader(path, separator, text_columns, number_columns).read();
+               const std::vector<std::string>& number_columns, int64_t map_from) {
+  return TableReader(path, separator, text_columns, number_columns, map_from).read();
 }
 
 }  // namespace vem

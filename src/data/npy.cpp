@@ -3,8 +3,10 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "bytes.h"
+#include "mapped.h"
 #include "vem/core/error.h"
 #include "vem/data/readers.h"
 
@@ -75,9 +77,25 @@ at::ScalarType scalar_type_of(const Header& header, const std::string& path) {
   return found->second;
 }
 
+[[noreturn]] void fail_truncated(const std::string& path, int64_t got, double wanted) {
+  fail<DataError>("{}: truncated: got {} bytes of values, {:.0f} are wanted", path, got, wanted);
+}
+
+[[noreturn]] void fail_too_long(const std::string& path, int64_t got, int64_t wanted) {
+  fail<DataError>("{}: got {} bytes of values, but its header announces {}", path, got, wanted);
+}
+
+/// Values that stay in the file, from byte `begin` on; `wanted` bytes.
+Tensor mapped_values(const std::string& path, int64_t begin, const Shape& shape, at::ScalarType type, double wanted) {
+  const auto got = static_cast<int64_t>(std::filesystem::file_size(path)) - begin;
+  if (static_cast<double>(got) < wanted) fail_truncated(path, got, wanted);
+  if (static_cast<double>(got) > wanted) fail_too_long(path, got, static_cast<int64_t>(wanted));
+  return map_file(path, begin, shape, type);
+}
+
 }  // namespace
 
-Tensor read_npy(const std::string& path) {
+Tensor read_npy(const std::string& path, int64_t map_from) {
   ByteReader file(path);
   const Header header = read_header(file, path);
   const at::ScalarType type = scalar_type_of(header, path);
@@ -89,14 +107,16 @@ Tensor read_npy(const std::string& path) {
     if (size < 0) fail<DataError>("{}: the header of this .npy file names a negative size", path);
     wanted *= static_cast<double>(size);
   }
+  const bool mappable = file.plain() && file.position() % static_cast<int64_t>(c10::elementSize(type)) == 0 &&
+                        std::filesystem::is_regular_file(path);
+  if (mappable && wanted >= static_cast<double>(map_from))
+    return mapped_values(path, file.position(), header.shape, type, wanted);
   const bool possible = wanted <= static_cast<double>(file.max_size());
   const Tensor values = at::empty(possible ? header.shape : Shape{0}, type);
   const auto bytes = static_cast<int64_t>(values.nbytes());
   const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
-  if (!possible || got < bytes)
-    fail<DataError>("{}: truncated: got {} bytes of values, {:.0f} are wanted", path, got, wanted);
-  if (const int64_t rest = file.skip_rest(); rest > 0)
-    fail<DataError>("{}: got {} bytes of values, but its header announces {}", path, bytes + rest, bytes);
+  if (!possible || got < bytes) fail_truncated(path, got, wanted);
+  if (const int64_t rest = file.skip_rest(); rest > 0) fail_too_long(path, bytes + rest, bytes);
   return values;
 }
 

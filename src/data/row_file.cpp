@@ -4,10 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 
+#include "mapped.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -19,15 +18,7 @@ constexpr int64_t kRowBytes = 2 * sizeof(int32_t);
 
 }  // namespace
 
-RowFile::RowFile() {
-  std::error_code ignored;
-  const std::filesystem::path folder = std::filesystem::temp_directory_path(ignored);
-  std::string name = (folder / "vem-rows-XXXXXX").string();
-  file_ = mkstemp(name.data());
-  if (file_ < 0) fail<OutputError>("{}: can not be written: {}", name, std::strerror(errno));
-  unlink(name.c_str());
-  buffer_.reserve(kBuffer);
-}
+RowFile::RowFile() : file_(temporary_file()) { buffer_.reserve(kBuffer); }
 
 RowFile::~RowFile() { close(file_); }
 

@@ -3,8 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
+#include "vem/data/writers.h"
 
 namespace vem {
 namespace {
@@ -196,6 +199,41 @@ TEST(Npy, TypesVersionsAndShapes) {
   EXPECT_EQ(values[1][2].item<uint8_t>(), 'f');
   const std::string vector = "{'shape': (1,), 'fortran_order': False, 'descr': '|b1'}";
   EXPECT_TRUE(read_npy(folder.write("c.npy", npy_bytes(vector, "\x01")))[0].item<bool>());
+}
+
+TEST(Npy, LargeArraysStayInTheirFile) {
+  const TemporaryFolder folder;
+  const Tensor values = at::arange(6000, at::kDouble).view({1000, 6});
+  const std::string path = folder.file("a.npy");
+  write_npy(path, values);
+  const Tensor mapped = read_npy(path, 48000);
+  EXPECT_TRUE(at::equal(mapped, values));
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(-8, std::ios::end);
+  const double changed = -1;
+  file.write(reinterpret_cast<const char*>(&changed), sizeof(changed));
+  file.close();
+  EXPECT_EQ(mapped[999][5].item<double>(), -1);                 // the file itself, not a copy
+  EXPECT_EQ(read_npy(path, 48001)[999][5].item<double>(), -1);  // a copy
+  const std::string bytes = read_bytes(path);
+  for (const int64_t map_from : {int64_t{1}, kLargeFile}) {
+    const auto error = [&](const std::string& content) {
+      const std::string damaged = folder.write("b.npy", content);
+      return message_of<DataError>([&] { read_npy(damaged, map_from); }).substr(damaged.size());
+    };
+    EXPECT_EQ(error(bytes.substr(0, bytes.size() - 1)), ": truncated: got 47999 bytes of values, 48000 are wanted");
+    EXPECT_EQ(error(bytes + "x"), ": got 48001 bytes of values, but its header announces 48000");
+  }
+}
+
+TEST(Csv, LargeTablesGoToATemporaryFile) {
+  const TemporaryFolder folder;
+  std::string text = "a,b\n";
+  for (int i = 0; i < 3000; ++i) text += fmt::format("{},{}\n", i, 0.5 * i);
+  const std::string path = folder.write("t.csv", text);
+  const Table table = read_csv(path, ',', {}, {}, 48000), small = read_csv(path, ',');
+  EXPECT_TRUE(at::equal(table.values, small.values));
+  EXPECT_EQ(folder.num_entries(), 1);
 }
 
 TEST(Npy, Errors) {

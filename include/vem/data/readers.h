@@ -9,6 +9,9 @@
 
 namespace vem {
 
+/// Values of so many bytes (256 MiB) stay on disk, and the system holds of them what it has memory for.
+constexpr int64_t kLargeFile = int64_t{1} << 28;
+
 /// IDX (the MNIST container): uint8 [items, rows, columns] for images (magic 0x0803), uint8 [items] for labels
 /// (0x0801). Throws DataError for another magic or a size that does not match ("truncated: got .. bytes, .. are
 /// wanted").
@@ -23,11 +26,13 @@ struct Table {
 /// Comma- or tab-separated, with a header line if its first line is not all numbers (else the columns are x1, x2 ...).
 /// `text_columns` are read as words, `number_columns` as numbers (empty: all others). A first column named "" or
 /// rownames holds row names, as R writes them: left out. Throws DataError with file and line for a text cell in a
-/// numeric column or a row of another length, and for a name that no column has.
+/// numeric column or a row of another length, and for a name that no column has. Numbers of at least `map_from` bytes
+/// go to a temporary file: they may be larger than memory.
 Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {},
-               const std::vector<std::string>& number_columns = {});
+               const std::vector<std::string>& number_columns = {}, int64_t map_from = kLargeFile);
 
-/// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool. Throws DataError for others.
-Tensor read_npy(const std::string& path);
+/// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool. Throws DataError for others. An
+/// array of at least `map_from` bytes stays in its file, if that is not gzipped: it may be larger than memory.
+Tensor read_npy(const std::string& path, int64_t map_from = kLargeFile);
 
 }  // namespace vem
