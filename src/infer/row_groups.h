@@ -8,7 +8,24 @@
 
 #include "vem/core/types.h"
 
+extern "C" int MKL_Set_Num_Threads_Local(int) __attribute__((weak));  // null where LibTorch has another BLAS
+
 namespace vem {
+
+/// Keeps the matrix products of this thread on it: MKL does not notice that it is inside a parallel region, and splits
+/// long sums into as many parts as the caller has threads.
+class OneThreadOfMkl {
+ public:
+  OneThreadOfMkl() : before_(MKL_Set_Num_Threads_Local ? MKL_Set_Num_Threads_Local(1) : 0) {}
+  ~OneThreadOfMkl() {
+    if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local(before_);
+  }
+  OneThreadOfMkl(const OneThreadOfMkl&) = delete;
+  OneThreadOfMkl& operator=(const OneThreadOfMkl&) = delete;
+
+ private:
+  int before_;
+};
 
 /// Rows of a chunk: its statistics stay in the cache between the two matrix products of an E-step.
 constexpr int64_t kRowsPerChunk = 256;
@@ -25,7 +42,8 @@ template <class Body>
 auto map_groups(int64_t num_chunks, int64_t groups, const Body& body) {
   std::vector<decltype(body(int64_t{}, int64_t{}))> parts(static_cast<size_t>(groups));
   at::parallel_for(0, groups, 1, [&](int64_t begin, int64_t end) {
-    at::NoGradGuard no_grad;  // a state of the thread
+    const at::NoGradGuard no_grad;  // a state of the thread
+    const OneThreadOfMkl one_thread;
     for (int64_t g = begin; g < end; ++g)
       parts[static_cast<size_t>(g)] = body(g * num_chunks / groups, (g + 1) * num_chunks / groups);
   });

@@ -147,7 +147,7 @@ TEST(Readme, ItsConfigurationsAreRead) {
 
 TEST(Readme, ItsFilesExist) {
   for (const std::string& code :
-       matches(readme(), "((?:experiments|tests|models|include|src|\\.github)/[A-Za-z_./-]+)"))
+       matches(readme(), "((?:experiments|tests|models|include|src|\\.github)/[A-Za-z0-9_./-]+)"))
     EXPECT_TRUE(fs::exists(root() / code)) << "README.md: " << code;
 }
 

@@ -40,13 +40,16 @@ struct Row {
   /// Tolerance in float32: 100 roundings of order 1e-7. Where the trajectory ends in the optimum, the last gradients
   /// are roundings, which these rules scale up to whole steps: then it is the learning rate, over 1 - momentum.
   double single = 2e-5;
+  /// In float64. Where steps overshoot, one rounding of a gradient, which another LibTorch makes, grows tenfold every
+  /// dozen steps.
+  double exact = 1e-12;
 };
 
 std::vector<Row> rows() {
   const std::string decay = "weight_decay = 0.3\n";
   return {
       {"adam", "adam", "", 0.05},
-      {"adam_betas", "adam", "beta1 = 0.5\nbeta2 = 0.9\nepsilon = 1e-3", 0.05, 0.05},
+      {"adam_betas", "adam", "beta1 = 0.5\nbeta2 = 0.9\nepsilon = 1e-3", 0.05, 0.05, 1e-6},
       {"adam_decay", "adam", decay, 0.05},
       {"adam_clip_norm", "adam", "clip_norm = 3", 0.05},
       {"adam_clip_value", "adam", "clip_value = 0.5", 0.05},
@@ -111,7 +114,7 @@ void expect_trajectory(const Row& row, at::ScalarType type) {
     block.swap_averages();
     // float64: the two differ in the order of operations only
     const Tensor difference = (ours - at::tensor(wanted.at(step), at::kDouble)).abs().max();
-    EXPECT_LE(difference.item<double>(), type == at::kDouble ? 1e-12 : row.single)
+    EXPECT_LE(difference.item<double>(), type == at::kDouble ? row.exact : row.single)
         << row.golden << " by " << row.kind << " at step " << step << " in " << toString(type);
   }
 }
