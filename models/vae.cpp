@@ -38,6 +38,13 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
   return sums;
 }
 
+/// "numbers", "numbers >= 0", "numbers in [0, 1]".
+std::string wanted(const Range& support) {
+  if (std::isinf(support.min)) return "numbers";
+  if (std::isinf(support.max)) return fmt::format("numbers >= {}", support.min);
+  return fmt::format("numbers in [{}, {}]", support.min, support.max);
+}
+
 }  // namespace
 
 std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
@@ -65,9 +72,12 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   networks_ = std::make_shared<GradientBlock>("networks", registry.create<Optimizer>(o_.optimizer, {registry}));
   scaling_->add("scaling.center", at::zeros({features_}, dtype_));
   scaling_->add("scaling.scale", at::ones({features_}, dtype_));
-  posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim});
-  likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_});
-  prior_ = registry.create<Prior>(o_.prior, {o_.latent_dim, dtype_, networks_, registry});
+  posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim, dtype_, networks_, &registry});
+  likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_, scaling_});
+  const auto encode = [this](const Tensor& x) { return encoder_->forward(x); };
+  const Range range = o_.standardize ? Range() : likelihood_->support();
+  prior_ = registry.create<Prior>(
+      o_.prior, {o_.latent_dim, dtype_, networks_, registry, scaling_, posterior_, encode, features_, range});
   objective_ = registry.create<Objective>(o_.objective, {registry});
   Shape output = schema_.item_shape;
   output[0] *= likelihood_->parameters_per_feature();
@@ -76,6 +86,7 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   if (o_.e_step != EStep::local)
     encoder_ = registry.create<Network>(
         o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_});
+  check_combination();
   TensorMap added = networks_->globals();
   for (const std::string& key : densities_.keys) added.erase(key);
   encoders_.add(added);
@@ -85,6 +96,19 @@ Vae::Vae(const VaeOptions& options, const Context& context)
     conjugate_.add(block->globals());
   }
   globals_ = globals();
+}
+
+void Vae::check_combination() const {
+  if (!encoder_ && prior_->uses_encoder())
+    fail<ConfigError>("vae: prior {} needs an encoder, and e_step = \"local\" has none", o_.prior.name);
+  if (posterior_->flows() && prior_->uses_encoder())
+    fail<ConfigError>(
+        "vae: prior {} takes posteriors whose density is known everywhere, posterior {} has it along draws only",
+        o_.prior.name, o_.posterior.name);
+  if (posterior_->flows() && objective_->stops_q())
+    fail<ConfigError>(
+        "vae: objective {}: a gradient by way of the samples only goes with posteriors without flows, got {}",
+        o_.objective.name, o_.posterior.name);
 }
 
 Schedules Vae::schedules() const {
@@ -103,10 +127,12 @@ void Vae::initialize(const Dataset& train, const Rng& rng) {
   }
   if (encoder_) encoder_->initialize(rng);
   decoder_->initialize(rng);
+  posterior_->initialize(rng.fold("posterior"));
   const Tensor bias = o_.standardize ? likelihood_->output_bias(at::zeros_like(mean), at::ones_like(mean))
                                      : likelihood_->output_bias(mean, variance);
   decoder_->output_bias().detach().copy_(bias);
-  prior_->initialize(rng.fold("prior"));
+  const Tensor order = at::arange(std::min(train.size, kChunk), at::kLong);
+  prior_->initialize(filled(scaled(train.batch(order, 0, dtype_).at("x"))), rng.fold("prior"));
 }
 
 Tensor Vae::scaled(const Tensor& x) const {
@@ -117,8 +143,12 @@ Tensor Vae::unscaled(const Tensor& x) const {
   return o_.standardize ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
 }
 
-Tensor Vae::log_jacobian() const {
-  return o_.standardize ? -scaling_->get("scaling.scale").to(at::kDouble).log().sum() : at::zeros({}, at::kDouble);
+Tensor Vae::filled(const Tensor& x) const { return x.masked_fill(x.isnan(), 0); }
+
+// Of the cells that are there.
+Tensor Vae::log_jacobian(const Tensor& x) const {
+  const Tensor log_scale = scaling_->get("scaling.scale").to(at::kDouble).log();
+  return -at::mv(x.isnan().logical_not().to(at::kDouble), log_scale);
 }
 
 // Moments are taken about the first row: far from zero, squares would lose the variance.
@@ -126,37 +156,44 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const auto rows_from = [&](int64_t begin, int64_t end) {
     return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
   };
-  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = at::zeros({}, at::kDouble);
-  const Tensor center = rows_from(0, 1).at("x")[0].clone();
+  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = sum.clone();
+  const Tensor center = at::nan_to_num(rows_from(0, 1).at("x")[0]);
   for (int64_t begin = 0; begin < train.size; begin += kChunk) {
     const Batch batch = rows_from(begin, std::min(train.size, begin + kChunk));
     require_support(batch);
     const Tensor& x = batch.at("x");
-    const Tensor difference = x - center, weight = batch.row_weight().to(dtype_);
-    total = total + weight.sum(at::kDouble);
+    const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0),
+                 weight = batch.row_weight().to(dtype_);
+    total = total + at::mv(missing.logical_not().to(dtype_).t(), weight).to(at::kDouble);
     sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
     square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
   }
+  if (const Tensor empty = (total <= 0).nonzero(); empty.size(0) > 0)
+    fail<DataError>("vae: {} has no value in any row", feature_name(empty[0][0].item<int64_t>()));
   const Tensor shift = sum / total;
   const Tensor variance = (square / total - shift * shift).clamp_min(0);
   return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
 }
 
+std::string Vae::feature_name(int64_t i) const {
+  return schema_.feature_names.empty() ? fmt::format("feature {}", i) : schema_.feature_names[static_cast<size_t>(i)];
+}
+
 void Vae::require_support(const Batch& batch) const {
   const Range support = likelihood_->support();
+  const bool whole = likelihood_->whole_numbers();
   const Tensor& x = batch.at("x");
-  const auto [low, high] = at::aminmax(x);  // NaN passes on
-  const double smallest = low.item<double>(), largest = high.item<double>();
-  if (smallest >= support.min && largest <= support.max && std::isfinite(smallest) && std::isfinite(largest)) return;
-  const Tensor bad = at::logical_not(x.ge(support.min).logical_and(x.le(support.max))).logical_or(x.isinf());
+  Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(x.isinf());  // NaN is missing
+  if (whole) bad = bad.logical_or((x - x.round()).abs() > 0);
+  if (!bad.any().item<bool>()) return;
   const Tensor where = bad.nonzero()[0];
   const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
-  const std::string name = schema_.feature_names.empty() ? fmt::format("feature {}", column)
-                                                         : schema_.feature_names[static_cast<size_t>(column)];
-  fail<DataError>(
-      "vae: {} is {} in row {}, but likelihood {} needs {}", name, x[row][column].item<double>(),
-      batch.index[row].item<int64_t>() + 1, o_.likelihood.name,
-      std::isinf(support.min) ? "finite numbers" : fmt::format("numbers in [{}, {}]", support.min, support.max));
+  fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}{}", feature_name(column),
+                  x[row][column].item<double>(), batch.index[row].item<int64_t>() + 1, o_.likelihood.name,
+                  whole                     ? "whole "
+                  : std::isinf(support.min) ? "finite "
+                                            : "",
+                  wanted(support));
 }
 
 // ---- the E-step ----
@@ -165,22 +202,28 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const at::AutoGradMode grad_mode(step.training);
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
-  const Tensor own = encoder_ ? encoder_->forward(x) : start_of(batch);
-  const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, rng);
+  const bool gaps = encoder_ && x.isnan().any().item<bool>();
+  const Tensor own = encoder_ ? encoder_->forward(gaps ? filled(x) : x) : start_of(batch);
+  const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);
   Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities);
   Expectation e;
   e.count = batch.weight.sum();
   e.bound = weighted_sum(pulled.value.bound, batch.weight);
-  if (o_.standardize) e.bound = e.bound + log_jacobian() * e.count;
+  const Tensor jacobian = o_.standardize ? at::dot(log_jacobian(x), batch.row_weight()) : Tensor();
+  if (o_.standardize) e.bound = e.bound + jacobian;
   if (o_.e_step == EStep::local) e.local["q"] = parameters.detach();
   measure(e, pulled, batch);
+  if (o_.standardize) e.metrics["log_px"] = e.metrics["log_px"] + jacobian;
   if (!step.training) return e;
   e.sums = std::move(pulled.sums);
   if (!encoder_) return e;
   // Refined or not, the encoder learns from the gradient at its own output.
   if (o_.e_step == EStep::semi_amortized) pulled = pull(x, own, draws, batch, step, Sums::none);
   const auto gradients = gradients_of(pulled.outputs, encoders_.tensors, pulled.gradients);
-  for (size_t i = 0; i < gradients.size(); ++i) e.sums[encoders_.keys[i]] = gradients[i];
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    Tensor& sum = e.sums[encoders_.keys[i]];
+    sum = sum.defined() ? sum + gradients[i] : gradients[i];  // what came by way of the prior stays
+  }
   return e;
 }
 
@@ -203,11 +246,11 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   const Tensor z = posterior_->at(parameters)->rsample(noise);
   const Tensor z_leaf = z.detach().requires_grad_(differentiate),
                leaf = parameters.detach().requires_grad_(differentiate);
-  const Trace trace{{Latent(*posterior_, leaf, z_leaf, *prior_, batch, globals_)},
-                    batch.per_item(likelihood_->log_prob(decode(z_leaf), x))};
+  const Latent latent(*posterior_, leaf, z_leaf, *prior_, batch, globals_);
+  const Trace trace{{latent}, batch.per_item(likelihood_->log_prob(decode(latent.z()), x))};
   p.value = (*objective_)(trace, step);
   p.log_px = trace.log_px.detach();
-  p.mean = trace.latents[0].q().mean().detach();
+  p.mean = trace.latents[0].mean().detach();
   {
     const at::NoGradGuard for_the_log;  // an objective that needs the KL has computed it already, with its graph
     if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
@@ -223,6 +266,7 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   const Tensor weight = batch.weight.to(dtype_);
   if (wanted == Sums::densities) {
     ask_for(densities_);
+    if (prior_->uses_encoder()) ask_for(encoders_);
     if (p.value.surrogate.is_same(p.value.bound)) {
       ask_for(conjugate_);
     } else if (!conjugate_.keys.empty()) {
@@ -246,7 +290,6 @@ void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const 
   const Tensor log_px = mean_over_samples(pulled.log_px), mean = batch.per_item(pulled.mean, 0);
   const Tensor kl = pulled.kl.defined() ? pulled.kl : (log_px - pulled.value.bound).unsqueeze(-1);
   e.metrics["log_px"] = weighted_sum(log_px, batch.weight);
-  if (o_.standardize) e.metrics["log_px"] = e.metrics["log_px"] + log_jacobian() * e.count;
   const Tensor kl_sums = weighted_sums(kl, batch.weight);
   e.metrics["kl"] = kl_sums.sum();
   if (kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;

@@ -89,11 +89,18 @@ class Vae final : public Model {
 
   Tensor scaled(const Tensor& x) const;
   Tensor unscaled(const Tensor& x) const;
-  /// log |d scaled / d x|: densities are in the user's units.
-  Tensor log_jacobian() const;
-  /// Mean and variance [D] of the weighted training data, which must be finite and within the likelihood's support.
+  /// log |d scaled / d x| of each row [rows] float64: densities are in the user's units.
+  Tensor log_jacobian(const Tensor& x) const;
+  /// What an encoder sees: zeros in missing cells, which is the mean if rows are standardised (Mattei and Frellsen
+  /// 2019).
+  Tensor filled(const Tensor& x) const;
+  std::string feature_name(int64_t i) const;
+  /// Mean and variance [D] of the weighted training data, which must be within the likelihood's support; NaN is
+  /// missing.
   std::pair<Tensor, Tensor> moments(const Dataset& train) const;
   void require_support(const Batch& batch) const;
+  /// Throws ConfigError for factors that do not go together.
+  void check_combination() const;
 
   Tensor noise(const Batch& batch, const Rng& rng, int64_t samples) const;
   /// The parameters of q that per-datum inference begins with: those of the last time, else zeros.
@@ -103,13 +110,22 @@ class Vae final : public Model {
   Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
             Sums wanted) const;
   void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
-  Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng) const;
+  Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, int64_t steps,
+                const Rng& rng) const;
+  /// Of a training step, or of an evaluation.
+  int64_t inner_steps(const Step& step) const;
+  /// The bound of each row [rows] float64 at the encoder's q, and at what `steps` inner steps make of it.
+  std::vector<Tensor> bounds(const Tensor& x, int64_t steps, const Rng& rng) const;
 
   Batch rows(const Tensor& x) const;
   Tensor encoded(const Tensor& x, const Rng& rng) const;
+  /// The mean of q or, of a flow, the image of the mean that it begins with.
+  Tensor mean_of(const Tensor& parameters) const;
   Tensor decoded(const Tensor& z) const;
   Tensor responsibilities(const Tensor& x, const Rng& rng) const;
-  Tensor importance(const Tensor& x, int64_t samples, const Rng& rng) const;
+  /// Draws of z from q [S, rows, L] and their log importance weights [S, rows] float64, nats of x in the user's units.
+  std::pair<Tensor, Tensor> weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const;
+  Tensor impute(const Tensor& x, const Rng& rng) const;
 
   VaeOptions o_;
   Schema schema_;

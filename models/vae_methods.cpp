@@ -22,7 +22,7 @@ std::vector<Method> Vae::methods() const {
       "decode", "mean of p(x | z)", "z", "x", [this](const Tensor& in, const Rng&) { return decoded(in); }, z));
   methods.push_back(Method::of_rows(
       "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
-      [this](const Tensor& in, const Rng& rng) { return decoded(posterior_->at(encoded(in, rng))->mean()); }, traced));
+      [this](const Tensor& in, const Rng& rng) { return decoded(mean_of(encoded(in, rng))); }, traced));
   if (prior_->independent_rows()) {
     methods.push_back({"sample",
                        "mean of p(x | z) for n draws of z from the prior",
@@ -39,14 +39,28 @@ std::vector<Method> Vae::methods() const {
                        {"x", "samples"},
                        {"log_weights"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{importance(in[0], in[1].item<int64_t>(), rng)};
+                         return std::vector<Tensor>{weighted_draws(in[0], in[1].item<int64_t>(), rng).second};
                        },
                        {},
                        "",
                        {"samples"}});
+    methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
+                                      [this](const Tensor& in, const Rng& rng) { return impute(in, rng); }));
+  }
+  if (encoder_ && prior_->independent_rows()) {
+    Method bounds{"bounds",
+                  "bound at the encoder's q, and after inner steps from there",
+                  {"x", "steps"},
+                  {"amortized", "local"},
+                  {}};
+    bounds.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+      return this->bounds(in[0], in[1].item<int64_t>(), rng);
+    };
+    bounds.integers = {"steps"};
+    methods.push_back(bounds);
   }
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
-  if (prior_->clusters()) {
+  if (prior_->clusters() && !posterior_->flows()) {
     methods.push_back(Method::of_rows(
         "responsibilities", "probability of each component of the prior", "x", "responsibilities",
         [this](const Tensor& in, const Rng& rng) { return responsibilities(in, rng); }, traced));
@@ -69,11 +83,15 @@ Batch Vae::rows(const Tensor& x) const {
 Tensor Vae::encoded(const Tensor& x, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Tensor y = scaled(x);
-  if (o_.e_step == EStep::amortized) return encoder_->forward(y);
+  if (o_.e_step == EStep::amortized) return encoder_->forward(filled(y));
   const Batch batch = rows(x);
   Step step;
   step.training = false;
-  return refine(y, encoder_ ? encoder_->forward(y) : start_of(batch), batch, step, rng);
+  return refine(y, encoder_ ? encoder_->forward(filled(y)) : start_of(batch), batch, step, inner_steps(step), rng);
+}
+
+Tensor Vae::mean_of(const Tensor& parameters) const {
+  return posterior_->transform(posterior_->at(parameters)->mean(), parameters).first;
 }
 
 Tensor Vae::decoded(const Tensor& z) const {
@@ -85,15 +103,34 @@ Tensor Vae::responsibilities(const Tensor& x, const Rng& rng) const {
   return prior_->responsibilities(*posterior_->at(encoded(x, rng)), globals_);
 }
 
-Tensor Vae::importance(const Tensor& x, int64_t samples, const Rng& rng) const {
+std::pair<Tensor, Tensor> Vae::weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x);
   const Tensor draws = batch.normal(rng, {samples, o_.latent_dim}, "importance", dtype_).transpose(0, 1);
-  const auto q = posterior_->at(encoded(x, rng));
-  const Tensor z = q->rsample(draws);
-  const Tensor log_px = likelihood_->log_prob(decode(z), scaled(x));
-  const Tensor log_p = prior_->log_prob(z, batch, globals_);
-  return log_px.to(at::kDouble) + log_p.to(at::kDouble) - q->log_prob(z).to(at::kDouble) + log_jacobian();
+  const Tensor parameters = encoded(x, rng), y = scaled(x);
+  const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, batch, globals_);
+  const Tensor& z = latent.z();
+  const Tensor log_px = likelihood_->log_prob(decode(z), y), log_p = latent.log_p();
+  const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
+  return {z, o_.standardize ? log_weight + log_jacobian(y) : log_weight};
+}
+
+// E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
+// time: running sums are relative to the largest weight so far.
+Tensor Vae::impute(const Tensor& x, const Rng& rng) const {
+  constexpr int64_t kDraws = 10, kRounds = 50;
+  Tensor largest = at::full({x.size(0)}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
+         sum = at::zeros({x.size(0), features_}, at::kDouble);
+  for (int64_t i = 0; i < kRounds; ++i) {
+    const auto [z, log_weight] = weighted_draws(x, kDraws, rng.fold(static_cast<uint64_t>(i)));
+    const Tensor means = decoded(z.reshape({-1, o_.latent_dim})).view({kDraws, -1, features_}).to(at::kDouble);
+    const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
+                 weight = (log_weight - now).exp();
+    total = total * keep + weight.sum(0);
+    sum = sum * keep.unsqueeze(-1) + (weight.unsqueeze(-1) * means).sum(0);
+    largest = now;
+  }
+  return at::where(x.isnan(), (sum / total.unsqueeze(-1)).to(x.scalar_type()), x);
 }
 
 }  // namespace vem

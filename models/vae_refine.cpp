@@ -9,6 +9,7 @@ constexpr int64_t kConvergenceCheck = 5;    // inner steps between two tests for
 constexpr int64_t kCheckSamples = 4;        // draws of z that such a test takes at least
 constexpr double kSmallestStep = 1.0 / 16;  // share of the inner learning rate at which an item rests
 constexpr int64_t kFromScratch = 10;  // an evaluation without an encoder starts anew: so many times the inner steps
+constexpr int64_t kJudgements = 20;  // evaluations of the objective, on draws of their own, that a bound is the mean of
 
 /// Directions of Adam (Kingma and Ba 2015) for the parameters of q; the second moment forgets faster than a network's.
 class InnerAdam {
@@ -39,8 +40,8 @@ Tensor Vae::start_of(const Batch& batch) const {
 // set of noise: where it set no new mark twice running, the item's steps are halved, and it rests once they are small.
 // The last q is taken, not that of the highest mark, which would be fitted to the fixed noise. What else is in the
 // batch plays no part.
-Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, const Rng& rng) const {
-  const int64_t steps = encoder_ || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
+Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, int64_t steps,
+                   const Rng& rng) const {
   const Tensor check_noise = noise(batch, rng.fold("inner check"), std::max(kCheckSamples, objective_->num_samples()));
   const auto gradient_at = [&](const Tensor& q, int64_t i) {
     const at::AutoGradMode on(true);
@@ -71,6 +72,31 @@ Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, con
     if (!rate.any().item<bool>()) break;
   }
   return q;
+}
+
+int64_t Vae::inner_steps(const Step& step) const {
+  return encoder_ || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
+}
+
+std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  const Batch batch = rows(x);
+  const Tensor y = scaled(x), amortized = encoder_->forward(filled(y));
+  Step step;
+  step.training = false;
+  const Tensor local = refine(y, amortized, batch, step, steps, rng);
+  std::vector<Tensor> result;
+  for (const Tensor& q : {amortized, local}) {
+    Tensor sum = at::zeros({x.size(0)}, at::kDouble);
+    for (int64_t i = 0; i < kJudgements; ++i) {
+      const Tensor draws =
+          noise(batch, rng.fold("judgement").fold(static_cast<uint64_t>(i)), objective_->num_samples());
+      sum = sum + pull(y, q, draws, batch, step, Sums::none).value.bound;
+    }
+    const Tensor mean = sum / static_cast<double>(kJudgements);
+    result.push_back(o_.standardize ? mean + log_jacobian(y) : mean);
+  }
+  return result;
 }
 
 }  // namespace vem

@@ -11,21 +11,25 @@ struct BernoulliOptions final : Options {
   void visit(OptionVisitor&) override {}
 };
 
-class BernoulliLikelihood final : public Likelihood {
+class BernoulliLikelihood final : public IndependentLikelihood {
  public:
   int64_t parameters_per_feature() const override { return 1; }
-  Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
-    if (outputs.scalar_type() == at::kFloat && outputs.device().is_cpu() && outputs.dim() == 3)
-      return bernoulli_log_prob(outputs, x);
-    return Bernoulli::log_prob(outputs, x).sum(-1);
-  }
   Tensor mean(const Tensor& outputs) const override { return at::sigmoid(outputs); }
-  Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
-    const Tensor p = mean(outputs);
-    return (rng.uniform(index, {p.size(-1)}, "likelihood", p.scalar_type()) < p).to(p.scalar_type());
-  }
   Tensor output_bias(const Tensor& mean, const Tensor&) const override { return at::logit(mean, 1e-3); }
   Range support() const override { return {0, 1, false}; }
+
+ protected:
+  std::shared_ptr<const Distribution> at(const Tensor& outputs) const override {
+    return std::make_shared<Bernoulli>(outputs);
+  }
+  Tensor log_prob_cells(const Tensor& outputs, const Tensor& x) const override {
+    return Bernoulli::log_prob(outputs, x);
+  }
+  Tensor log_prob_rows(const Tensor& outputs, const Tensor& x) const override {
+    if (outputs.scalar_type() == at::kFloat && outputs.device().is_cpu() && outputs.dim() == 3)
+      return bernoulli_log_prob(outputs, x);
+    return log_prob_cells(outputs, x).sum(-1);
+  }
 };
 
 }  // namespace

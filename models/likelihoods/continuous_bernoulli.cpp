@@ -9,17 +9,10 @@ struct ContinuousBernoulliOptions final : Options {
   void visit(OptionVisitor&) override {}
 };
 
-class ContinuousBernoulliLikelihood final : public Likelihood {
+class ContinuousBernoulliLikelihood final : public IndependentLikelihood {
  public:
   int64_t parameters_per_feature() const override { return 1; }
-  Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
-    return ContinuousBernoulli::log_prob(outputs, x).sum(-1);
-  }
   Tensor mean(const Tensor& outputs) const override { return ContinuousBernoulli::mean(outputs); }
-  Tensor sample(const Tensor& outputs, const Tensor& index, const Rng& rng) const override {
-    return ContinuousBernoulli::quantile(outputs,
-                                         rng.uniform(index, {outputs.size(-1)}, "likelihood", outputs.scalar_type()));
-  }
   /// Bisection on E[x] = mean, which rises with l.
   Tensor output_bias(const Tensor& mean, const Tensor&) const override {
     const Tensor target = mean.to(at::kDouble).clamp(1e-3, 1 - 1e-3);
@@ -32,6 +25,14 @@ class ContinuousBernoulliLikelihood final : public Likelihood {
     return (0.5 * (low + high)).to(mean.scalar_type());
   }
   Range support() const override { return {0, 1, false}; }
+
+ protected:
+  std::shared_ptr<const Distribution> at(const Tensor& outputs) const override {
+    return std::make_shared<ContinuousBernoulli>(outputs);
+  }
+  Tensor log_prob_cells(const Tensor& outputs, const Tensor& x) const override {
+    return ContinuousBernoulli::log_prob(outputs, x);
+  }
 };
 
 }  // namespace

@@ -1,49 +1,79 @@
-// The evidence lower bound. The KL weight (beta, warm-up) acts on the surrogate only; the bound is never weighted.
-// Kingma and Welling 2014, equations 3 and 8; beta: Higgins et al. 2017.
+// The evidence lower bound. What weighs or bends the KL term (beta, warm-up, free bits, capacity) acts on the surrogate
+// only; the bound is never weighted. Kingma and Welling 2014, equations 3 and 8; beta: Higgins et al. 2017; free bits:
+// Kingma et al. 2016, appendix C.8, for each datum; capacity: Burgess et al. 2018, equation 8; sticking the landing:
+// Roeder, Wu and Duvenaud 2017.
 #include "vem/infer/objective.h"
 
 namespace vem {
 namespace {
 
-enum class Kl { analytic, monte_carlo };
+enum class Kl { analytic, monte_carlo, sticking };
 
 struct ElboOptions final : Options {
   Kl kl = Kl::analytic;
   int64_t num_samples = 1;
-  Choice kl_weight = constant_schedule(1);
+  double free_bits = 0;
+  bool pull_to_capacity = false;
+  Choice kl_weight = constant_schedule(1), capacity = constant_schedule(0);
   void visit(OptionVisitor& v) override {
-    v("kl", kl, {{"analytic", Kl::analytic}, {"monte-carlo", Kl::monte_carlo}},
-      "KL(q || p) in closed form (Monte Carlo where the prior has none), or from the samples");
+    v("kl", kl, {{"analytic", Kl::analytic}, {"monte-carlo", Kl::monte_carlo}, {"sticking", Kl::sticking}},
+      "KL(q || p) in closed form (Monte Carlo where the prior has none), or from the samples; sticking: and the "
+      "gradient by way of the samples only, which is less noisy where q is nearly right");
     v("num_samples", num_samples, {1, 100000}, "draws of z an item");
     v("kl_weight", kl_weight, "weight of the KL term: beta, or a schedule that warms it up");
+    v.when(kl == Kl::analytic, "kl is analytic", [&] {
+      v("free_bits", free_bits, at_least(0),
+        "nats of KL, a dimension and item (a whole item's where the KL is not a sum), that nothing is gained below");
+    });
+    v("pull_to_capacity", pull_to_capacity, "pay kl_weight * |KL - capacity| instead of kl_weight * KL");
+    v.when(pull_to_capacity, "pull_to_capacity is true",
+           [&] { v("capacity", capacity, "nats that the KL of an item is pulled to: a number or a schedule"); });
   }
 };
 
 class Elbo final : public Objective {
  public:
   Elbo(const ElboOptions& options, const Context& context)
-      : options_(options), weight_(context.registry.create<Schedule>(options.kl_weight, {context.registry})) {}
+      : options_(options),
+        weight_(context.registry.create<Schedule>(options.kl_weight, {context.registry})),
+        capacity_(context.registry.create<Schedule>(options.capacity, {context.registry})) {}
 
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     const double weight = step.training ? step.weight("kl_weight") : 1.0;
     const Tensor log_px = mean_over_samples(trace.log_px);
-    Tensor kl;
-    for (const Latent& latent : trace.latents) kl = kl.defined() ? kl + kl_of(latent) : kl_of(latent);
+    Tensor kl, bent;  // as it is, and as it is paid for
+    for (const Latent& latent : trace.latents) {
+      const auto [own, paid] = kl_of(latent);
+      kl = kl.defined() ? kl + own : own;
+      bent = bent.defined() ? bent + paid : paid;
+    }
     const Tensor bound = log_px - kl;
-    return {bound, weight == 1 ? bound : log_px - weight * kl, {}};
+    if (options_.pull_to_capacity && step.training) bent = (bent - step.weight("capacity")).abs();
+    return {bound, weight == 1 && bent.is_same(kl) ? bound : log_px - weight * bent, {}};
   }
   int64_t num_samples() const override { return options_.num_samples; }
-  Schedules schedules() const override { return {{"kl_weight", weight_}}; }
+  bool stops_q() const override { return options_.kl == Kl::sticking; }
+  Schedules schedules() const override {
+    Schedules all{{"kl_weight", weight_}};
+    if (options_.pull_to_capacity) all["capacity"] = capacity_;
+    return all;
+  }
 
  private:
-  Tensor kl_of(const Latent& latent) const {
+  /// [items]: the KL, and what is paid for it.
+  std::pair<Tensor, Tensor> kl_of(const Latent& latent) const {
     if (options_.kl == Kl::analytic)
-      if (const Tensor kl = latent.kl(); kl.defined()) return kl.sum(-1);
-    return mean_over_samples(latent.log_q() - latent.log_p());
+      if (const Tensor& by_dimension = latent.kl(); by_dimension.defined()) {
+        const Tensor kl = by_dimension.sum(-1);
+        return {kl, options_.free_bits > 0 ? by_dimension.clamp_min(options_.free_bits).sum(-1) : kl};
+      }
+    const Tensor kl = mean_over_samples(latent.log_q() - latent.log_p());
+    if (options_.kl != Kl::sticking) return {kl, kl};
+    return {kl, mean_over_samples(latent.log_q_stopped() - latent.log_p())};
   }
 
   ElboOptions options_;
-  std::shared_ptr<const Schedule> weight_;
+  std::shared_ptr<const Schedule> weight_, capacity_;
 };
 
 }  // namespace

@@ -50,7 +50,7 @@ class DiagonalNormalRows final : public Observation {
   Tensor statistics(const Tensor& x) const override { return with_squares(x, x * x); }
   Tensor statistics(const Distribution& q) const override {
     const Tensor mean = q.mean();
-    return with_squares(mean, mean * mean + (2 * require_diagonal(q).log_std()).exp());
+    return with_squares(mean, mean * mean + variance_of(q));
   }
   Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D()), s.scalar_type()); }
 

@@ -52,9 +52,8 @@ class FullNormal final : public Observation {
 
   Tensor statistics(const Tensor& x) const override { return with_moments(x, second_moments(x)); }
   Tensor statistics(const Distribution& q) const override {
-    const Tensor mean = q.mean(), variance = (2 * require_diagonal(q).log_std()).exp();
-    const Tensor on_diagonal = row_.eq(column_).to(mean.scalar_type());
-    return with_moments(mean, second_moments(mean) + variance.index_select(1, row_) * on_diagonal);
+    const Tensor mean = q.mean(), covariance = covariance_of(q).flatten(1).index_select(1, row_ * D() + column_);
+    return with_moments(mean, second_moments(mean) + covariance);
   }
   Tensor log_base(const Tensor& s) const override { return at::scalar_tensor(-half_log_two_pi(D()), s.scalar_type()); }
 

@@ -1,6 +1,8 @@
 // The plug-in `normal`: options, their limits, and the choice between a full and a diagonal covariance.
 #include "normal.h"
+
 #include "vem/core/error.h"
+#include "vem/dist/multivariate_normal.h"
 
 namespace vem {
 namespace {
@@ -71,9 +73,16 @@ Tensor spread_of(const Tensor& expected, const Tensor& at_mean) {
   return at::where(spread.abs() > 4 * std::numeric_limits<double>::epsilon() * at_mean, spread, at::zeros_like(spread));
 }
 
-const DiagonalNormal& require_diagonal(const Distribution& q) {
-  if (const auto* normal = dynamic_cast<const DiagonalNormal*>(&q)) return *normal;
-  fail<ConfigError>("observation normal: a prior for diagonal normal posteriors only");
+Tensor variance_of(const Distribution& q) {
+  const Tensor variance = q.variance();
+  if (!variance.defined())
+    fail<ConfigError>("observation normal: as a prior it needs the variances of the posterior; {} has none", q.name());
+  return variance;
+}
+
+Tensor covariance_of(const Distribution& q) {
+  const auto* full = dynamic_cast<const FullNormal*>(&q);
+  return full ? at::matmul(full->cholesky(), full->cholesky().mT()) : at::diag_embed(variance_of(q));
 }
 
 std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType dtype, const Tensor& weights, bool full,

@@ -22,8 +22,10 @@ constexpr double kFlat = 1e-9;
 double half_log_two_pi(int64_t num_features);
 /// E[-mu' Lambda mu] / 2 + m' E[Lambda] m / 2, which is -D / (2 beta), and 0 at a point: there it is all rounding.
 Tensor spread_of(const Tensor& expected, const Tensor& at_mean);
-/// q as a diagonal normal; ConfigError if it is another distribution.
-const DiagonalNormal& require_diagonal(const Distribution& q);
+/// Variances of q [rows, D]; ConfigError if it has none.
+Tensor variance_of(const Distribution& q);
+/// Covariances of q [rows, D, D]; dimensions are independent where q does not say otherwise.
+Tensor covariance_of(const Distribution& q);
 /// The packed kernel in the cheapest type that is exact enough where terms of this size [K] cancel in a quadratic form,
 /// or residuals where none is. For one feature: the squared distance of a component from the origin in its own standard
 /// deviations, plus one.

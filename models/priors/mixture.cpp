@@ -58,7 +58,7 @@ class MixturePrior final : public Prior {
     return {blocks.begin(), blocks.end()};
   }
   /// As if kPseudoItems draws of N(0, I) had been seen, sorted into cells by k-means so that components differ.
-  void initialize(const Rng& rng) override {
+  void initialize(const Tensor& /*rows*/, const Rng& rng) override {
     part_.set_priors({at::zeros({latent_dim_}, at::kDouble), at::eye(latent_dim_, at::kDouble)});
     const Tensor x = rng.normal(at::arange(kPseudoItems, at::kLong), {latent_dim_}, "pseudo items");
     const Batch batch = rows_of(kPseudoItems);

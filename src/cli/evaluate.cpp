@@ -140,7 +140,37 @@ Json print_exact(const Method& method, const Model& model, const Dataset& data, 
   return result;
 }
 
-Json print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed) {
+/// What the family of q costs, and what the encoder costs on top of that (Cremer, Li and Duvenaud 2018): differences of
+/// means over the same items, with the standard error of the difference.
+Json print_gaps(const Method& method, const Model& model, const Dataset& data, int64_t steps, uint64_t seed,
+                const Tensor& log_likelihood) {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> amortized, local;
+  const Rng rng = Rng(seed).fold("gaps");
+  for (int64_t begin = 0; begin < data.size; begin += kBatch) {
+    const Tensor positions = at::arange(begin, std::min(data.size, begin + kBatch), at::kLong);
+    const auto bounds =
+        method.call({data.batch(positions, 0, model.dtype()).at("x"), at::scalar_tensor(steps, at::kLong)},
+                    rng.fold(static_cast<uint64_t>(begin)));
+    amortized.push_back(bounds[0]);
+    local.push_back(bounds[1]);
+  }
+  const Tensor best = at::cat(local);
+  const Estimated family(log_likelihood - best), encoder(best - at::cat(amortized));
+  const auto row = [](const char* name, const Estimated& gap, const char* what) {
+    print_row(name, gap.mean, fmt::format("+- {:.4f}  {}", gap.error, what));
+  };
+  row("approximation gap", family, "log-likelihood less the best bound of the family");
+  row("amortisation gap", encoder, fmt::format("that bound ({} inner steps) less the encoder's", steps).c_str());
+  return {{"approximation_gap", family.mean},
+          {"approximation_gap_error", family.error},
+          {"amortisation_gap", encoder.mean},
+          {"amortisation_gap_error", encoder.error},
+          {"inner_steps", steps}};
+}
+
+std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples,
+                                         uint64_t seed) {
   const at::NoGradGuard no_grad;
   const Importance importance(method, model, data, samples, seed);
   fmt::print(stderr, "{} for each of {}: about {}\n", counted(samples, "importance sample"), counted(data.size, "item"),
@@ -160,7 +190,7 @@ Json print_importance(const Method& method, const Model& model, const Dataset& d
   result["effective_samples"] = effective;
   result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
   result["pareto_k_above_0.7"] = loose;
-  return result;
+  return {result, summary.log_likelihood};
 }
 
 }  // namespace
@@ -182,8 +212,15 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   result.update(print_bound(*run.model, items.data, seed));
   if (const Method* method = Model::find(methods, "log_prob"))
     result.update(print_exact(*method, *run.model, items.data, seed));
-  if (const Method* method = Model::find(methods, "importance"))
-    result.update(print_importance(*method, *run.model, items.data, samples, seed));
+  const int64_t gap_steps = a["gaps"].as<int64_t>();
+  const Method* bounds = Model::find(methods, "bounds");
+  if (gap_steps < 0) fail<UsageError>("--gaps must be >= 0, got {}", gap_steps);
+  if (gap_steps > 0 && !bounds) fail<UsageError>("--gaps has no effect: {} has no encoder", run.options.model.name);
+  if (const Method* method = Model::find(methods, "importance")) {
+    const auto [estimate, log_likelihood] = print_importance(*method, *run.model, items.data, samples, seed);
+    result.update(estimate);
+    if (gap_steps > 0) result.update(print_gaps(*bounds, *run.model, items.data, gap_steps, seed, log_likelihood));
+  }
   if (const Method* method = Model::find(methods, "completion")) {
     const std::string held = a.count("held-out") ? a["held-out"].as<std::string>() : "";
     result.update(print_completion(*method, run, items.data, held, seed));

@@ -41,8 +41,7 @@ Tensor normal_normal(const Normal& q, const Normal& p) {
 }
 
 Tensor diagonal_diagonal(const DiagonalNormal& q, const DiagonalNormal& p) {
-  const auto both =
-      at::broadcast_tensors({(q.mean() - p.mean()) * (-p.log_std()).exp(), q.log_std() - p.log_std()});
+  const auto both = at::broadcast_tensors({(q.mean() - p.mean()) * (-p.log_std()).exp(), q.log_std() - p.log_std()});
   return normal_kl_to_standard(both[0], both[1]).sum(-1);
 }
 

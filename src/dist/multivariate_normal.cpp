@@ -42,7 +42,8 @@ FullNormal FullNormal::from_precision(const Tensor& mean, const Tensor& precisio
 Tensor FullNormal::variance() const { return cholesky_.square().sum(-1); }
 Tensor FullNormal::entropy() const { return entropy_of(half_log_det(cholesky_), mean_.size(-1)); }
 Tensor FullNormal::log_prob(const Tensor& x) const {
-  return normal_log_density(solve(cholesky_, checked(x) - mean_).square().sum(-1), half_log_det(cholesky_), mean_.size(-1));
+  return normal_log_density(solve(cholesky_, checked(x) - mean_).square().sum(-1), half_log_det(cholesky_),
+                            mean_.size(-1));
 }
 Tensor FullNormal::rsample(const Tensor& noise) const { return mean_ + product(cholesky_, noise); }
 Tensor FullNormal::draw(const Shape& sample_shape, const Rng& rng) const {

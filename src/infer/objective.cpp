@@ -3,22 +3,29 @@
 
 namespace vem {
 
-Latent::Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z, const Prior& prior,
+Latent::Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z0, const Prior& prior,
                const Batch& batch, const TensorMap& globals)
     : posterior_(posterior),
       parameters_(parameters),
-      z_(z),
+      z0_(z0),
       q_(posterior.at(parameters)),
       prior_(prior),
       batch_(batch),
-      globals_(globals) {}
+      globals_(globals) {
+  std::tie(z_, log_det_) = posterior.transform(z0, parameters);
+}
 
-Tensor Latent::log_q() const { return batch_.per_item(q_->log_prob(z_)); }
-Tensor Latent::log_q_stopped() const { return batch_.per_item(posterior_.at(parameters_.detach())->log_prob(z_)); }
+Tensor Latent::mean() const { return posterior_.flows() ? mean_over_samples(z_) : q_->mean(); }
+
+Tensor Latent::log_q() const {
+  const Tensor log_q = q_->log_prob(z0_);
+  return batch_.per_item(log_det_.defined() ? log_q - log_det_ : log_q);
+}
+Tensor Latent::log_q_stopped() const { return batch_.per_item(posterior_.at(parameters_.detach())->log_prob(z0_)); }
 Tensor Latent::log_p() const { return prior_.log_prob(z_, batch_, globals_); }
 
 const Tensor& Latent::kl() const {
-  if (!kl_known_) kl_ = prior_.kl(*q_, batch_, globals_);
+  if (!kl_known_ && !posterior_.flows()) kl_ = prior_.kl(*q_, batch_, globals_);
   kl_known_ = true;
   return kl_;
 }

@@ -53,9 +53,10 @@ TEST(CommandLine, UsageErrors) {
   expect_error({"evaluate", "run", "--samples", "0"}, 64, "--samples must be >= 1, got 0");
   expect_error({"evaluate", "run", "--checkpoint", "worst"}, 64, "--checkpoint is best or last, got 'worst'");
   expect_error({"encode", "run"}, 64, "encode: --out FILE.npy or FILE.csv is missing");
-  expect_error({"list", "models"}, 64,
-               "unknown kind 'models'; there are: allocation, likelihood, model, network, objective, observation, "
-               "optimizer, posterior, prior, schedule");
+  expect_error(
+      {"list", "models"}, 64,
+      "unknown kind 'models'; there are: allocation, flow, likelihood, model, network, objective, observation, "
+      "optimizer, posterior, prior, schedule");
   expect_error({"train", "vae", "--resume", "run"}, 64,
                "train: --resume takes the model and the configuration of the run; 'vae' does not go with it");
   expect_error({"train", "--resume", "run", "--seed", "3"}, 64,

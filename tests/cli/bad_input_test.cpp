@@ -59,14 +59,15 @@ TEST_F(BadInput, RaggedRowNamesItsLine) {
   expect_refused("gmm", path, 65, path + ":3: has 1 cells, 2 are expected");
 }
 
-TEST_F(BadInput, NanForAVae) {
+TEST_F(BadInput, NumbersOutsideTheSupportOfALikelihood) {
   Tensor x = at::full({30, 2}, 0.5, at::kDouble);
-  x[17][1] = std::nan("");
+  x[3][0] = std::nan("");  // missing
+  x[17][1] = -2;
   write_npy(folder_.file("x.npy"), x);
   const Outcome outcome =
       vem({"train", "vae", "--data", folder_.file("x.npy"), "--out", run(), "--set", "data.validation=0"});
   EXPECT_EQ(outcome.code, 65);
-  EXPECT_NE(outcome.err.find("vem: vae: feature 1 is nan in row 18, but likelihood bernoulli needs numbers in [0, 1]"),
+  EXPECT_NE(outcome.err.find("vem: vae: feature 1 is -2 in row 18, but likelihood bernoulli needs numbers in [0, 1]"),
             std::string::npos)
       << outcome.err;
   EXPECT_FALSE(fs::exists(run()));

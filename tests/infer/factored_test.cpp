@@ -412,7 +412,7 @@ TEST(Factored, ErrorsSayWhatIsWrong) {
     return std::string("no error");
   };
   EXPECT_EQ(message([&] { part.observation().statistics(OtherDistribution()); }),
-            "observation normal: a prior for diagonal normal posteriors only");
+            "observation normal: as a prior it needs the variances of the posterior; distribution has none");
   EXPECT_EQ(message([&] {
               part.assign(at::zeros({4, 3}, at::kDouble), rows_batch(4), at::zeros({4, 2}, at::kDouble));
             }),

@@ -105,6 +105,86 @@ TEST(Objectives, MoreSamplesNeverLowerTheBoundOnAverage) {
   }
 }
 
+/// The mean gradient of the parameters over many draws, as the model forms it: by way of the samples, scaled there, and
+/// directly; and its standard error.
+std::pair<Tensor, Tensor> mean_gradient(const Objective& objective, int64_t rounds) {
+  const Scene scene;
+  const Tensor p = parameters();
+  Tensor sum = at::zeros_like(p), square = at::zeros_like(p);
+  for (int64_t i = 0; i < rounds; ++i) {
+    const Tensor eps = Rng(7)
+                           .fold(static_cast<uint64_t>(i))
+                           .normal(items(kItems), {objective.num_samples(), kLatent}, "noise")
+                           .transpose(0, 1);
+    const Tensor leaf = p.detach().requires_grad_();
+    const Tensor z = scene.posterior->at(leaf)->rsample(eps), cut = z.detach().requires_grad_();
+    const Trace trace{{Latent(*scene.posterior, leaf, cut, *scene.prior, scene.batch, scene.globals)},
+                      -(cut - 1).pow(2).sum(-1) + at::sin(cut).sum(-1)};
+    const ObjectiveValue value = objective(trace, with_kl_weight(1));
+    auto g = torch::autograd::grad({value.surrogate.sum()}, {cut, leaf}, {}, true, false, true);
+    if (value.path_scale.defined()) g[0] = g[0] * value.path_scale.unsqueeze(-1);
+    Tensor whole = torch::autograd::grad({z}, {leaf}, {g[0]})[0];
+    if (g[1].defined()) whole = whole + g[1];
+    sum = sum + whole;
+    square = square + whole.square();
+  }
+  const auto n = static_cast<double>(rounds);
+  const Tensor mean = sum / n;
+  return {mean, ((square / n - mean.square()) / n).sqrt()};
+}
+
+// Roeder et al. 2017 and Tucker et al. 2019: the same gradient on average, with less noise.
+TEST(Objectives, GradientsByWayOfTheSamplesAreUnbiasedAndLessNoisy) {
+  for (const auto& [plain, better] :
+       {std::pair<std::string, std::string>{"kind = \"elbo\"\nkl = \"monte-carlo\"\n",
+                                            "kind = \"elbo\"\nkl = \"sticking\"\n"},
+        {"kind = \"iwae\"\nnum_samples = 3\n", "kind = \"iwae\"\nnum_samples = 3\ngradient = \"dreg\"\n"},
+        {"kind = \"iwae\"\nnum_samples = 2\ngroups = 2\n",
+         "kind = \"iwae\"\nnum_samples = 2\ngroups = 2\ngradient = \"dreg\"\n"}}) {
+    const auto [mean, error] = mean_gradient(*make(plain), 8000);
+    const auto [other, other_error] = mean_gradient(*make(better), 8000);
+    const Tensor deviation = (mean - other).abs() / (error.square() + other_error.square()).sqrt();
+    EXPECT_LT(deviation.max().item<double>(), 4.5) << better;  // of 20 numbers, in standard errors
+    EXPECT_LT(other_error.sum().item<double>(), error.sum().item<double>()) << better;
+  }
+}
+
+// alpha = 0 and one group: the importance-weighted bound; alpha to 1, one sample, or the whole share: the ELBO.
+TEST(Objectives, RelativesOfTheWeightedBoundMeetAtTheirEnds) {
+  const Scene scene;
+  const Trace trace = scene.trace(parameters(), noise(6));
+  const auto bound = [&](const std::string& toml) { return (*make("kind = \"iwae\"\n" + toml))(trace, Step()).bound; };
+  const Tensor elbo = (*make("kind = \"elbo\"\nkl = \"monte-carlo\"\nnum_samples = 6\n"))(trace, Step()).bound,
+               iwae = bound("num_samples = 6\n");
+  const auto expect_equal = [](const Tensor& a, const Tensor& b, double tolerance) {
+    EXPECT_LT((a - b).abs().max().item<double>(), tolerance);
+  };
+  expect_equal(bound("num_samples = 1\ngroups = 6\n"), elbo, 1e-12);
+  expect_equal(bound("num_samples = 6\nelbo_share = 1.0\n"), elbo, 1e-12);
+  expect_equal(bound("num_samples = 6\nelbo_share = 0.25\n"), 0.75 * iwae + 0.25 * elbo, 1e-12);
+  expect_equal(bound("num_samples = 6\nalpha = 0.999\n"), elbo, 1e-2 * (iwae - elbo).max().item<double>());
+  EXPECT_TRUE((bound("num_samples = 6\nalpha = 0.5\n") < iwae).all().item<bool>());
+  EXPECT_TRUE((bound("num_samples = 6\nalpha = 0.5\n") > elbo).all().item<bool>());
+  EXPECT_TRUE((bound("num_samples = 3\ngroups = 2\n") <= iwae).all().item<bool>());
+}
+
+TEST(Elbo, FreeBitsAndCapacityBendTheSurrogateOnly) {
+  const Scene scene;
+  const Trace trace = scene.trace(parameters(), noise(1));
+  const Tensor kl = trace.latents[0].kl(), log_px = trace.log_px.mean(0), plain = log_px - kl.sum(-1);
+  const double most = kl.max().item<double>(), middle = kl.median().item<double>();
+  const auto free_bits = (*make(fmt::format("kind = \"elbo\"\nfree_bits = {}\n", middle)))(trace, Step());
+  EXPECT_TRUE(at::allclose(free_bits.bound, plain));
+  EXPECT_TRUE(at::allclose(free_bits.surrogate, log_px - kl.clamp_min(middle).sum(-1)));
+  const auto all_free = (*make(fmt::format("kind = \"elbo\"\nfree_bits = {}\n", 2 * most)))(trace, Step());
+  EXPECT_TRUE(at::allclose(all_free.surrogate, log_px - 2 * kLatent * most));
+  Step step = with_kl_weight(3);
+  step.weights["capacity"] = 0.7;
+  const auto pulled = (*make("kind = \"elbo\"\npull_to_capacity = true\ncapacity = 0.7\n"))(trace, step);
+  EXPECT_TRUE(at::allclose(pulled.bound, plain));
+  EXPECT_TRUE(at::allclose(pulled.surrogate, log_px - 3 * (kl.sum(-1) - 0.7).abs()));
+}
+
 TEST(Elbo, TheKlWeightActsOnTheSurrogateOfTrainingOnly) {
   const Scene scene;
   const auto elbo = make("kind = \"elbo\"\n");

@@ -5,6 +5,7 @@
 #include "support/amortised.h"
 #include "support/gradcheck.h"
 #include "vem/dist/normal_gamma.h"
+#include "vem/infer/posterior.h"
 #include "vem/infer/prior.h"
 
 namespace vem {
@@ -15,7 +16,7 @@ constexpr int64_t kLatent = 2;
 std::shared_ptr<Prior> make(const std::string& toml) {
   const auto prior =
       plugins().create<Prior>(chosen("prior", toml), {kLatent, at::kDouble, parameter_block(), plugins()});
-  prior->initialize(Rng(6));
+  prior->initialize(at::zeros({1, 1}, at::kDouble), Rng(6));
   return prior;
 }
 
@@ -55,6 +56,18 @@ TEST(StandardPrior, ItsKlIsThatOfMonteCarloAndZeroAtEquality) {
   EXPECT_LT(((kl.sum(-1) - estimate).abs() / error).max().item<double>(), 4);  // six draws, in standard errors
   const DiagonalNormal same(at::zeros({3, kLatent}, at::kDouble), at::zeros({3, kLatent}, at::kDouble));
   EXPECT_EQ(prior->kl(same, blank_batch(3), {}).abs().max().item<double>(), 0);
+}
+
+TEST(StandardPrior, ItsKlFromDependentDimensionsIsThatOfMonteCarlo) {
+  const auto posterior = plugins().create<Posterior>(chosen("posterior", "kind = \"full\"\n"), {kLatent});
+  const auto q = posterior->at(0.7 * random({6, posterior->num_parameters()}, "parameters"));
+  const Tensor z = q->rsample(random({20000, 6, kLatent}, "draws"));
+  const auto prior = make("kind = \"standard\"\n");
+  const Tensor kl = prior->kl(*q, blank_batch(6), {}),
+               difference = q->log_prob(z) - prior->log_prob(z, blank_batch(6), {});
+  EXPECT_EQ(kl.sizes(), at::IntArrayRef({6, 1}));
+  const Tensor error = difference.std(0) / std::sqrt(20000.0);
+  EXPECT_LT(((kl.squeeze(1) - difference.mean(0)).abs() / error).max().item<double>(), 4);  // in standard errors
 }
 
 TEST(StandardPrior, DrawsAndDensityBelongTogether) {

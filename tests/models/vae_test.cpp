@@ -86,6 +86,34 @@ TEST(LinearVae, ImportanceWeightsEstimateTheEvidence) {
   EXPECT_LT((estimate - v.log_evidence()).abs().max().item<double>(), 0.1);  // weights vary by about 2 in ratio
 }
 
+// One cell of each row is missing: the evidence is that of the other four, and the cell's mean that of the conditional
+// normal, both in closed form.
+TEST(LinearVae, MissingCellsAreIntegratedOut) {
+  const LinearVae v = linear_vae();
+  v.set_encoder(0.3);
+  const Tensor x = v.data.columns.at("x"), gap = items(5).eq(items(40).remainder(5).unsqueeze(1));
+  const Tensor S = at::mm(v.W, v.W.t()) + v.sigma * v.sigma * at::eye(5, at::kDouble);
+  Tensor evidence = at::zeros({40}, at::kDouble), mean = x.clone();
+  for (int64_t n = 0; n < 40; ++n) {
+    const Tensor seen = gap[n].logical_not().nonzero().squeeze(1), lost = gap[n].nonzero().squeeze(1);
+    const Tensor own = S.index_select(0, seen).index_select(1, seen), rest = (x[n] - v.b).index_select(0, seen);
+    const Tensor white = at::linalg_solve(own, rest.unsqueeze(1)).squeeze(1);
+    evidence[n] = -0.5 * at::dot(rest, white) - 0.5 * at::logdet(own) - 2 * std::log(2 * M_PI);
+    mean[n].index_copy_(0, lost,
+                        v.b.index_select(0, lost) + at::mv(S.index_select(0, lost).index_select(1, seen), white));
+  }
+  const Tensor gaps = x.masked_fill(gap, std::nan(""));
+  const Tensor weights = call(*v.model, "importance", {gaps, at::scalar_tensor(20000, at::kLong)});
+  const Tensor estimate = weights.logsumexp(0) - std::log(20000.0);
+  EXPECT_LT((estimate - evidence).abs().max().item<double>(), 0.2);  // an encoder that sees zeros is some way off
+  const Tensor filled = call(*v.model, "impute", {gaps});
+  EXPECT_TRUE(at::equal(filled.masked_select(gap.logical_not()), x.masked_select(gap.logical_not())));
+  EXPECT_LT((filled - mean).abs().mean().item<double>() * 5, 0.1);  // 500 weighted draws, of a spread below one
+  Dataset data = v.data;
+  data.columns["x"] = gaps;
+  EXPECT_LT(bound_of(*v.model, data), evidence.sum().item<double>());
+}
+
 /// KL(q || p(z | x)) of each item [N], exactly: what the bound at q misses.
 Tensor gap(const LinearVae& v, const Tensor& q) {
   const Tensor mean = q.narrow(1, 0, 2), log_std = q.narrow(1, 2, 2), variance = v.posterior_variance();
@@ -99,6 +127,22 @@ TEST(LinearVae, LocalParametersFindTheExactPosterior) {
   EXPECT_GT(gap(v, at::zeros_like(q)).mean().item<double>(), 1);  // where it starts
   EXPECT_LT(gap(v, q).mean().item<double>(), 0.08);               // nats; the noise of the last, short steps remains
   EXPECT_LT(gap(v, q).max().item<double>(), 0.8);
+}
+
+// The encoder is off by a known divergence; the family of q holds the exact posterior, so inner steps close the gap.
+TEST(LinearVae, InnerStepsCloseTheGapOfTheEncoder) {
+  const LinearVae v = linear_vae();
+  v.set_encoder(0.5);
+  const auto methods = v.model->methods();
+  const auto bounds =
+      Model::find(methods, "bounds")->call({v.data.columns.at("x"), at::scalar_tensor(300, at::kLong)}, Rng(1));
+  const Tensor evidence = v.log_evidence(), amortised = evidence - bounds[0], local = evidence - bounds[1];
+  const Tensor q = at::cat(
+      {call(*v.model, "encode", {v.data.columns.at("x")}, 0), call(*v.model, "encode", {v.data.columns.at("x")}, 1)},
+      1);
+  // 20 judgements of E_q log p(x | z), of a spread of about two nats, for each of 40 items
+  EXPECT_NEAR(amortised.mean().item<double>(), gap(v, q).mean().item<double>(), 0.25);
+  EXPECT_LT(local.mean().item<double>(), 0.1);  // 20 judgements of about a nat each, 40 items, and short last steps
 }
 
 TEST(LinearVae, LocalStateIsCarriedFromPassToPass) {
@@ -391,9 +435,16 @@ TEST(Vae, NamesTheCellThatItCannotModel) {
   const auto initialize = [&](const std::string& likelihood) {
     make_model(vae("likelihood = \"" + likelihood + "\"\n"), data)->initialize(data, Rng(1));
   };
-  data.columns["x"][16][1] = std::nan("");
+  data.columns["x"][3][0] = std::nan("");  // missing
+  data.columns["x"][16][1] = INFINITY;
   EXPECT_EQ(message_of([&] { initialize("normal"); }),
-            "vae: height is nan in row 17, but likelihood normal needs finite numbers");
+            "vae: height is inf in row 17, but likelihood normal needs finite numbers");
+  data.columns["x"].fill_(0.5);
+  data.columns["x"][3][0] = 2;
+  EXPECT_EQ(message_of([&] { initialize("poisson"); }),
+            "vae: width is 0.5 in row 1, but likelihood poisson needs whole numbers >= 0");
+  data.columns["x"].fill_(std::nan(""));
+  EXPECT_EQ(message_of([&] { initialize("normal"); }), "vae: width has no value in any row");
   data.columns["x"].fill_(0.5);
   data.columns["x"][3][0] = 2;
   data.index = items(60) + 100;  // rows keep the place that they had in the file
@@ -405,6 +456,21 @@ TEST(Vae, NamesTheCellThatItCannotModel) {
   data.schema.feature_names.clear();
   EXPECT_EQ(message_of([&] { initialize("normal"); }),
             "vae: feature 0 is -inf in row 104, but likelihood normal needs finite numbers");
+}
+
+TEST(Vae, RefusesFactorsThatDoNotGoTogether) {
+  const Dataset data = sample_data(Sample::images);
+  const auto words = [&](const std::string& top) { return message_of([&] { make_model(vae(top), data); }); };
+  const std::string flow = "posterior = {kind = \"flow\", num_flows = 1}\n";
+  EXPECT_EQ(message_of([&] { make_model("[model]\nkind = \"vae\"\ne_step = \"local\"\nprior = \"vamp\"\n", data); }),
+            "vae: prior vamp needs an encoder, and e_step = \"local\" has none");
+  EXPECT_EQ(
+      words(flow + "prior = \"vamp\"\n"),
+      "vae: prior vamp takes posteriors whose density is known everywhere, posterior flow has it along draws only");
+  for (const std::string objective : {"{kind = \"iwae\", gradient = \"dreg\"}", "{kind = \"elbo\", kl = \"sticking\"}"})
+    EXPECT_NE(words(flow + "objective = " + objective + "\n").find("only goes with posteriors without flows, got flow"),
+              std::string::npos)
+        << objective;
 }
 
 TEST(Vae, RefusesOptionsWithoutEffect) {

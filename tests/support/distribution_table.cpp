@@ -5,6 +5,7 @@
 #include "vem/dist/bernoulli.h"
 #include "vem/dist/categorical.h"
 #include "vem/dist/dirichlet.h"
+#include "vem/dist/discretized_logistic.h"
 #include "vem/dist/gamma.h"
 #include "vem/dist/independent.h"
 #include "vem/dist/laplace.h"
@@ -125,6 +126,13 @@ std::vector<Row> discrete() {
       {"bernoulli", one<Bernoulli>(), {t({0.5, -2})}, {t({-1, 0.3})}, bits},
       {"categorical", one<Categorical>(), {logits}, {others}, categories},
       {"one_hot_categorical", one<OneHotCategorical>(), {logits}, {others}, corners},
+      {"discretized_logistic",
+       [](const Parameters& p) { return std::make_shared<DiscretizedLogistic>(p[0], p[1], 6); },
+       {t({0.3, 1.1}), t({0.1, 0.4})},
+       {t({-0.2, 0.5}), t({0.3, 0.02})},
+       {at::arange(6, at::kDouble) / 5, at::ones({6}, at::kDouble)},
+       false,
+       {{1, 0, "discretized-logistic: scale must be positive and finite, got 0 at [1]"}}},
       {"poisson",
        one<Poisson>(),
        {t({0.8, 30})},

@@ -65,6 +65,22 @@ std::vector<Variant> variants(const std::string& precision) {
       Sample::images);
   vae("beta", "objective = \"beta-elbo\"\n", mlp, Sample::images);
   vae("iwae", "objective = {kind = \"iwae\", num_samples = 4}\n", mlp, Sample::images);
+  vae("sticking", "objective = {kind = \"elbo\", kl = \"sticking\", num_samples = 2}\n", mlp, Sample::images);
+  vae("free_bits", "objective = {kind = \"elbo\", free_bits = 0.1}\n", mlp, Sample::images);
+  vae("capacity", "objective = {kind = \"elbo\", pull_to_capacity = true, capacity = 0.01}\n", mlp, Sample::images);
+  vae("dreg", "objective = {kind = \"iwae\", num_samples = 3, gradient = \"dreg\"}\n", mlp, Sample::images);
+  vae("renyi", "objective = {kind = \"iwae\", num_samples = 3, alpha = 0.5}\n", mlp, Sample::images);
+  vae("groups", "objective = {kind = \"iwae\", num_samples = 2, groups = 2, elbo_share = 0.2}\n", mlp, Sample::images);
+  vae("full_posterior", "posterior = \"full\"\n", mlp, Sample::images);
+  vae("full_posterior_mixture", "posterior = \"full\"\nprior = {kind = \"mixture\", num_components = 3}\n", mlp,
+      Sample::images);
+  for (const std::string flow : {"planar", "radial", "sylvester", "iaf"})
+    vae("flow_" + flow, "posterior = {kind = \"flow\", num_flows = 2, flow = \"" + flow + "\"}\n", mlp, Sample::images);
+  vae("maf_prior", "prior = {kind = \"maf\", num_flows = 2, widths = [6]}\n", mlp, Sample::images);
+  vae("normal_prior", "prior = \"normal\"\n", mlp, Sample::images);
+  vae("vamp", "prior = {kind = \"vamp\", num_components = 5}\n", mlp, Sample::images);
+  vae("vamp_fixed_full", "posterior = \"full\"\nprior = {kind = \"vamp\", num_components = 70, learned = false}\n", mlp,
+      Sample::images);
   vae("gated", "",
       "[model.encoder]\nkind = \"mlp\"\nwidths = [8, 8]\ngated = true\n[model.decoder]\nkind = \"mlp\"\nwidths = "
       "[8]\ngated = true\n",
@@ -75,6 +91,19 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("continuous_bernoulli", "likelihood = \"continuous-bernoulli\"\n", mlp, Sample::positive_images);
   for (const std::string scale : {"fixed", "shared", "predicted"})
     vae("normal_" + scale, "likelihood = {kind = \"normal\", scale = \"" + scale + "\"}\n", mlp, Sample::blobs);
+  vae("laplace", "likelihood = \"laplace\"\n", mlp, Sample::blobs);
+  vae("student_t", "likelihood = {kind = \"student-t\", scale = \"predicted\"}\n", mlp, Sample::gaps);
+  vae("discretized_logistic", "likelihood = \"discretized-logistic\"\n", mlp, Sample::positive_images);
+  vae("discretized_mixture", "likelihood = {kind = \"discretized-logistic\", num_levels = 16, num_components = 2}\n",
+      mlp, Sample::positive_images);
+  vae("categorical", "likelihood = {kind = \"categorical\", num_categories = 3}\n", mlp, Sample::symbols);
+  vae("poisson", "likelihood = \"poisson\"\n", mlp, Sample::counts);
+  vae("negative_binomial", "likelihood = {kind = \"negative-binomial\", dispersion = \"predicted\"}\n", mlp,
+      Sample::counts);
+  vae("zero_inflated", "likelihood = {kind = \"negative-binomial\", zero_inflated = true}\n", mlp, Sample::counts);
+  vae("multinomial", "likelihood = \"multinomial\"\n", mlp, Sample::counts);
+  vae("standardized_gaps", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
+      Sample::gaps);
   vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::blobs);
   vae("mixture_prior", "prior = {kind = \"mixture\", num_components = 3}\n", mlp, Sample::images);

@@ -160,7 +160,7 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, model->dtype());
     TensorMap inputs = batch.columns;
     inputs.at("x") = inputs.at("x").nan_to_num();  // exported methods of normal rows take complete ones
-    inputs["z"] = rows(data.size, 2, model->dtype());
+    for (const char* latent : {"z", "noise"}) inputs[latent] = rows(data.size, 2, model->dtype());
     if (batch.offsets.defined()) inputs["offsets"] = batch.offsets;
     cases.push_back({variant.name, model, inputs});
   }

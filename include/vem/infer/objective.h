@@ -11,22 +11,25 @@
 
 namespace vem {
 
-/// One latent group. q and z are leaf copies: the graph that drew z and the graph of densities meet only here, so one
-/// backward pass of each network serves every objective. Nothing is computed before it is asked for.
+/// One latent group. The parameters of q and the draws z0 from at() are leaf copies: the graph that drew z0 and the
+/// graph of densities meet only here, so one backward pass of each network serves every objective. Flows are a part of
+/// the graph of densities. Nothing else is computed before it is asked for.
 class Latent {
  public:
-  Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z, const Prior& prior, const Batch& batch,
+  Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z0, const Prior& prior, const Batch& batch,
          const TensorMap& globals);
 
-  Tensor log_q() const;          ///< [S, items]
-  Tensor log_q_stopped() const;  ///< [S, items], a gradient through z alone
-  Tensor log_p() const;          ///< [S, items]
-  const Tensor& kl() const;      ///< [items, L or 1], computed once; undefined without a closed form
-  const Distribution& q() const { return *q_; }
+  const Tensor& z() const { return z_; }  ///< [S, rows, L]: z0, or its image
+  Tensor mean() const;                    ///< E_q[z] [rows, L]; of a flow, that of the draws
+  Tensor log_q() const;                   ///< [S, items]
+  Tensor log_q_stopped() const;           ///< [S, items], a gradient through z alone
+  Tensor log_p() const;                   ///< [S, items]
+  const Tensor& kl() const;               ///< [items, L or 1], computed once; undefined without a closed form
 
  private:
   const Posterior& posterior_;
-  Tensor parameters_, z_;  // leaves: the parameters of q, and [S, rows, L]
+  Tensor parameters_, z0_;  // leaves: the parameters of q, and [S, rows, L]
+  Tensor z_, log_det_;      // [S, rows]; undefined without a flow
   std::shared_ptr<const Distribution> q_;
   const Prior& prior_;
   const Batch& batch_;
@@ -59,6 +62,8 @@ class Objective {
   virtual ~Objective() = default;
   virtual ObjectiveValue operator()(const Trace& trace, const Step& step) const = 0;
   virtual int64_t num_samples() const = 0;
+  /// Whether it asks for log_q_stopped(), which flows do not have.
+  virtual bool stops_q() const { return false; }
   /// False for objectives that are not sums over items.
   virtual bool additive() const { return true; }
   virtual Schedules schedules() const { return {}; }

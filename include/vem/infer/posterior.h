@@ -5,6 +5,7 @@
 
 #include "vem/core/registry.h"
 #include "vem/dist/normal.h"
+#include "vem/infer/block.h"
 
 namespace vem {
 
@@ -13,14 +14,24 @@ class Posterior {
   static constexpr const char* kKind = "posterior";
   struct Context {
     int64_t latent_dim;
+    at::ScalarType dtype = at::kFloat;
+    std::shared_ptr<GradientBlock> block = nullptr;  ///< for learned parameters that all rows share, "posterior.<name>"
+    const Registry* registry = nullptr;
   };
   virtual ~Posterior() = default;
   /// Numbers a row: the width of an encoder's output.
   virtual int64_t num_parameters() const = 0;
-  /// q at parameters [rows, num_parameters].
+  /// q at parameters [rows, num_parameters]; of a flow, the distribution that it begins with.
   virtual std::shared_ptr<const Distribution> at(const Tensor& parameters) const = 0;
+  /// Whether z is the image of a draw from at(): then q's density is log q(z0) - log |det|, known along draws only.
+  virtual bool flows() const { return false; }
+  /// z and log |det dz / dz0| [S, rows] (undefined: 0) of draws z0 [S, rows, L].
+  virtual std::pair<Tensor, Tensor> transform(const Tensor& z0, const Tensor& /*parameters*/) const { return {z0, {}}; }
+  virtual void initialize(const Rng&) {}
   /// The parameters by name ("mean", "log_std" [rows, L]), for `encode`.
   virtual std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const = 0;
+  /// TorchScript statements (indented by four) that set `z` to draws for rows `k` of the tensors of named().
+  virtual std::string sample_script() const = 0;
 };
 
 }  // namespace vem

@@ -7,6 +7,7 @@
 #include "vem/data/dataset.h"
 #include "vem/dist/normal.h"
 #include "vem/infer/model.h"
+#include "vem/infer/posterior.h"
 
 namespace vem {
 
@@ -18,6 +19,11 @@ class Prior {
     at::ScalarType dtype;
     std::shared_ptr<GradientBlock> block;  ///< for learned parameters, "prior.<name>"
     const Registry& registry;
+    std::shared_ptr<ConstantBlock> constants = nullptr;  ///< for what is set once, by initialize()
+    std::shared_ptr<const Posterior> posterior = nullptr;
+    std::function<Tensor(const Tensor&)> encode = nullptr;  ///< rows as the encoder sees them -> parameters of q
+    int64_t num_features = 0;                               ///< of such a row
+    Range range = {};                                       ///< of its numbers
   };
   virtual ~Prior() = default;
   /// z [S, rows, L] -> [S, items], differentiable in z and in the prior's entries of `globals`.
@@ -27,7 +33,10 @@ class Prior {
   virtual Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const = 0;
   /// Blocks that the prior brings (conjugate ones).
   virtual std::vector<std::shared_ptr<Block>> blocks() const { return {}; }
-  virtual void initialize(const Rng&) {}
+  /// Chooses the start; `rows` [n, D] are training data as the encoder sees them.
+  virtual void initialize(const Tensor& /*rows*/, const Rng&) {}
+  /// Whether log_prob() depends on the encoder's parameters.
+  virtual bool uses_encoder() const { return false; }
   /// n draws [n, L].
   virtual Tensor sample(int64_t n, const Rng& rng) const = 0;
   /// TorchScript statements (indented by four) that set `z` [n, L], given `n`; they may call methods() on self.

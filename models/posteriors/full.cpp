@@ -1,0 +1,48 @@
+// A normal posterior whose dimensions depend on each other. Numbers a row: the mean, the log of the Cholesky factor's
+// diagonal, and the factor below it by rows.
+#include "triangle.h"
+#include "vem/dist/multivariate_normal.h"
+#include "vem/infer/posterior.h"
+
+namespace vem {
+namespace {
+
+struct FullOptions final : Options {
+  void visit(OptionVisitor&) override {}
+};
+
+class FullPosterior final : public Posterior {
+ public:
+  explicit FullPosterior(int64_t latent_dim) : latent_dim_(latent_dim), below_(latent_dim) {}
+  int64_t num_parameters() const override { return 2 * latent_dim_ + below_.numel(); }
+  std::shared_ptr<const Distribution> at(const Tensor& parameters) const override {
+    return std::make_shared<FullNormal>(mean(parameters), cholesky(parameters));
+  }
+  std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const override {
+    return {{"mean", mean(parameters)}, {"cholesky", cholesky(parameters)}};
+  }
+  std::string sample_script() const override {
+    return "    z = mean[k] + torch.matmul(cholesky[k], torch.randn_like(mean[k]).unsqueeze(-1)).squeeze(-1)\n";
+  }
+
+ private:
+  Tensor mean(const Tensor& parameters) const { return parameters.narrow(-1, 0, latent_dim_); }
+  Tensor cholesky(const Tensor& parameters) const {
+    return below_(parameters.slice(-1, 2 * latent_dim_)) +
+           at::diag_embed(parameters.narrow(-1, latent_dim_, latent_dim_).exp());
+  }
+
+  int64_t latent_dim_;
+  Triangle below_;
+};
+
+}  // namespace
+
+void register_full_posterior(Registry& registry) {
+  registry.add<Posterior, FullOptions>("full", "normal with dependent dimensions",
+                                       [](const FullOptions&, const Posterior::Context& context) {
+                                         return std::make_shared<FullPosterior>(context.latent_dim);
+                                       });
+}
+
+}  // namespace vem
