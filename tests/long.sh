@@ -5,9 +5,10 @@
 #   tidy     clang-tidy on every source, by .clang-tidy
 #   part     vem as a part of another project, by add_subdirectory
 #   torch    every test with LibTorch 2.9.1 (C++17) and 2.15.0 (C++20)
+#   draws    Geweke's test and recovery with many draws and seeds; every combination of factors and algorithms
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- clang tidy part torch
+[ $# -gt 0 ] || set -- clang tidy part torch draws
 
 # Also what clang-tidy reads: it shares the precompiled header of a build with clang.
 configure_clang() {
@@ -39,6 +40,11 @@ part() {
 torch() {
   sh tests/libtorch2.sh 2.9.1
   sh tests/libtorch2.sh 2.15.0
+}
+
+draws() {
+  cmake --build build --parallel 2 --target models_test
+  VEM_LONG=1 build/tests/models_test --gtest_brief=1 --gtest_filter='Geweke.*:Recovery.*:Combination/*'
 }
 
 for stage in "$@"; do

@@ -28,12 +28,12 @@ choose() { # NAME TABLE COLUMNS RANGE
 
 stars() {
   python3 "$here/hr_diagram.py" "$data/hipparcos-tycho-stars.csv.gz" > runs/mixtures/stars.csv
-  choose stars runs/mixtures/stars.csv "bv, absolute_magnitude" 1..10
+  choose stars runs/mixtures/stars.csv "bv, absolute_magnitude" 1..20
 }
 
 flow() {
-  choose flow-positive "$data/flow-GvHD.pos.csv" "X1, X2, X3, X4" 1..12
-  choose flow-control "$data/flow-GvHD.control.csv" "X1, X2, X3, X4" 1..12
+  choose flow-positive "$data/flow-GvHD.pos.csv" "X1, X2, X3, X4" 1..20
+  choose flow-control "$data/flow-GvHD.control.csv" "X1, X2, X3, X4" 1..20
 }
 
 penguins() {

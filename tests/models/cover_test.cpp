@@ -43,9 +43,11 @@ const std::vector<std::string> kAlgorithms{"batch", "chunks", "stochastic", "mem
 using Combination = std::array<size_t, 5>;
 
 bool sampled(const Combination& c) { return kEstimates[c[2]] == "gibbs"; }
+/// A sampler visits all rows between two draws of the parameters, and multinomial rows have to be complete for it.
 bool makes_sense(const Combination& c) {
   const std::string& algorithm = kAlgorithms[c[3]];
-  return !sampled(c) || algorithm == "batch" || algorithm == "chunks";
+  if (!sampled(c)) return true;
+  return (algorithm == "batch" || algorithm == "chunks") && (observations()[c[1]].name != "multinomial" || c[4] == 0);
 }
 
 std::vector<Combination> all_combinations() {

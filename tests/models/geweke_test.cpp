@@ -69,7 +69,7 @@ std::pair<Tensor, Tensor> chain_mean(const Tensor& draws) {
 }
 
 TEST(Geweke, PriorsAndSamplersAgree) {
-  const int64_t n = long_tests() ? 100000 : 1000;
+  const int64_t n = long_tests() ? 40000 : 1000;
   for (const Case& c : kCases) {
     Simulator marginal(c), successive(c);
     std::vector<Tensor> independent, chain;

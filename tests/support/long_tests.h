@@ -1,4 +1,4 @@
-// Tests that can run long: `sh tests/long.sh statistics` sets VEM_LONG=1.
+// Tests that can run long: `sh tests/long.sh draws` sets VEM_LONG=1.
 #pragma once
 
 #include <cstdlib>
