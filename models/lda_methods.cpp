@@ -1,0 +1,154 @@
+// What a topic model offers beside its fit: proportions of documents, topics, document completion, synthetic documents.
+#include "lda.h"
+
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+// Held-out documents are iterated until gamma stands still, from a fresh start.
+constexpr int64_t kHeldOutIterations = 200;
+constexpr double kHeldOutTolerance = 1e-5;
+
+using Tensors = std::vector<Tensor>;
+const std::vector<std::string> kDocuments{"word", "count", "offsets"};
+
+/// Documents as methods take them.
+Batch documents_of(const Tensor& word, const Tensor& count, const Tensor& offsets) {
+  Batch batch;
+  batch.columns = {{"word", word.to(at::kInt)}, {"count", count.to(at::kInt)}};
+  batch.offsets = offsets;
+  batch.index = at::arange(offsets.size(0) - 1, at::kLong);
+  batch.weight = at::ones({offsets.size(0) - 1}, at::kDouble);
+  return batch;
+}
+
+}  // namespace
+
+Tensor Lda::topic_means() const {
+  if (options_.estimate == LdaEstimate::cvb0) return topics_->t().detach().exp();
+  const Tensor counts = topics_->eta() + 1;
+  return counts / counts.sum(1, true);
+}
+
+LdaExpectation Lda::infer(const Batch& batch) const {
+  return LdaKernel(log_topics(), alpha(), dtype())
+      .expect(batch, {}, log_norm(), {update(), kHeldOutIterations, kHeldOutTolerance, false});
+}
+
+Tensor Lda::proportions(const Tensors& in) const {
+  const Batch batch = documents_of(in[0], in[1], in[2]);
+  require_documents(batch);
+  const Tensor gamma = infer(batch).gamma.to(at::kDouble);
+  return gamma / gamma.sum(1, true);
+}
+
+/// log p of the second halves given the first: sum_w c_w log sum_k E[theta_k] E[beta_kw].
+std::vector<Tensor> Lda::complete(const std::vector<Tensor>& in) const {
+  const Tensor theta = proportions(in);
+  const Batch held = documents_of(in[3], in[4], in[5]);
+  require_documents(held);
+  const Tensor item = held.row_item(), count = held.at("count").to(at::kDouble), beta = topic_means();
+  std::vector<Tensor> log_prob;
+  constexpr int64_t kRows = 4096;  // bounds memory
+  for (int64_t begin = 0; begin < item.size(0); begin += kRows) {
+    const int64_t end = std::min(item.size(0), begin + kRows);
+    const Tensor columns = beta.index_select(1, held.at("word").slice(0, begin, end)).t();
+    log_prob.push_back((theta.index_select(0, item.slice(0, begin, end)) * columns).sum(1).log());
+  }
+  const Tensor rows = log_prob.empty() ? at::zeros({0}, at::kDouble) : at::cat(log_prob) * count;
+  return {held.per_item(rows), held.per_item(count)};
+}
+
+/// Documents of the mean length: counts [n, V] of words, drawn from draws of theta.
+std::vector<Tensor> Lda::draw(int64_t n, const Rng& rng) const {
+  const Tensor beta = topic_means();
+  const auto length = static_cast<int64_t>(std::llround(fixed_->get("documents.mean_length").item<double>()));
+  const Tensor theta_draws = rng.gamma(alpha().expand({n, K()}).contiguous(), "theta").clamp_min(1e-300);
+  const Tensor theta = theta_draws / theta_draws.sum(1, true);
+  std::vector<int32_t> words, counts;
+  std::vector<int64_t> offsets{0};
+  for (int64_t d = 0; d < n; ++d) {
+    const Tensor edges = at::matmul(theta[d], beta).cumsum(0);
+    const Tensor u = rng.uniform(at::full({1}, d, at::kLong), {length}, "word").squeeze(0) * edges[-1];
+    const Tensor drawn = std::get<0>(at::searchsorted(edges, u.contiguous()).clamp_max(V() - 1).sort());
+    const int64_t* word = drawn.data_ptr<int64_t>();
+    for (int64_t i = 0; i < length; ++i)
+      if (i > 0 && word[i] == word[i - 1])
+        ++counts.back();
+      else
+        words.push_back(static_cast<int32_t>(word[i])), counts.push_back(1);
+    offsets.push_back(static_cast<int64_t>(words.size()));
+  }
+  return {at::tensor(words, at::kInt), at::tensor(counts, at::kInt), at::tensor(offsets, at::kLong)};
+}
+
+std::string Lda::encode_script() const {
+  const std::string means = options_.estimate == LdaEstimate::gibbs
+                                ? "torch.log((self.topic_words.eta + 1.0) / (self.topic_words.eta + 1.0).sum(1, True))"
+                                : "self.topic_words.t";
+  const std::string weights = posterior() ? "torch.exp(torch.digamma(gamma) - torch.digamma(gamma.sum(1, True)))"
+                                          : "gamma / gamma.sum(1, True)";
+  return "def encode(self, word: Tensor, count: Tensor, offsets: Tensor):\n"
+         "    log_beta = " +
+         means +
+         "\n"
+         "    alpha = self.document_prior.t[0, :-1]\n"
+         "    rows = torch.exp(log_beta - log_beta.max(0)[0]).t().index_select(0, word.to(offsets))\n"
+         "    counts = count.to(alpha).unsqueeze(1)\n"
+         "    item = torch.repeat_interleave(offsets[1:] - offsets[:-1])\n"
+         "    zero = alpha.new_zeros([offsets.size(0) - 1, alpha.size(0)])\n"
+         "    gamma = alpha + zero.index_add(0, item, (counts / alpha.size(0)).expand_as(rows))\n"
+         "    for i in range(" +
+         std::to_string(kHeldOutIterations) +
+         "):\n"
+         "        weights = " +
+         weights +
+         "\n"
+         "        norm = (weights.index_select(0, item) * rows).sum(1, True)\n"
+         "        gamma = alpha + weights * zero.index_add(0, item, rows * (counts / norm))\n"
+         "    return gamma / gamma.sum(1, True)\n";
+}
+
+Method Lda::encode() const {
+  Method method{"encode",
+                "expected topic weights of each document",
+                kDocuments,
+                {"proportions"},
+                [this](const Tensors& in, const Rng&) { return Tensors{proportions(in)}; }};
+  method.script = encode_script();
+  return method;
+}
+
+Method Lda::topics() const {
+  return {"topics",
+          "word weights of each topic, and the share of all words that each explains",
+          {},
+          {"topics", "prevalence"},
+          [this](const Tensors&, const Rng&) {
+            const Tensor counts = (topics_->eta() - topics_->eta_prior()).sum(1);
+            return Tensors{topic_means(), counts / counts.sum()};
+          }};
+}
+
+Method Lda::completion() const {
+  return {"completion",
+          "log probability of held words given a document's other words, and how many they are",
+          {"word", "count", "offsets", "held_word", "held_count", "held_offsets"},
+          {"log_prob", "tokens"},
+          [this](const Tensors& in, const Rng&) { return complete(in); }};
+}
+
+Method Lda::sample() const {
+  Method method{"sample",
+                "documents of the mean length of the training documents",
+                {"n"},
+                kDocuments,
+                [this](const Tensors& in, const Rng& rng) { return draw(in[0].item<int64_t>(), rng); }};
+  method.integers = {"n"};
+  return method;
+}
+
+std::vector<Method> Lda::methods() const { return {encode(), topics(), completion(), sample()}; }
+
+}  // namespace vem
