@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Where a document's inner iterations should begin: stored or fresh gamma, on three corpora.
 
-    python3 experiments/lda/gamma_start.py DATA [--vem build/vem] [--topics 50] [--passes 40]
+    python3 experiments/lda/gamma_start.py DATA [--vem build/vem] [--topics 50] [--passes 20] [--corpora ap reuters395 20ng-etm-tr]
 
 DATA holds ap, reuters395 and 20ng-etm-tr as .ldac.gz. A fifth of the documents is held out; half of the words of each
 is predicted from the other half. Prints perplexity of completion and seconds of training, one thread.
@@ -16,14 +16,15 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("data")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--topics", type=int, default=50)
-parser.add_argument("--passes", type=int, default=40)
+parser.add_argument("--passes", type=int, default=20)
+parser.add_argument("--corpora", nargs="+", default=["ap", "reuters395", "20ng-etm-tr"])
 parser.add_argument("--out", default="runs/gamma-start")
 arguments = parser.parse_args()
 
 print("| corpus | alpha, eta | start | inner iterations | perplexity | seconds |\n| --- | --- | --- | --- | --- | --- |")
 for corpus, (alpha, eta), (start, inner) in itertools.product(
-        ["ap", "reuters395", "20ng-etm-tr"], [(0.1, 0.05), (0.5, 0.5)],
-        [("stored", 1), ("stored", 2), ("stored", 10), ("fresh", 10), ("fresh", 50)]):
+        arguments.corpora, [(0.1, 0.05), (0.5, 0.5)],
+        [("stored", 1), ("stored", 2), ("stored", 10), ("fresh", 5), ("fresh", 10), ("fresh", 50)]):
     command = [arguments.vem, "train", "lda", "--data", f"{arguments.data}/{corpus}.ldac.gz", "--out", arguments.out, "--force",
                "--seed", "1", "--threads", "1"]
     for setting in [f"model.num_topics={arguments.topics}", f"model.document_concentration={alpha}",

@@ -14,6 +14,7 @@ constexpr int64_t kChunk = 1000;  // items a call of a method
 Splits load_other(DataOptions options, const std::string& source) {
   options.source = source;
   options.validation = options.test = 0;
+  options.validation_file.clear();
   options.limit = 0;
   options.corpus.vocabulary.clear();  // words are matched with the model's, so none is left out for being rare
   options.corpus.min_document_frequency = 0;

@@ -62,9 +62,9 @@ Tensor first_rows(const Items& items, const Model& model, int64_t n) {
 }  // namespace
 
 int encode(const cxxopts::ParseResult& a, const Registry& registry) {
-  if (!a.count("out")) fail<UsageError>("encode: --out FILE.npy or FILE.csv is missing");
+  if (!a.count("out")) fail<UsageError>("encode: --out FILE.npy, FILE.csv or FILE.mtx is missing");
   const std::string path = a["out"].as<std::string>();
-  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
+  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy, .csv or .mtx is expected", path);
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
   const std::string fallback = Model::find(methods, "encode") ? "encode" : "responsibilities";
@@ -78,7 +78,10 @@ int encode(const cxxopts::ParseResult& a, const Registry& registry) {
     for (int64_t d = 0; d < columns[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
   }
   const Tensor table = at::cat(columns, 1);
-  write_rows(path, table, names, run.checkpoint.schema, 1);
+  if (has_extension(path, ".mtx"))
+    write_matrix_market(path, table, a["least"].as<double>());
+  else
+    write_rows(path, table, names, run.checkpoint.schema, 1);
   fmt::print("{} x {}: {} of {}\n", table.size(0), names.size(), fmt::join(method.outputs, " and "), items.name);
   return 0;
 }

@@ -16,7 +16,7 @@ void RunOptions::visit(OptionVisitor& v) {
     train.sampled = options->sampled();
   }
   v("data", data, "what it is fitted to");
-  train.has_validation = data.validation > 0;
+  train.has_validation = data.has_validation();
   v("train", train, "how");
   data.seed = train.seed = static_cast<uint64_t>(seed);
 }

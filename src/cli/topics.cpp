@@ -42,14 +42,35 @@ std::string words_of(const Schema& schema, const Tensor& words) {
   return fmt::format("{}", fmt::join(names, " "));
 }
 
-/// Topics by prevalence, one a line.
-void print_topics(const Topics& t, const Tensor& words, const Coherence& coherence, const Schema& schema) {
+/// Words [classes, K] that documents of each class spend on each topic; undefined where documents have no labels.
+Tensor words_of_classes(const LoadedRun& run, const Dataset& documents) {
+  const auto methods = run.model->methods();
+  const Method* encode = Model::find(methods, "encode");
+  if (!documents.item_columns.count("label") || !encode) return {};
+  const Batch batch = all_of(documents);
+  const Tensor theta = map_items(*encode, *run.model, documents, 0)[0].to(at::kDouble);
+  const Tensor words = theta * batch.per_item(batch.at("count").to(at::kDouble)).unsqueeze(1);
+  const Tensor& label = batch.item_columns.at("label");
+  const Tensor known = label.ge(0).nonzero().squeeze(1);
+  return at::zeros({documents.schema.num_classes, theta.size(1)}, at::kDouble)
+      .index_add(0, label.index_select(0, known), words.index_select(0, known));
+}
+
+/// Topics by prevalence, one a line; `classes` as words_of_classes() has them.
+void print_topics(const Topics& t, const Tensor& words, const Coherence& coherence, const Schema& schema,
+                  const Tensor& classes) {
   const Tensor order = std::get<1>(t.prevalence.sort(0, true));
-  fmt::print("{:>5} {:>7} {:>7}  top words\n", "topic", "share", "NPMI");
+  fmt::print("{:>5} {:>7} {:>7}  {}top words\n", "topic", "share", "NPMI", classes.defined() ? "most of class  " : "");
   for (int64_t i = 0; i < order.size(0); ++i) {
     const int64_t k = order[i].item<int64_t>();
-    fmt::print("{:>5} {:>6.2f}% {:>7.3f}  {}\n", k, 100 * t.prevalence[k].item<double>(),
-               coherence.npmi[k].item<double>(), words_of(schema, words[k]));
+    std::string most;
+    if (classes.defined()) {
+      const Tensor column = classes.select(1, k);
+      most = fmt::format("{:>6} {:>5.0f}%  ", column.argmax().item<int64_t>(),
+                         100 * (column.max() / column.sum()).item<double>());
+    }
+    fmt::print("{:>5} {:>6.2f}% {:>7.3f}  {}{}\n", k, 100 * t.prevalence[k].item<double>(),
+               coherence.npmi[k].item<double>(), most, words_of(schema, words[k]));
   }
 }
 
@@ -70,7 +91,8 @@ Tensor matched_topics(const LoadedRun& other, const Schema& schema) {
   return aligned;
 }
 
-void print_match(const Topics& ours, const Tensor& words, const LoadedRun& run, const LoadedRun& other) {
+/// Returns the mean cosine.
+double print_match(const Topics& ours, const Tensor& words, const LoadedRun& run, const LoadedRun& other) {
   const Schema& schema = run.checkpoint.schema;
   const Tensor theirs = matched_topics(other, schema);
   if (theirs.size(0) != ours.topics.size(0))
@@ -85,6 +107,7 @@ void print_match(const Topics& ours, const Tensor& words, const LoadedRun& run, 
   for (size_t k = 0; k < match.partner.size(); ++k)
     fmt::print("{:>5} {:>5} {:>7.3f}  {}\n", k, match.partner[k], match.cosine[k],
                words_of(schema, their_words[match.partner[k]]));
+  return mean;
 }
 
 void print_row(const std::string& name, double value, const std::string& remark = "") {
@@ -147,13 +170,17 @@ int describe_topics(const cxxopts::ParseResult& a, const LoadedRun& run, const R
   fmt::print("{} ({} checkpoint), {} topics of {} words; coherence in {} documents of {}\n", run.directory.path(),
              run.checkpoint_name, t.topics.size(0), grouped(t.topics.size(1)), grouped(reference.size),
              reference.schema.source);
-  print_topics(t, words, c, run.checkpoint.schema);
+  print_topics(t, words, c, run.checkpoint.schema, words_of_classes(run, reference));
   fmt::print("mean NPMI {:.4f}, PMI {:.4f}, UMass {:.4f}; diversity {:.4f}\n", c.npmi.nanmean().item<double>(),
              c.pmi.nanmean().item<double>(), c.umass.nanmean().item<double>(),
              topic_diversity(top_words(t.topics, std::min<int64_t>(kDiversityWords, t.topics.size(1)))));
-  if (a.count("other"))
-    for (const std::string& other : a["other"].as<std::vector<std::string>>())
-      print_match(t, words, run, load_run(other, registry, ""));
+  if (!a.count("other")) return 0;
+  const auto others = a["other"].as<std::vector<std::string>>();
+  double sum = 0;
+  for (const std::string& other : others) sum += print_match(t, words, run, load_run(other, registry, ""));
+  if (others.size() > 1)
+    fmt::print("\nstability: mean cosine with the {} other runs {:.4f}\n", others.size(),
+               sum / static_cast<double>(others.size()));
   return 0;
 }
 

@@ -186,6 +186,7 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
     fail<ConfigError>("train: train.burn_in = {} leaves no draw of train.epochs = {}", options.train.burn_in,
                       options.train.epochs);
   options.data.source = absolute(source);
+  options.data.validation_file = absolute(options.data.validation_file);
   tune_platform(options.threads);
   warn_of_slow_blas();
   const Splits splits = load_splits(options.data);

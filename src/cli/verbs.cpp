@@ -55,7 +55,8 @@ void declare_encode(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>())(
+  o.add_options()("out", "file to write: .npy, .csv, or sparse .mtx", cxxopts::value<std::string>())(
+      "least", ".mtx: entries below are left out", cxxopts::value<double>()->default_value("0.01"))(
       "method", "another method of the model with an output a row (predict, filter)", cxxopts::value<std::string>());
 }
 void declare_forecast(cxxopts::Options& o) {

@@ -219,6 +219,22 @@ Dataset configured(Dataset data, const DataOptions& options) {
   return data;
 }
 
+/// The items of a file of their own, in the words or columns of the training items.
+Dataset validation_items(const DataOptions& options, const Schema& wanted) {
+  DataOptions own = options;
+  own.source = options.validation_file;
+  own.corpus.vocabulary.clear();  // words are matched by name, so none is left out for being rare
+  own.corpus.min_document_frequency = 0;
+  own.corpus.max_document_frequency = 1;
+  Dataset data = configured(load_file(own), own);
+  if (data.columns.count("word") || data.disk) data = match_words(std::move(data), wanted);
+  if (data.schema.item_shape != wanted.item_shape || data.schema.feature_names != wanted.feature_names)
+    fail<DataError>("{}: items have shape [{}], those of {} have [{}]; the same columns are expected",
+                    options.validation_file, fmt::join(data.schema.item_shape, ", "), options.source,
+                    fmt::join(wanted.item_shape, ", "));
+  return data;
+}
+
 }  // namespace
 
 void DataOptions::visit(OptionVisitor& v) {
@@ -245,7 +261,13 @@ void DataOptions::visit(OptionVisitor& v) {
     v.when(sequence_format == SequenceFormat::automatic, "sequence_format is auto", [&] { corpus.visit(v); });
   });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
-  v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
+  v.when(validation_file.empty(), "validation_file is not set", [&] {
+    v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
+  });
+  v.when(!has_own_test_set(source), "source has no test set of its own", [&] {
+    v("validation_file", validation_file,
+      "a file whose items watch the bound, in the format of the source; empty: those of `validation`");
+  });
   v.when(!has_own_test_set(source), "source has no test set of its own",
          [&] { v("test", test, at_least(0), "items held out for `vem evaluate`: a count, or a fraction below 1"); });
   v.when(validation > 0 || test > 0, "validation or test is above 0", [&] {
@@ -260,8 +282,11 @@ Splits load_splits(const DataOptions& options) {
   const std::string& source = options.source;
   if (source.empty())
     fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
-  if (!has_own_test_set(source))
-    return hold_out(configured(first_items(load_file(options), options.limit), options), options);
+  if (!has_own_test_set(source)) {
+    Splits splits = hold_out(configured(first_items(load_file(options), options.limit), options), options);
+    if (!options.validation_file.empty()) splits.validation = validation_items(options, splits.train.schema);
+    return splits;
+  }
   if (options.test > 0) fail<ConfigError>("data.test has no effect: {} has a test set of its own", source);
   auto [train, test] = source == kFashionMnist ? load_fashion_mnist() : load_mnist(source.substr(kMnistPrefix.size()));
   Splits splits = hold_out(configured(first_items(std::move(train), options.limit), options), options);

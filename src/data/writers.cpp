@@ -196,4 +196,15 @@ void write_lda_c(const std::string& path, const Tensor& word, const Tensor& coun
   write_text(path, text);
 }
 
+void write_matrix_market(const std::string& path, const Tensor& values, double least) {
+  const Tensor rows = values.to(at::kDouble), places = rows.ge(least).nonzero();
+  std::string text = fmt::format("%%MatrixMarket matrix coordinate real general\n{} {} {}\n", rows.size(0),
+                                 rows.size(1), places.size(0));
+  const auto place = places.accessor<int64_t, 2>();
+  const auto value = rows.accessor<double, 2>();
+  for (int64_t i = 0; i < places.size(0); ++i)
+    text += fmt::format("{} {} {}\n", place[i][0] + 1, place[i][1] + 1, value[place[i][0]][place[i][1]]);
+  write_text(path, text);
+}
+
 }  // namespace vem

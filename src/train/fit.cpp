@@ -494,7 +494,7 @@ void FitOptions::visit(OptionVisitor& v) {
              v("move_passes", move_passes, at_least(0), "passes after a move before bounds are compared");
            });
          });
-  v.when(has_validation, "data.validation is positive", [&] {
+  v.when(has_validation, "data.validation is positive or data.validation_file is set", [&] {
     v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
   });
   v("max_minutes", max_minutes, at_least(0), "stop after so much time, with a checkpoint; 0: no limit");

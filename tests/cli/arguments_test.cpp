@@ -52,7 +52,7 @@ TEST(CommandLine, UsageErrors) {
   expect_error({"evaluate"}, 64, "which run? Give the folder that `vem train` made");
   expect_error({"evaluate", "run", "--samples", "0"}, 64, "--samples must be >= 1, got 0");
   expect_error({"evaluate", "run", "--checkpoint", "worst"}, 64, "--checkpoint is best or last, got 'worst'");
-  expect_error({"encode", "run"}, 64, "encode: --out FILE.npy or FILE.csv is missing");
+  expect_error({"encode", "run"}, 64, "encode: --out FILE.npy, FILE.csv or FILE.mtx is missing");
   expect_error(
       {"list", "models"}, 64,
       "unknown kind 'models'; there are: allocation, flow, likelihood, model, network, objective, observation, "
@@ -74,7 +74,8 @@ TEST(CommandLine, ConfigurationErrors) {
   expect_error({"train", "gmm", "--set", "model.num_component=3"}, 78,
                "--set: unknown key model.num_component; did you mean model.num_components?");
   expect_error({"train", "gmm", "--set", "train.patience=3"}, 78,
-               "--set: train.patience has no effect in this run; it takes effect when data.validation is positive");
+               "--set: train.patience has no effect in this run; it takes effect when data.validation is positive "
+               "or data.validation_file is set");
   expect_error({"train", "gmm", "--set", "nonsense"}, 78,
                "--set nonsense: key=value is expected, for example --set train.epochs=20");
   expect_error({"train", "--resume", "run", "--set", "model.num_components=3"}, 78,

@@ -1,6 +1,7 @@
 // Topic models from the command line: a text corpus in, topics, proportions, completion, samples and files out.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -64,6 +65,36 @@ TEST_F(TopicsOfARun, DescribeShowsThemAndMatchesAnotherRuns) {
   ASSERT_NE(at, std::string::npos) << matched.out;
   EXPECT_GT(std::stod(matched.out.substr(at + 12)), 0.99);  // two clean themes: any start finds them
   EXPECT_EQ(vem({"describe", run_, "--words", "1"}).code, 64);
+  ASSERT_EQ(train(folder_.file("third"), "3").code, 0);
+  const Outcome stable = vem({"describe", run_, "--other", folder_.file("other"), "--other", folder_.file("third")});
+  EXPECT_NE(stable.out.find("stability: mean cosine with the 2 other runs 0.99"), std::string::npos) << stable.out;
+}
+
+// A reference corpus in which fruit and tools never meet, with labels: each topic is all of one class.
+TEST_F(TopicsOfARun, DescribeTakesAReferenceCorpusAndItsLabels) {
+  const std::string reference =
+      folder_.write("reference.mallet",
+                    "a fruit apple banana cherry grape lemon melon\nb tools chisel drill file hammer "
+                    "plane saw\n");
+  const Outcome outcome = vem({"describe", run_, "--words", "6", "--data", reference});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.out.find("coherence in 2 documents of " + reference), std::string::npos) << outcome.out;
+  EXPECT_NE(outcome.out.find("mean NPMI 1.0000"), std::string::npos) << outcome.out;  // always together
+  for (const char* label : {"     0 ", "     1 "}) EXPECT_NE(outcome.out.find(label), std::string::npos) << outcome.out;
+}
+
+TEST_F(TopicsOfARun, DocumentsOfAFileWatchTheBound) {
+  const std::string watched = folder_.write("watched.txt", "apple unknown lemon\nsaw hammer\nplane\n");
+  const Outcome outcome =
+      vem({"train", "lda", "--data", corpus_, "--out", run_, "--force", "--set", "model.num_topics=2", "--set",
+           "data.validation_file=" + watched, "--set", "train.patience=3"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_NE(outcome.err.find("120 items of 13 words, 3 for validation"), std::string::npos) << outcome.err;
+  EXPECT_EQ(vem({"evaluate", run_, "--split", "validation"}).code, 0);
+  EXPECT_EQ(vem({"train", "lda", "--data", corpus_, "--out", folder_.file("no"), "--set",
+                 "data.validation_file=" + folder_.write("zebra.txt", "zebra\n")})
+                .code,
+            65);
 }
 
 TEST_F(TopicsOfARun, EvaluateCompletesDocuments) {
@@ -90,6 +121,12 @@ TEST_F(TopicsOfARun, EncodeSampleAndExportWriteFiles) {
   const Tensor proportions = read_npy(theta);
   EXPECT_EQ(proportions.sizes(), (at::IntArrayRef{2, 2}));
   EXPECT_GT(std::abs(proportions[0][0].item<double>() - proportions[1][0].item<double>()), 0.8);
+  const std::string sparse = folder_.file("theta.mtx");
+  ASSERT_EQ(vem({"encode", run_, "--data", folder_.file("new.txt"), "--out", sparse, "--least", "0.5"}).code, 0);
+  EXPECT_EQ(read_bytes(sparse),
+            fmt::format("%%MatrixMarket matrix coordinate real general\n2 2 2\n1 {} {}\n2 {} {}\n",
+                        proportions[0].argmax().item<int64_t>() + 1, proportions[0].max().item<double>(),
+                        proportions[1].argmax().item<int64_t>() + 1, proportions[1].max().item<double>()));
   const std::string drawn = folder_.file("drawn.ldac");
   ASSERT_EQ(vem({"sample", run_, "-n", "5", "--out", drawn}).code, 0);
   const Dataset sampled = read_corpus(drawn, {});
@@ -102,6 +139,38 @@ TEST_F(TopicsOfARun, EncodeSampleAndExportWriteFiles) {
   ASSERT_EQ(vem({"export", run_, "--format", "npy"}).code, 0);
   EXPECT_EQ(read_npy(run_ + "/export/topics.npy").sizes(), (at::IntArrayRef{2, 12}));
   EXPECT_EQ(vem({"export", run_}).code, 0);
+}
+
+// The readers' own tests have every format; here: one line, with the file's line where there is one, and code 65.
+TEST(Topics, WrongFilesEndWithOneLineAndCode65) {
+  struct Wrong {
+    const char *name, *text, *place;
+  };
+  for (const Wrong& wrong : {Wrong{"a.ldac", "1 0:1\n3 1:1 2:1\n", ":2: announces 3"},
+                             {"a.ldac", "1 0:1\n1 0:-2\n", ":2: a count is '-2'"},
+                             {"a.ldac", "1 0:0.5\n", ":1: a count is '0.5'"},
+                             {"a.ldac", "1 0:99999999999\n", ":1: a count is"},
+                             {"a.ldac", "2 1:1 1:1\r\n", ":1: word 1"},
+                             {"docword.a.txt", "2\r4\r1\r1 5 1\r", ":4: a word is '5'"},
+                             {"docword.a.txt", "2\n4\n9\n1 1 1\n", "truncated: the header announces 9 entries"},
+                             {"docword.a.txt", "9000000000000\n4\n1\n1 1 1\n", ":3: the header announces"}}) {
+    const TemporaryFolder folder;
+    const Outcome outcome =
+        vem({"train", "lda", "--data", folder.write(wrong.name, wrong.text), "--out", folder.file("run")});
+    EXPECT_EQ(outcome.code, 65) << outcome.err;
+    EXPECT_NE(outcome.err.find(wrong.place), std::string::npos) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(folder.file("run")));
+  }
+  const TemporaryFolder folder;
+  const std::string whole = read_bytes(folder.write_gzipped("whole.gz", std::string(5000, ' ') + "1 0:1\n"));
+  EXPECT_EQ(vem({"train", "lda", "--data", folder.write("cut.ldac.gz", whole.substr(0, whole.size() - 9)), "--out",
+                 folder.file("run")})
+                .code,
+            65);
+  folder.write("short.vocab", "a\nb\n");
+  EXPECT_EQ(vem({"train", "lda", "--data", folder.write("short.ldac", "1 2:1\n"), "--out", folder.file("run")}).code,
+            65);
 }
 
 TEST(Topics, WrongCorporaAndOptionsAreRefused) {

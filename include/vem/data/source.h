@@ -16,11 +16,14 @@ struct DataOptions final : Options {
   CorpusOptions corpus;   ///< bags of words: their fields stand in [data] itself
   std::string columns;    ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
   double validation = 0;  ///< held out of training: a count if >= 1, else a fraction
-  double test = 0;        ///< likewise; only for sources without a test set of their own
-  int64_t limit = 0;      ///< first items of the training file only; 0: all
+  std::string validation_file;  ///< a source of its own in their place
+  double test = 0;              ///< likewise; only for sources without a test set of their own
+  int64_t limit = 0;            ///< first items of the training file only; 0: all
   enum class Split { random, tail } split = Split::random;  ///< which items are held out
   Binarize binarize = Binarize::none;
   uint64_t seed = 0;  ///< of the split and of binarising; set by the caller, not visited
+
+  bool has_validation() const { return validation > 0 || !validation_file.empty(); }
 
   void visit(OptionVisitor& v) override;
 };
@@ -29,10 +32,11 @@ struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none
 };
 
-/// Reads the source and splits it. Items keep their place in the training file as identity; each part is in the order
-/// of the file. Bytes of images are grey levels (pixel_scale 255) unless none is above 1; words of a label become
-/// classes in sorted order. Throws ConfigError (a part that leaves nothing to train on), MissingInputError (no such
-/// file) or DataError (file, line, what was wanted).
+/// Reads the source and splits it; a validation file is read with the same options, its words matched by name. Items
+/// keep their place in the training file as identity; each part is in the order of the file. Bytes of images are grey
+/// levels (pixel_scale 255) unless none is above 1; words of a label become classes in sorted order. Throws ConfigError
+/// (a part that leaves nothing to train on), MissingInputError (no such file) or DataError (file, line, what was
+/// wanted).
 Splits load_splits(const DataOptions& options);
 
 }  // namespace vem

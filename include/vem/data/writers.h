@@ -21,6 +21,8 @@ void write_npy(const std::string& path, const Tensor& tensor);
 void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names);
 /// CSR documents as LDA-C, one a line: word and count [rows] int32, offsets [documents + 1] int64.
 void write_lda_c(const std::string& path, const Tensor& word, const Tensor& count, const Tensor& offsets);
+/// Entries of values [rows, columns] that are at least `least`, as Matrix Market coordinates from 1; the same decimals.
+void write_matrix_market(const std::string& path, const Tensor& values, double least);
 /// images [n, channels (1 or 3), height, width] in [0, 1] as a grid of `columns`, two pixels apart on grey, then
 /// enlarged `zoom` times. Levels outside [0, 1] are cut, NaN is black. Throws DataError for another shape.
 void write_png_grid(const std::string& path, const Tensor& images, int64_t columns, int64_t zoom = 2);
