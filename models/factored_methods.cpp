@@ -5,11 +5,25 @@ namespace vem {
 
 using Tensors = std::vector<Tensor>;
 
-Tensor FactoredModel::log_lik(const Tensor& x, bool predictive) const {
+// Rows of a long sequence are taken in blocks of so many: their statistics are much larger than they are.
+constexpr int64_t kMethodRows = 1 << 15;
+
+Tensor FactoredModel::row_log_lik(const Tensor& rows, bool predictive) const {
   const Observation& observation = part_.observation();
-  const Tensor log_p = predictive && posterior() ? observation.log_predictive(scaled(x))
-                                                 : observation.log_prob(scaled(x), observation.point());
-  return log_p + log_unit(x).unsqueeze(-1);
+  const Tensor log_p = predictive && posterior() ? observation.log_predictive(scaled(rows))
+                                                 : observation.log_prob(scaled(rows), observation.point());
+  return log_p + log_unit(rows).unsqueeze(-1);
+}
+
+Tensor FactoredModel::log_lik(const Tensor& x, const Tensor& offsets, bool predictive) const {
+  const int64_t lags = part_.observation().lags(), N = x.size(0);
+  if (lags == 0 && N <= kMethodRows) return row_log_lik(x, predictive);  // what is traced
+  const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end).to(at::kDouble); };
+  Tensors blocks;
+  for (int64_t begin = 0; begin == 0 || begin < N; begin += kMethodRows)
+    blocks.push_back(
+        row_log_lik(with_history(rows, offsets, begin, std::min(N, begin + kMethodRows), lags), predictive));
+  return at::cat(blocks);
 }
 
 /// Independent rows need nothing but x; ragged items come with their offsets.
@@ -24,12 +38,30 @@ Method FactoredModel::method_of(const Allocation::Readout& readout) const {
     const int64_t items = rows ? in[0].size(0) : in[1].size(0) - 1;
     batch.index = at::arange(items, at::kLong);
     batch.weight = at::ones({items}, at::kDouble);
-    return readout.call(log_lik(in[0], readout.predictive), batch, part_.point());
+    return readout.call(log_lik(in[0], batch.offsets, readout.predictive), batch, part_.point());
   };
   if (!readout.script.empty())
-    method.script = fmt::format("def {}(self, x, offsets):\n    log_lik = self.{}(x)\n{}", readout.name,
-                                row_method(readout.predictive), readout.script);
+    method.script = fmt::format("def {}(self, x, offsets):\n{}{}", readout.name, log_lik_script(readout.predictive),
+                                readout.script);
   return method;
+}
+
+/// TorchScript statements that set `log_lik` given `x` and `offsets`.
+std::string FactoredModel::log_lik_script(bool predictive) const {
+  const int64_t lags = part_.observation().lags();
+  if (lags == 0) return fmt::format("    log_lik = self.{}(x)\n", row_method(predictive));
+  constexpr const char* kScript = R"(    rows = torch.full([x.size(0), {D} * {width}], float("nan"), dtype=7)
+    rows[:, :{D}] = x
+    for i in range(offsets.size(0) - 1):
+        first = int(offsets[i])
+        last = int(offsets[i + 1])
+        for lag in range(1, {width}):
+            if last - first > lag:
+                rows[first + lag:last, lag * {D}:(lag + 1) * {D}] = x[first:last - lag]
+    log_lik = self.{method}(rows)
+)";
+  return fmt::format(fmt::runtime(kScript), fmt::arg("D", schema_.num_features()), fmt::arg("width", 1 + lags),
+                     fmt::arg("method", row_method(predictive)));
 }
 
 Method FactoredModel::component_parameters() const {
@@ -50,17 +82,41 @@ Method FactoredModel::component_parameters() const {
   return method;
 }
 
+Method FactoredModel::allocation_parameters() const {
+  Method method{"allocation_parameters", "", {}, {}, [this](const Tensors&, const Rng&) {
+                  Tensors values;
+                  for (const auto& [name, value] : part_.allocation().describe()) values.push_back(value);
+                  return values;
+                }};
+  for (const auto& [name, value] : part_.allocation().describe()) method.outputs.push_back(name);
+  method.help = fmt::format("{} of the states", fmt::join(method.outputs, ", "));
+  return method;
+}
+
+/// Latent variables that components have of their own: those of one component after those of another.
+Method FactoredModel::encode() const {
+  Method method{
+      "encode",
+      "posterior means of the latent variables of a row, those of each component side by side",
+      {"x"},
+      {"z"},
+      [this](const Tensors& in, const Rng&) { return Tensors{part_.observation().latents(scaled(in[0])).flatten(1)}; }};
+  method.example = {at::zeros({2, schema_.num_features()}, at::kDouble)};
+  return method;
+}
+
 const char* FactoredModel::row_method(bool predictive) const {
   return predictive && posterior() ? "log_predictive" : "log_lik";
 }
 
 /// What scripts of dependent rows call.
 std::vector<Method> FactoredModel::row_methods() const {
+  const int64_t lags = part_.observation().lags();
   std::vector<Method> all;
   const auto add = [&](const std::string& help, bool predictive) {
-    Method method{row_method(predictive), help, {"x"}, {row_method(predictive)}, {}};
-    method.example = {at::zeros({2, schema_.num_features()}, at::kDouble)};
-    method.call = [this, predictive](const Tensors& in, const Rng&) { return Tensors{log_lik(in[0], predictive)}; };
+    Method method{row_method(predictive), help, {lags > 0 ? "rows" : "x"}, {row_method(predictive)}, {}};
+    method.example = {at::zeros({2, (1 + lags) * schema_.num_features()}, at::kDouble)};
+    method.call = [this, predictive](const Tensors& in, const Rng&) { return Tensors{row_log_lik(in[0], predictive)}; };
     all.push_back(method);
   };
   add("log density of each row in each state, as in the E-step", false);
@@ -89,46 +145,61 @@ Method FactoredModel::sample() const {
                 {"x", "label"},
                 [this](const Tensors& in, const Rng& rng) {
                   const auto [x, component] = part_.sample(in[0].item<int64_t>(), rng);
-                  return Tensors{x * scale() + center(), component};
+                  return Tensors{x * scale() + center(), component.div(part_.allocation().per_state(), "floor")};
                 }};
   method.integers = {"n"};
   method.script = "def sample(self, n: int):\n    label = " + part_.allocation().sample_script() + "\n" +
                   part_.observation().sample_script() +
-                  "    return x * self.scaling.scale + self.scaling.center, label\n";
+                  fmt::format("    return x * self.scaling.scale + self.scaling.center, label // {}\n",
+                              part_.allocation().per_state());
   return method;
 }
 
-/// Rows to come, where rows depend on each other: moments of the mixture that the state probabilities make.
+/// Rows to come, where rows depend on each other: states, and moments of the rows where the family has any.
 Method FactoredModel::forecast() const {
-  const Method parameters = component_parameters();
-  const auto place = [&](const char* name) {
-    return std::find(parameters.outputs.begin(), parameters.outputs.end(), name) - parameters.outputs.begin();
-  };
-  const auto none = static_cast<int64_t>(parameters.outputs.size());
-  const int64_t means = place("means"), variances = place("variances"), covariances = place("covariances");
-  const bool moments = means < none && std::min(variances, covariances) < none;
   Method method{"forecast",
                 "probabilities of the states 1 .. horizon rows after the end of each sequence, and moments of the rows",
                 {"x", "offsets", "horizon"},
                 {"states"},
                 {}};
-  if (moments) method.outputs = {"states", "mean", "variance"};
+  const std::vector<std::string> names = part_.observation().parameters();
+  if (std::find(names.begin(), names.end(), "means") != names.end() || part_.observation().lags() > 0)
+    method.outputs = {"states", "mean", "variance"};
   method.integers = {"horizon"};
-  method.call = [=](const Tensors& in, const Rng& rng) {
+  method.call = [this, moments = method.outputs.size() > 1](const Tensors& in, const Rng&) {
     const int64_t items = in[1].size(0) - 1, horizon = in[2].item<int64_t>();
     Batch batch;
     batch.offsets = in[1];
     batch.index = at::arange(items, at::kLong);
     batch.weight = at::ones({items}, at::kDouble);
-    const Tensor p = part_.allocation().forecast(log_lik(in[0], true), batch, horizon);
-    if (!moments) return Tensors{p};
-    const Tensors values = parameters.call({}, rng);
-    const auto at = [&](int64_t i) { return values[static_cast<size_t>(i)]; };
-    const Tensor spread = variances < none ? at(variances) : at(covariances).diagonal(0, 1, 2);
-    const Tensor mean = at::matmul(p, at(means));
-    return Tensors{p, mean, at::matmul(p, spread + at(means).square()) - mean.square()};
+    const Allocation::Outlook outlook = part_.allocation().outlook(log_lik(in[0], in[1], true), batch);
+    Tensors steps{outlook.next};
+    while (static_cast<int64_t>(steps.size()) < horizon) steps.push_back(at::mm(steps.back(), outlook.transition));
+    const Tensor p = at::stack(steps, 1);
+    Tensors all{p.view({items, horizon, options_.num_components, -1}).sum(-1)};
+    if (!moments) return all;
+    for (const Tensor& moment : row_forecast(p, outlook, in[0], in[1])) all.push_back(moment);
+    return all;
   };
   return method;
+}
+
+Tensors FactoredModel::row_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
+                                    const Tensor& offsets) const {
+  const Observation& observation = part_.observation();
+  if (const int64_t lags = observation.lags(); lags > 0) {
+    Tensors past;
+    for (int64_t lag = 1; lag <= lags; ++lag) {
+      const Tensor row = offsets.slice(0, 1) - lag, there = row.ge(offsets.slice(0, 0, -1)).unsqueeze(-1);
+      past.push_back(at::where(there, scaled(x).index_select(0, row.clamp_min(0)), at::zeros({}, at::kDouble)));
+    }
+    const auto [mean, variance] = observation.forecast(outlook.next, outlook.transition, at::cat(past, 1), p.size(1));
+    return {mean * scale() + center(), variance * scale().square()};
+  }
+  TensorMap parts = observation.rescaled(observation.describe(observation.point()), scale(), center());
+  const Tensor spread = parts.count("variances") ? parts["variances"] : parts.at("covariances").diagonal(0, 1, 2);
+  const Tensor means = parts.at("means"), mean = at::matmul(p, means);
+  return {mean, at::matmul(p, spread + means.square()) - mean.square()};
 }
 
 std::vector<Method> FactoredModel::methods() const {
@@ -139,6 +210,8 @@ std::vector<Method> FactoredModel::methods() const {
     for (const Method& method : row_methods()) all.push_back(method);
   if (!part_.allocation().independent_rows()) all.push_back(forecast());
   all.push_back(component_parameters());
+  if (!part_.allocation().describe().empty()) all.push_back(allocation_parameters());
+  if (part_.observation().num_latents() > 0) all.push_back(encode());
   if (part_.allocation().independent_rows()) all.push_back(impute());
   all.push_back(sample());
   return all;

@@ -15,15 +15,20 @@ void FactoredOptions::visit(OptionVisitor& v) {
   visit_part(v, "observation", observation, "family of a component");
   visit_part(v, "allocation", allocation, "which component a row belongs to");
   v("start", start,
-    {{"kmeans++", Start::kmeans}, {"random", Start::random}, {"labels", Start::labels}, {"run", Start::run}},
-    "first assignment of rows: k-means, the nearest of random rows, the label column; or where another run ended");
+    {{"kmeans++", Start::kmeans},
+     {"random", Start::random},
+     {"segments", Start::segments},
+     {"labels", Start::labels},
+     {"run", Start::run}},
+    "first assignment of rows: k-means, the nearest of random rows, runs of neighbours dealt at random, the label "
+    "column; or where another run ended");
   v.when(start == Start::run, "start is run", [&] {
     v("start_from", start_from, "that run: its folder, a checkpoint, or what `vem export RUN --format json` wrote");
   });
   v.when(real_valued() && start != Start::run, "the observation is real-valued and start is not run", [&] {
     v("standardize", standardize, "divide columns by their standard deviations; densities stay in the data's units");
   });
-  v.when(start == Start::kmeans || start == Start::random, "start is kmeans++ or random", [&] {
+  v.when(start != Start::labels && start != Start::run, "start is kmeans++, random or segments", [&] {
     v("restarts", restarts, {1, 1000}, "starts that compete; the best bound wins, without floored variances if it can");
     v.when(restarts > 1, "restarts is above 1", [&] {
       v("restart_passes", restart_passes, {1, 10000}, "passes of each start before bounds are compared");
@@ -42,15 +47,26 @@ bool FactoredOptions::real_valued() const {
   return !options || options->real_valued();
 }
 
+Factored make_part(const Choice& allocation, const Choice& observation, Observation::Context context) {
+  const Registry& registry = *context.registry;
+  const auto states =
+      registry.create<Allocation>(allocation, {context.prefix, context.num_components, context.estimate});
+  context.num_components *= states->per_state();
+  const auto rows = registry.create<Observation>(observation, context);
+  if (rows->lags() > 0 && states->independent_rows())
+    fail<ConfigError>("{}: it looks back at earlier rows of a sequence, and {} has none; use a markov-chain",
+                      observation.name, allocation.name);
+  return {states, rows};
+}
+
 FactoredModel::FactoredModel(std::string name, const FactoredOptions& options, const Context& context)
     : name_(std::move(name)),
       options_(options),
       schema_(context.schema),
       scaling_(std::make_shared<ConstantBlock>("scaling")),
-      part_(context.registry.create<Allocation>(options.allocation, {"", options.num_components, options.estimate}),
-            context.registry.create<Observation>(
-                options.observation, {context.schema.num_features(), scalar_type(options.precision), options.estimate,
-                                      options.num_components, "", context.schema.feature_names, &context.registry})) {
+      part_(make_part(options.allocation, options.observation,
+                      {context.schema.num_features(), scalar_type(options.precision), options.estimate,
+                       options.num_components, "", context.schema.feature_names, &context.registry})) {
   const int64_t D = schema_.num_features();
   scaling_->add("scaling.center", at::zeros({D}, at::kDouble));
   scaling_->add("scaling.scale", at::ones({D}, at::kDouble));
@@ -115,7 +131,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   if (warm)
     continue_from(previous, rng);
   else if (options_.start == FactoredOptions::Start::labels)
-    part_.start(x, batch, label_column(batch), rng);
+    start(x, batch, label_column(batch), rng);
   else
     search(x, batch, rng);
 }
@@ -128,9 +144,22 @@ std::map<std::string, double> FactoredModel::diagnostics() const {
   return all;
 }
 
-/// What the unit of a row's cells adds to its log density: -sum of log scale over those that are there.
-Tensor FactoredModel::log_unit(const Tensor& x) const {
-  return -x.isnan().logical_not().to(at::kDouble).mv(scale().log());
+/// What the unit of a row's cells adds to its log density: -sum of log scale over those that are there. Rows that lack
+/// a part of their history have no density.
+Tensor FactoredModel::log_unit(const Tensor& rows) const {
+  const Tensor there = rows.isnan().logical_not().to(at::kDouble);
+  if (part_.observation().lags() == 0) return -there.mv(scale().log());
+  return -std::get<0>(there.min(1)) * scale().log().sum();
+}
+
+Tensor FactoredModel::log_units(const Batch& batch) const {
+  const Tensor& x = batch.at("x");
+  const int64_t lags = part_.observation().lags();
+  if (lags == 0 && std::isnan(x.sum().item<double>())) return (batch.row_weight() * log_unit(x)).sum();
+  const Tensor whole = -scale().log().sum();
+  if (!batch.offsets.defined()) return whole * batch.weight.sum();
+  const Tensor lengths = batch.offsets.slice(0, 1) - batch.offsets.slice(0, 0, -1);
+  return whole * (batch.weight * (lengths - lags).clamp_min(0)).sum();
 }
 
 Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rng& rng) const {
@@ -139,10 +168,7 @@ Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rn
   if (!step.training) require_support(x);
   Expectation e = part_.expect([&](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); }, batch,
                                globals(), step.training && options_.estimate == Estimate::gibbs ? &rng : nullptr);
-  if (std::isnan(x.sum().item<double>()))
-    e.bound = e.bound + (batch.row_weight() * log_unit(x)).sum();
-  else
-    e.bound = e.bound - (batch.offsets.defined() ? batch.row_weight().sum() : e.count) * scale().log().sum();
+  e.bound = e.bound + log_units(batch);
   if (!std::isfinite(e.bound.item<double>())) require_support(x);  // not before: it costs a pass over the data
   return e;
 }

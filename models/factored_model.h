@@ -11,7 +11,7 @@ namespace vem {
 constexpr double kEmpty = 0.5;
 
 struct FactoredOptions : ModelOptions {
-  enum class Start { kmeans, random, labels, run };
+  enum class Start { kmeans, random, segments, labels, run };
 
   int64_t num_components = 2;
   Estimate estimate = Estimate::posterior;
@@ -35,6 +35,9 @@ struct FactoredOptions : ModelOptions {
   bool real_valued() const;
 };
 
+/// Both factors for `context.num_components` states, whose registry is set. Throws ConfigError where they do not fit.
+Factored make_part(const Choice& allocation, const Choice& observation, Observation::Context context);
+
 class FactoredModel final : public Model {
  public:
   /// `name` is what messages call the model.
@@ -54,18 +57,28 @@ class FactoredModel final : public Model {
  private:
   const Tensor& center() const { return scaling_->get("scaling.center"); }
   const Tensor& scale() const { return scaling_->get("scaling.scale"); }
-  Tensor scaled(const Tensor& x) const { return (x.to(at::kDouble) - center()) / scale(); }
+  /// Rows, or rows beside their history.
+  Tensor scaled(const Tensor& x) const {
+    if (part_.observation().lags() == 0) return (x.to(at::kDouble) - center()) / scale();
+    const Shape times{x.size(1) / schema_.num_features()};
+    return (x.to(at::kDouble) - center().repeat(times)) / scale().repeat(times);
+  }
   bool posterior() const { return options_.estimate == Estimate::posterior; }
 
   const Tensor& rows_of(const Batch& batch) const;
   std::string column_name(int64_t column) const;
   void require_support(const Tensor& x) const;
   void require_values(const Tensor& mean) const;
-  Tensor log_unit(const Tensor& x) const;
+  Tensor log_unit(const Tensor& rows) const;
+  /// Its sum over the rows of a batch, weighted: [].
+  Tensor log_units(const Batch& batch) const;
   void set_scaling(const Moments& moments);
 
   Tensor label_column(const Batch& batch) const;
   Tensor start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const;
+  /// Component indices of rows whose states are known: where a state has several, by k-means among its rows.
+  Tensor component_labels(const Tensor& points, const Tensor& row_weight, const Tensor& states, const Rng& rng) const;
+  void start(const Tensor& x, const Batch& batch, const Tensor& states, const Rng& rng);
   void search(const Tensor& x, const Batch& batch, const Rng& rng);
   /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
   std::pair<bool, double> score(const Tensor& x, const Batch& batch) const;
@@ -75,14 +88,22 @@ class FactoredModel final : public Model {
   void continue_from(const TensorMap& state, const Rng& rng);
 
   /// log p(row | k) [rows, K] in the units of the data: theta integrated out, or at the point that the E-step uses.
-  Tensor log_lik(const Tensor& x, bool predictive) const;
+  /// Of rows as the observation takes them, beside their history where it has lags.
+  Tensor row_log_lik(const Tensor& rows, bool predictive) const;
+  Tensor log_lik(const Tensor& x, const Tensor& offsets, bool predictive) const;
   Method method_of(const Allocation::Readout& readout) const;
   const char* row_method(bool predictive) const;
   std::vector<Method> row_methods() const;
+  std::string log_lik_script(bool predictive) const;
   Method component_parameters() const;
+  Method allocation_parameters() const;
+  Method encode() const;
   Method impute() const;
   Method sample() const;
   Method forecast() const;
+  /// Means and variances of rows to come, in the units of the data; empty where the family names none.
+  std::vector<Tensor> row_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
+                                   const Tensor& offsets) const;
 
   std::string name_;
   FactoredOptions options_;

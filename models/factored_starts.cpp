@@ -1,5 +1,6 @@
-// Where a closed-form model starts: k-means++, the nearest of random rows, or a column of labels. A run with `restarts`
-// follows Biernacki, Celeux and Govaert 2003 ("em-EM": short runs, then the best goes on). Or where another run ended.
+// Where a closed-form model starts: k-means++, the nearest of random rows, runs of neighbouring rows (symbols have too
+// few different ones for k-means), or a column of labels. A run with `restarts` follows Biernacki, Celeux and Govaert
+// 2003 ("em-EM": short runs, then the best goes on). Or where another run ended.
 #include "factored_model.h"
 #include "vem/core/config.h"
 #include "vem/core/error.h"
@@ -11,6 +12,8 @@ namespace {
 
 // k-means sees a random subset of this size at most; the rows beyond it join their nearest centre.
 constexpr int64_t kKMeansRows = 50000;
+// Runs of neighbouring rows that each component gets.
+constexpr int64_t kSegments = 20;
 
 TensorMap copied(const TensorMap& state) {
   TensorMap copies;
@@ -22,6 +25,13 @@ TensorMap copied(const TensorMap& state) {
 Tensor complete(const Tensor& rows, const Tensor& x) {
   const Tensor gaps = rows.isnan();
   return gaps.any().item<bool>() ? at::where(gaps, at::nanmean(x, 0), rows) : rows;
+}
+
+/// Labels in 0 .. K - 1 by k-means.
+Tensor clusters(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
+  if (x.size(0) <= kKMeansRows) return kmeans(x, weight, K, rng).labels;
+  const Tensor some = rng.permutation(x.size(0)).slice(0, 0, std::max(kKMeansRows, 10 * K));
+  return nearest_center(x, kmeans(x.index_select(0, some), weight.index_select(0, some), K, rng).centers);
 }
 
 }  // namespace
@@ -38,12 +48,37 @@ Tensor FactoredModel::label_column(const Batch& batch) const {
 Tensor FactoredModel::start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const {
   const int64_t K = options_.num_components, N = x.size(0);
   if (N < K) fail<DataError>("{}: {} rows are too few for {} components", name_, N, K);
-  const Tensor order = rng.permutation(N);
+  if (options_.start == FactoredOptions::Start::segments) {
+    const int64_t length = std::max<int64_t>(1, N / (kSegments * K)), segments = (N + length - 1) / length;
+    const Tensor dealt = rng.permutation(segments).remainder(K);
+    return dealt.index_select(0, at::arange(N, at::kLong).div(length, "floor"));
+  }
   if (options_.start == FactoredOptions::Start::random)
-    return nearest_center(x, complete(x.index_select(0, order.slice(0, 0, K)), x));
-  if (N <= kKMeansRows) return kmeans(x, row_weight, K, rng).labels;
-  const Tensor some = order.slice(0, 0, std::max(kKMeansRows, 10 * K));
-  return nearest_center(x, kmeans(x.index_select(0, some), row_weight.index_select(0, some), K, rng).centers);
+    return nearest_center(x, complete(x.index_select(0, rng.permutation(N).slice(0, 0, K)), x));
+  return clusters(x, row_weight, K, rng);
+}
+
+Tensor FactoredModel::component_labels(const Tensor& points, const Tensor& row_weight, const Tensor& states,
+                                       const Rng& rng) const {
+  const int64_t M = part_.allocation().per_state();
+  if (M == 1) return states;
+  Tensor labels = states * M;
+  for (int64_t k = 0; k < options_.num_components; ++k) {
+    const Tensor rows = states.eq(k).nonzero().squeeze(-1);
+    Tensor inner = at::arange(rows.size(0), at::kLong).remainder(M);
+    try {
+      inner = clusters(points.index_select(0, rows), row_weight.index_select(0, rows), M,
+                       rng.fold("inner").fold(static_cast<uint64_t>(k)));
+    } catch (const DataError&) {  // fewer different rows than components: dealt in turn
+    }
+    labels = labels.index_add(0, rows, inner);
+  }
+  return labels;
+}
+
+void FactoredModel::start(const Tensor& x, const Batch& batch, const Tensor& states, const Rng& rng) {
+  const Tensor points = part_.observation().coordinates(x);
+  part_.start(x, batch, component_labels(points, batch.row_weight(), states, rng), rng);
 }
 
 std::pair<bool, double> FactoredModel::score(const Tensor& x, const Batch& batch) const {
@@ -93,7 +128,7 @@ void FactoredModel::search(const Tensor& x, const Batch& batch, const Rng& rng) 
   std::pair<bool, double> best_score;
   for (int64_t r = 0; r < options_.restarts; ++r) {
     load(before);
-    part_.start(x, batch, start_labels(points, row_weight, rng.fold(static_cast<uint64_t>(r))), rng);
+    start(x, batch, start_labels(points, row_weight, rng.fold(static_cast<uint64_t>(r))), rng);
     if (options_.restarts == 1) return;
     for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
       m_step(part_.expect(x, batch, globals()), Step(), rng);

@@ -3,6 +3,7 @@
 // diagonal makes states last; forbidden transitions stay forbidden. Legend: K states.
 #include <limits>
 
+#include "state_mixtures.h"
 #include "vem/core/error.h"
 #include "vem/dist/dirichlet.h"
 #include "vem/infer/allocation.h"
@@ -20,7 +21,8 @@ struct MarkovChainOptions final : ConjugateOptions {
   Topology topology = Topology::full;
   int64_t max_step = 0;
   Start start = Start::free;
-  double concentration = 1, stickiness = 0, start_concentration = 1;
+  int64_t state_components = 1;
+  double concentration = 1, stickiness = 0, start_concentration = 1, mixing_concentration = 1;
 
   void visit(OptionVisitor& v) override {
     v("topology", topology, {{"full", Topology::full}, {"left-right", Topology::left_right}},
@@ -29,11 +31,16 @@ struct MarkovChainOptions final : ConjugateOptions {
            [&] { v("max_step", max_step, at_least(0), "states that a transition moves on at most; 0: any number"); });
     v("start", start, {{"free", Start::free}, {"uniform", Start::uniform}, {"first", Start::first}},
       "distribution of the first state: learned, uniform, or always the first one");
+    v("state_components", state_components, {1, 4096}, "components of the observation that each state is a mixture of");
     v.when(has_prior(), "estimate is map or posterior", [&] {
       v("concentration", concentration, positive(), "alpha of the Dirichlet prior of each row of transitions");
       v("stickiness", stickiness, at_least(0), "added to the alpha of staying in a state");
       v.when(start == Start::free, "start is free", [&] {
         v("start_concentration", start_concentration, positive(), "alpha of the Dirichlet prior of the first state");
+      });
+      v.when(state_components > 1, "state_components is above 1", [&] {
+        v("mixing_concentration", mixing_concentration, positive(),
+          "alpha of the Dirichlet prior of the components' weights within a state");
       });
     });
   }
@@ -150,15 +157,17 @@ class MarkovChain final : public Allocation {
     return at::mm(mean_start().unsqueeze(0), lazy).log();
   }
 
-  Tensor forecast(const Tensor& log_lik, const Batch& batch, int64_t horizon) const override {
+  Outlook outlook(const Tensor& log_lik, const Batch& batch) const override {
     const Tensor filtered = chain_filter(mean_chain(log_lik, batch)).marginals, transition = mean_transition();
     const Tensor begin = batch.offsets.slice(0, 0, -1), end = batch.offsets.slice(0, 1);
     const Tensor none = begin.eq(end).unsqueeze(-1);  // nothing was seen: the next row is the first
     const Tensor padded = at::cat({at::zeros({1, K_}, at::kDouble), filtered});
-    Tensor now = at::where(none, mean_start().unsqueeze(0), at::mm(padded.index_select(0, end), transition));
-    std::vector<Tensor> steps;
-    for (int64_t h = 0; h < horizon; ++h, now = at::mm(now, transition)) steps.push_back(now);
-    return at::stack(steps, 1);
+    return {at::where(none, mean_start().unsqueeze(0), at::mm(padded.index_select(0, end), transition)), transition};
+  }
+
+  std::vector<std::pair<std::string, Tensor>> describe() const override {
+    const Tensor transition = mean_transition();
+    return {{"start", mean_start()}, {"transition", transition}, {"duration", 1 / (1 - transition.diagonal())}};
   }
 
   /// One sequence of n steps.
@@ -329,18 +338,23 @@ void refuse_ml_priors(const MarkovChainOptions& options) {
   refuse_without_effect(options.stickiness != defaults.stickiness, "markov-chain: stickiness", condition);
   refuse_without_effect(options.start_concentration != defaults.start_concentration,
                         "markov-chain: start_concentration", condition);
+  refuse_without_effect(options.mixing_concentration != defaults.mixing_concentration,
+                        "markov-chain: mixing_concentration", condition);
 }
 
 std::shared_ptr<Allocation> create(const MarkovChainOptions& options, const Allocation::Context& context) {
   if (context.estimate == Estimate::ml) refuse_ml_priors(options);
   for (const auto& [name, value] : {std::pair<const char*, double>{"concentration", options.concentration},
-                                    {"start_concentration", options.start_concentration}})
+                                    {"start_concentration", options.start_concentration},
+                                    {"mixing_concentration", options.mixing_concentration}})
     if (context.estimate == Estimate::map && value < 1)
       fail<ConfigError>(
           "markov-chain: {} must be >= 1 when estimate is map, got {}: below 1 the density of the probabilities has no "
           "mode",
           name, value);
-  return std::make_shared<MarkovChain>(options, context);
+  const auto chain = std::make_shared<MarkovChain>(options, context);
+  if (options.state_components == 1) return chain;
+  return std::make_shared<StateMixtures>(chain, options.state_components, options.mixing_concentration, context);
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ class FullNormal final : public Observation {
     column_ = ij[1].contiguous();
     if (options.covariance == NormalOptions::Covariance::tied)
       sharing_ = tied_covariance(K(), D(), options.variance_floor);
+    else if (options.low_rank())
+      sharing_ = low_rank_covariance(K(), D(), options.rank, options.covariance == NormalOptions::Covariance::ppca,
+                                     options.variance_floor);
     else
       sharing_ = std::make_unique<Sharing>(std::make_shared<NormalWishartFamily>(family_), K());
     add_components(sharing_->family(), sharing_->rows());
@@ -38,12 +41,21 @@ class FullNormal final : public Observation {
 
   TensorMap describe(const Tensor& t) const override {
     const auto [means, covariances] = family_.moments(t);
-    return {{"means", means}, {"covariances", covariances}};
+    TensorMap parts = sharing_->describe(components().t().detach());
+    parts.merge(TensorMap{{"means", means}, {"covariances", covariances}});
+    return parts;
   }
-  std::vector<std::string> parameters() const override { return {"means", "covariances"}; }
+  std::vector<std::string> parameters() const override {
+    std::vector<std::string> names{"means", "covariances"};
+    for (const std::string& name : sharing_->parameters()) names.push_back(name);
+    return names;
+  }
   TensorMap rescaled(TensorMap parts, const Tensor& scale, const Tensor& center) const override {
-    return {{"means", parts.at("means") * scale + center},
-            {"covariances", parts.at("covariances") * at::outer(scale, scale)}};
+    parts["means"] = parts.at("means") * scale + center;
+    parts["covariances"] = parts.at("covariances") * at::outer(scale, scale);
+    if (parts.count("loadings")) parts["loadings"] = parts.at("loadings") * scale.unsqueeze(-1);
+    if (parts.count("noise")) parts["noise"] = parts.at("noise") * scale.square();
+    return parts;
   }
 
   Tensor real_columns() const override { return at::ones({D()}, at::kBool); }
@@ -82,6 +94,8 @@ class FullNormal final : public Observation {
     return completed_full(form(t), precision(t), x, r);
   }
   Tensor log_predictive(const Tensor& x) const override;
+  int64_t num_latents() const override { return options_.low_rank() ? options_.rank : 0; }
+  Tensor latents(const Tensor& x) const override;
 
   Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
     return draw(form(t), component, rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row"));
@@ -166,6 +180,19 @@ Tensor FullNormal::log_predictive(const Tensor& x) const {
         log_density(rows, s.mean.index_select(1, there), s.scale.index_select(1, there).index_select(2, there)));
   }
   return log_p;
+}
+
+/// E[z | x] = W' C^-1 (x - mu), linear in x: missing cells stand at their conditional means.
+Tensor FullNormal::latents(const Tensor& x) const {
+  const TensorMap own = sharing_->describe(components().t().detach());
+  const Tensor t = point(), L = precision(t), mean = form(t).mean;
+  std::vector<Tensor> latents;
+  for (int64_t k = 0; k < K(); ++k) {
+    const Tensor only = at::one_hot(at::full({x.size(0)}, k, at::kLong), K()).to(at::kDouble);
+    const Tensor rows = x.isnan().any().item<bool>() ? completed(x, t, only) : x.to(at::kDouble);
+    latents.push_back(at::mm(rows - mean[k], at::mm(L[k], own.at("loadings")[k])));
+  }
+  return at::stack(latents, 1);
 }
 
 }  // namespace

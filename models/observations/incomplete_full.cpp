@@ -41,8 +41,8 @@ class IncompleteFullKernel final : public RowKernel {
     }
     return at::cat({count, first, NormalWishartFamily::packed(second), count}, 1);
   }
-  Tensor drawn_sums(const Tensor& x, const Tensor& marginals, const Batch& batch, const Rng& rng) const override {
-    const Tensor noise = batch.normal(rng, {x.size(1)}, "missing cells", at::kDouble);
+  Tensor drawn_sums(const Tensor& x, const Tensor& marginals, const RowNoise& noise_of) const override {
+    const Tensor noise = noise_of({x.size(1)}, "missing cells");
     Tensor complete = x.clone(), chosen = marginals.to(at::kDouble);
     for (const MissingPattern& pattern : missing_patterns(x)) {
       const Tensor r = chosen.index_select(0, pattern.rows).t().unsqueeze(-1);

@@ -33,7 +33,7 @@ class IncompleteMultinomial final : public RowKernel {
     const Tensor odds = at::where(total > 0, marginals * total / (1 - lost(x)), at::zeros_like(marginals));
     return at::mm(marginals.t(), counts) + at::mm(odds.t(), x.isnan().to(at::kDouble)) * p_;
   }
-  Tensor drawn_sums(const Tensor&, const Tensor&, const Batch&, const Rng&) const override {
+  Tensor drawn_sums(const Tensor&, const Tensor&, const RowNoise&) const override {
     fail<ConfigError>("multinomial: estimate = \"gibbs\" needs complete rows");
   }
   Tensor statistics(const Tensor& sums) const override { return sums; }

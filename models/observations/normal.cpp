@@ -11,15 +11,26 @@ namespace {
 // log-likelihood to about 0.005 nats in float32 and 1e-6 in float64.
 constexpr double kFarFloat32 = 1e2, kFarFloat64 = 1e5;
 
-constexpr const char* kCovarianceNames[] = {"full", "diagonal", "tied", "spherical"};
+constexpr const char* kCovarianceNames[] = {"full", "diagonal", "tied", "spherical", "factor", "ppca"};
 
 bool has_full_covariance(const NormalOptions& options) {
-  return options.covariance == NormalOptions::Covariance::full || options.covariance == NormalOptions::Covariance::tied;
+  return options.covariance != NormalOptions::Covariance::diagonal &&
+         options.covariance != NormalOptions::Covariance::spherical;
+}
+
+void check_rank(const NormalOptions& options, const Observation::Context& context) {
+  const char* name = kCovarianceNames[static_cast<size_t>(options.covariance)];
+  if (context.estimate != Estimate::ml && context.estimate != Estimate::map)
+    fail<ConfigError>("normal: covariance = \"{}\" has no conjugate posterior; estimate must be ml or map", name);
+  if (options.rank >= context.num_features)
+    fail<ConfigError>("normal: rank must be below the number of features, {}, for covariance = \"{}\", got {}",
+                      context.num_features, name, options.rank);
 }
 
 void check(const NormalOptions& options, const Observation::Context& context) {
   const NormalOptions defaults;
   const bool full = has_full_covariance(options);
+  if (options.low_rank()) check_rank(options, context);
   if (context.estimate == Estimate::ml) {
     const char* condition = "estimate is map or posterior";
     refuse_without_effect(options.mean_strength != defaults.mean_strength, "normal: mean_strength", condition);
@@ -51,8 +62,14 @@ void NormalOptions::visit(OptionVisitor& v) {
     {{"full", Covariance::full},
      {"diagonal", Covariance::diagonal},
      {"tied", Covariance::tied},
-     {"spherical", Covariance::spherical}},
-    "of each component; tied: one full covariance for all of them; spherical: one variance for all columns");
+     {"spherical", Covariance::spherical},
+     {"factor", Covariance::factor},
+     {"ppca", Covariance::ppca}},
+    "of each component; tied: one full covariance for all of them; spherical: one variance for all columns; factor: "
+    "low rank and a noise for each column (factor analysis); ppca: low rank and one noise (probabilistic PCA)");
+  v.when(low_rank(), "covariance is factor or ppca", [&] {
+    v("rank", rank, {1, 4096}, "latent variables of a component: columns of its loadings");
+  });
   v.when(has_prior(), "estimate is map or posterior", [&] {
     v("mean_strength", mean_strength, positive(), "beta0: rows that the prior mean, that of the data, is worth");
     v("degrees_of_freedom", degrees_of_freedom, at_least(0),
@@ -95,7 +112,7 @@ std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType d
 
 void register_normal_observation(Registry& registry) {
   registry.add<Observation, NormalOptions>(
-      "normal", "normal rows, full, diagonal, tied or spherical covariance, exact conjugate prior", create);
+      "normal", "normal rows, full, diagonal, tied, spherical or low-rank covariance, exact conjugate prior", create);
 }
 
 }  // namespace vem

@@ -7,11 +7,13 @@
 namespace vem {
 
 struct NormalOptions final : ConjugateOptions {
-  enum class Covariance { full, diagonal, tied, spherical };
+  enum class Covariance { full, diagonal, tied, spherical, factor, ppca };
   Covariance covariance = Covariance::full;
+  int64_t rank = 1;
   double mean_strength = 1, degrees_of_freedom = 0, covariance_scale = 1, variance_floor = 1e-6;
 
   bool real_valued() const override { return true; }
+  bool low_rank() const { return covariance == Covariance::factor || covariance == Covariance::ppca; }
   void visit(OptionVisitor& v) override;
 };
 
@@ -53,7 +55,7 @@ std::string full_script(const std::string& block, Estimate estimate, int64_t num
 std::string diagonal_script(const std::string& block, Estimate estimate, int64_t num_features, const Sharing& sharing,
                             bool one_tail);
 
-/// Covariance full or tied.
+/// Covariance full, tied, factor or ppca.
 std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context);
 /// Covariance diagonal or spherical.
 std::shared_ptr<Observation> diagonal_normal(const NormalOptions& options, const Observation::Context& context);

@@ -87,11 +87,10 @@ class ProductKernel final : public RowKernel {
     });
     return at::cat(parts, 1);
   }
-  Tensor drawn_sums(const Tensor& features, const Tensor& marginals, const Batch& batch,
-                    const Rng& rng) const override {
+  Tensor drawn_sums(const Tensor& features, const Tensor& marginals, const RowNoise& noise) const override {
     std::vector<Tensor> parts;
     each(features, [&](const Piece& p, const Tensor& own) {
-      parts.push_back(p.kernel->drawn_sums(own, marginals.to(p.dtype), batch, rng).to(at::kDouble));
+      parts.push_back(p.kernel->drawn_sums(own, marginals.to(p.dtype), noise).to(at::kDouble));
     });
     return at::cat(parts, 1);
   }

@@ -1,7 +1,8 @@
-// Tied covariances and spherical variances, by their own conjugate families.
+// Tied and low-rank covariances and spherical variances, by their own families.
 #include "sharing.h"
 
 #include "vem/core/error.h"
+#include "vem/dist/low_rank_normal.h"
 #include "vem/dist/spherical_normal_gamma.h"
 #include "vem/dist/tied_normal_wishart.h"
 
@@ -47,6 +48,26 @@ class TiedCovariance final : public Sharing {
   TiedNormalWishartFamily tied_;
 };
 
+class LowRankCovariance final : public Sharing {
+ public:
+  LowRankCovariance(int64_t K, const LowRankNormalFamily& family)
+      : Sharing(std::make_shared<LowRankNormalFamily>(family), K), family_(family) {}
+  Tensor expand(const Tensor& t) const override { return family_.normal_part(t); }
+  Tensor collapse(const Tensor& sums) const override { return family_.padded(sums); }
+  Tensor prior(const Tensor& eta) const override { return Sharing::prior(family_.padded(eta)); }
+  TensorMap describe(const Tensor& t) const override {
+    const LowRankNormalFamily::Factors f = family_.factors(t);
+    return {{"loadings", f.loadings}, {"noise", f.noise}};
+  }
+  std::vector<std::string> parameters() const override { return {"loadings", "noise"}; }
+  std::string script(bool) const override {
+    return fmt::format("    t = t[:, :{}]\n", family_.normal_part(at::zeros({1, family_.size()}, at::kDouble)).size(1));
+  }
+
+ private:
+  LowRankNormalFamily family_;
+};
+
 class SphericalVariance final : public Sharing {
  public:
   SphericalVariance(int64_t K, int64_t D, double floor)
@@ -70,6 +91,14 @@ std::unique_ptr<const Sharing> tied_covariance(int64_t num_components, int64_t n
 
 std::unique_ptr<const Sharing> spherical_variance(int64_t num_components, int64_t num_features, double variance_floor) {
   return std::make_unique<SphericalVariance>(num_components, num_features, variance_floor);
+}
+
+std::unique_ptr<const Sharing> low_rank_covariance(int64_t num_components, int64_t num_features, int64_t rank,
+                                                   bool isotropic, double variance_floor) {
+  using Noise = LowRankNormalFamily::Noise;
+  return std::make_unique<LowRankCovariance>(
+      num_components,
+      LowRankNormalFamily(num_features, rank, isotropic ? Noise::isotropic : Noise::diagonal, variance_floor));
 }
 
 }  // namespace vem

@@ -1,5 +1,6 @@
 // What the components of a normal observation share: nothing, one covariance (tied), or one variance a component
-// (spherical). A block holds the shared parameters once; rows are evaluated with the t of each component.
+// (spherical); and how their covariances are made (low rank). A block holds the shared parameters once; rows are
+// evaluated with the t of each component.
 #pragma once
 
 #include <memory>
@@ -25,6 +26,9 @@ class Sharing {
   virtual Tensor marginals(const Tensor& eta) const { return eta; }
   /// The block's prior from that of one component [1, P].
   virtual Tensor prior(const Tensor& eta) const { return eta.expand({rows_, -1}).contiguous(); }
+  /// What a block at t says beside means and covariances, by name, and the names in order.
+  virtual TensorMap describe(const Tensor&) const { return {}; }
+  virtual std::vector<std::string> parameters() const { return {}; }
   /// TorchScript statements that do to the variable `t` or `eta` what expand() or marginals() do.
   virtual std::string script(bool /*eta*/) const { return ""; }
 
@@ -35,5 +39,8 @@ class Sharing {
 
 std::unique_ptr<const Sharing> tied_covariance(int64_t num_components, int64_t num_features, double variance_floor);
 std::unique_ptr<const Sharing> spherical_variance(int64_t num_components, int64_t num_features, double variance_floor);
+/// Each component's covariance is of that rank beside its noise: "loadings" [K, D, L] and "noise" [K, D].
+std::unique_ptr<const Sharing> low_rank_covariance(int64_t num_components, int64_t num_features, int64_t rank,
+                                                   bool isotropic, double variance_floor);
 
 }  // namespace vem

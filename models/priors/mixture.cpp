@@ -1,7 +1,7 @@
 // A conjugate mixture as the prior of a deep model: allocation x observation, updated in closed form by the same loop.
 // It has no mathematics of its own: log p(z) and KL(q || p) are the part's log_norm at a point and at E_q[s]
 // (Johnson et al. 2016, "Composing graphical models with neural networks", section 4; Jiang et al. 2017, VaDE).
-#include "vem/infer/factored.h"
+#include "../factored_model.h"
 #include "vem/infer/kmeans.h"
 #include "vem/infer/prior.h"
 
@@ -31,10 +31,8 @@ class MixturePrior final : public Prior {
   MixturePrior(const MixturePriorOptions& o, const Context& c)
       : latent_dim_(c.latent_dim),
         dtype_(c.dtype),
-        part_(
-            c.registry.create<Allocation>(o.allocation, {"prior.", o.num_components, o.estimate}),
-            c.registry.create<Observation>(
-                o.observation, {c.latent_dim, at::kDouble, o.estimate, o.num_components, "prior.", {}, &c.registry})) {}
+        part_(make_part(o.allocation, o.observation,
+                        {c.latent_dim, at::kDouble, o.estimate, o.num_components, "prior.", {}, &c.registry})) {}
 
   /// Rows that are items of their own go through the part at once, ragged items a sample at a time.
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {

@@ -1,6 +1,7 @@
 // The normal-Wishart distribution through Cholesky factors of V: nothing here forms an inverse that it does not return.
 // Bishop, PRML, section 2.3.6 (2.155, 2.157) and appendix B (B.78 to B.82, with V = W^-1); draws by Bartlett's
 // decomposition (Bartlett 1933).
+#include "covariance_floor.h"
 #include "log_gamma.h"
 #include "matrix.h"
 #include "vem/core/error.h"
@@ -23,28 +24,6 @@ Tensor join(const Tensor& m, const Tensor& precision, const Tensor& log_det_prec
   return at::cat({-0.5 * ((m * precision_m).sum(-1, true) + extra.unsqueeze(-1)), precision_m,
                   -0.5 * packed_dual(precision), 0.5 * log_det_precision.unsqueeze(-1)},
                  -1);
-}
-
-/// The covariance that maximises <eta, t> at mu = m without a floor [R, D, D]; I for what was never seen.
-Tensor free_covariance(const NormalWishartFamily::Parameters& p) {
-  const int64_t D = p.m.size(-1);
-  const Tensor exponent = at::maximum(p.nu - D, kSmallestExponent * p.beta).clamp_min(kEmpty).view({-1, 1, 1});
-  return at::where(p.beta.view({-1, 1, 1}) > kEmpty, p.V / exponent, at::eye(D, p.V.options()));
-}
-
-/// Rows [R] with an eigenvalue that is not above `floor`.
-Tensor below(const Tensor& covariance, double floor) {
-  const Tensor shifted = covariance - floor * at::eye(covariance.size(-1), covariance.options());
-  return std::get<1>(at::linalg_cholesky_ex(shifted)) > 0;
-}
-
-/// Clips the eigenvalues of those rows that need it: minimises tr(Lambda V) - n log|Lambda| under the constraint.
-Tensor floored(const Tensor& covariance, double floor) {
-  const Tensor rows = below(covariance, floor).nonzero().squeeze(-1);
-  if (floor == 0 || rows.numel() == 0) return covariance;
-  const auto [values, vectors] = at::linalg_eigh(covariance.index_select(0, rows));
-  const Tensor clipped = at::matmul(vectors * values.clamp_min(floor).unsqueeze(-2), vectors.transpose(-2, -1));
-  return covariance.index_copy(0, rows, 0.5 * (clipped + clipped.transpose(-2, -1)));
 }
 
 }  // namespace
@@ -106,6 +85,12 @@ Tensor NormalWishartFamily::natural(const Parameters& p) const {
   return at::cat({beta, beta * p.m, packed(p.V + beta.unsqueeze(-1) * outer(p.m)), p.nu.unsqueeze(-1) - D_}, -1);
 }
 
+Tensor NormalWishartFamily::free_covariance(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const Tensor exponent = at::maximum(p.nu - D_, kSmallestExponent * p.beta).clamp_min(kEmpty).view({-1, 1, 1});
+  return at::where(p.beta.view({-1, 1, 1}) > kEmpty, p.V / exponent, at::eye(D_, p.V.options()));
+}
+
 std::pair<Tensor, Tensor> NormalWishartFamily::moments(const Tensor& t) const {
   const Tensor precision = -2 * unpacked_dual(t.slice(-1, 1 + D_, size() - 1));
   const Tensor covariance = at::cholesky_inverse(cholesky(precision, "precision"));
@@ -128,12 +113,12 @@ Tensor NormalWishartFamily::mean(const Tensor& eta) const {
 
 Tensor NormalWishartFamily::mode(const Tensor& eta) const {
   const Parameters p = parameters(eta);
-  const Tensor factor = cholesky(floored(free_covariance(p), floor_), "covariance");
+  const Tensor factor = cholesky(floored(free_covariance(eta), floor_), "covariance");
   return join(p.m, at::cholesky_inverse(factor), -2 * half_log_det(factor), at::zeros_like(p.beta));
 }
 
 int64_t NormalWishartFamily::num_floored(const Tensor& eta) const {
-  return floor_ == 0 ? 0 : below(free_covariance(parameters(eta)), floor_).sum().item<int64_t>();
+  return floor_ == 0 ? 0 : below_floor(free_covariance(eta), floor_).sum().item<int64_t>();
 }
 
 Tensor NormalWishartFamily::sample(const Tensor& eta, const Rng& rng) const {

@@ -63,7 +63,7 @@ Tensor Allocation::log_weights() const {
   fail<Error>("allocation: the components of its rows depend on each other, so they have no weights");
 }
 
-Tensor Allocation::forecast(const Tensor&, const Batch&, int64_t) const {
+Allocation::Outlook Allocation::outlook(const Tensor&, const Batch&) const {
   fail<Error>("allocation: its rows are independent, so nothing can be told of those to come");
 }
 

@@ -80,7 +80,7 @@ void ConjugateBlock::set_t(const Rng& rng) {
       case Estimate::gibbs:
         return family_->sample(eta_, rng.fold(name()));
       default:
-        return family_->mode(eta_);
+        return family_->improved(eta_, t_.detach());
     }
   };
   t_.detach().copy_(functional());

@@ -1,6 +1,9 @@
 // The closed-form E-step of any allocation x observation: chunks of about 256 rows (whole items where items are
-// ragged), whose statistics are formed once and used for both matrix products, the log-likelihoods and the sums.
+// ragged), whose statistics are formed once and used for both matrix products, the log-likelihoods and the sums. A long
+// item is taken in blocks of its rows, which needs memory for [rows, K] but never for all statistics.
 #include "vem/infer/factored.h"
+
+#include <limits>
 
 #include "row_groups.h"
 #include "vem/core/error.h"
@@ -10,6 +13,14 @@ namespace {
 
 // Stands for log 0 in a start: far enough for a weight of zero, and finite.
 constexpr double kLogZero = -1e4;
+// Chunks of so many rows are long: one item whose blocks of rows are worth spreading over threads.
+constexpr int64_t kLongRows = 64 * kRowsPerChunk;
+// Numbers in the statistics of a block of rows, which stay in the cache, and its largest number of rows: many blocks of
+// few numbers would cost more in calls than in work.
+constexpr int64_t kBlockNumbers = int64_t{1} << 16, kMostBlockRows = 4096;
+
+/// Log-likelihoods in the place of those of the rows.
+using LogR = RowReader;
 
 Tensor plus(const Tensor& a, const Tensor& b) { return a.defined() ? a + b : b; }
 
@@ -25,6 +36,11 @@ std::vector<int64_t> chunk_bounds(const Batch& batch) {
   }
   bounds.push_back(items);
   return bounds;
+}
+
+int64_t num_rows(const Batch& batch, const std::vector<int64_t>& bounds, int64_t chunk) {
+  const int64_t begin = bounds[static_cast<size_t>(chunk)], end = bounds[static_cast<size_t>(chunk + 1)];
+  return batch.offsets.defined() ? (batch.offsets[end] - batch.offsets[begin]).item<int64_t>() : end - begin;
 }
 
 struct Chunk {
@@ -79,7 +95,170 @@ void merge(Part& total, const Part& part) {
   }
 }
 
+/// One E-step's way with a chunk: log-likelihoods, the allocation, sums. Rows of a chunk that is long are taken in
+/// blocks whose statistics are formed anew for the sums, so that no more than a block of them exists at a time.
+class ChunkSums {
+ public:
+  ChunkSums(const Allocation& allocation, const RowKernel& complete, const RowKernel* incomplete, const RowReader& rows,
+            const TensorMap& point, const LogR& log_r, const Rng* draw, int64_t num_components, int64_t numel)
+      : allocation_(allocation),
+        complete_(complete),
+        incomplete_(incomplete),
+        rows_(rows),
+        point_(point),
+        log_r_(log_r),
+        draw_(draw),
+        K_(num_components),
+        numel_(numel),
+        block_rows_(std::clamp(kBlockNumbers * K_ / std::max<int64_t>(numel, 1), kRowsPerChunk, kMostBlockRows)) {}
+
+  /// Numbers in the sums of components.
+  int64_t numel() const { return numel_; }
+
+  Part operator()(const Chunk& chunk) const {
+    const int64_t rows = chunk.last_row - chunk.first_row, num_blocks = std::max<int64_t>(1, rows / block_rows_);
+    Block only;
+    Tensor log_lik;
+    if (num_blocks == 1) {
+      only = read(chunk.first_row, chunk.last_row);
+      log_lik = log_lik_of(only, chunk.first_row, chunk.last_row);
+    } else {
+      log_lik = long_log_lik(chunk, num_blocks);
+    }
+    Allocation::Counts counts = draw_ ? allocation_.draw(log_lik, chunk.batch, point_, *draw_)
+                                      : allocation_.expect(log_lik, chunk.batch, point_);
+    log_lik = Tensor();
+    Part part;
+    if (num_blocks == 1)
+      add_block(part, only, counts.marginals, noise(names(chunk.batch), 0, rows));
+    else
+      part = long_sums(chunk, counts.marginals, num_blocks);
+    part.count = chunk.batch.weight.sum();
+    part.bound = counts.bound;
+    part.sums = counts.sums;
+    for (auto& [key, value] : counts.local) part.local[key] = {value};
+    return part;
+  }
+
+ private:
+  struct Block {
+    const RowKernel* kernel;
+    Tensor features;
+  };
+
+  Block read(int64_t begin, int64_t end) const {
+    const Tensor x = rows_(begin, end);
+    const RowKernel* kernel = incomplete_ && std::isnan(x.sum().item<double>()) ? incomplete_ : &complete_;
+    return {kernel, kernel->features(x)};
+  }
+  Tensor log_lik_of(const Block& block, int64_t begin, int64_t end) const {
+    return log_r_ ? log_r_(begin, end) : block.kernel->log_lik(block.features);
+  }
+  /// Adds the sums of a block, whose rows have these marginals.
+  void add_block(Part& part, const Block& block, const Tensor& marginals, const RowNoise& noise) const {
+    const Tensor own = marginals.to(block.features.scalar_type());
+    add(block.kernel == incomplete_ ? part.incomplete : part.components,
+        draw_ ? block.kernel->drawn_sums(block.features, own, noise) : block.kernel->sums(block.features, own));
+  }
+  /// What random numbers know rows by; nothing where none are drawn.
+  struct Names {
+    Tensor item, place;
+  };
+  Names names(const Batch& batch) const {
+    if (!draw_) return {};
+    if (!batch.offsets.defined()) return {batch.index, {}};
+    const Tensor item = batch.row_item();
+    return {batch.index.index_select(0, item),
+            at::arange(item.size(0), at::kLong) - batch.offsets.index_select(0, item)};
+  }
+  RowNoise noise(const Names& all, int64_t begin, int64_t end) const {
+    return [this, all, begin, end](const Shape& shape, std::string_view stream) {
+      return draw_->normal(all.item.slice(0, begin, end), shape, stream, at::kDouble,
+                           all.place.defined() ? all.place.slice(0, begin, end) : Tensor());
+    };
+  }
+
+  static std::pair<int64_t, int64_t> block_rows(const Chunk& chunk, int64_t b, int64_t num_blocks) {
+    const int64_t rows = chunk.last_row - chunk.first_row;
+    return {chunk.first_row + b * rows / num_blocks, chunk.first_row + (b + 1) * rows / num_blocks};
+  }
+  Tensor long_log_lik(const Chunk& chunk, int64_t num_blocks) const {
+    const Tensor all = at::empty({chunk.last_row - chunk.first_row, K_}, at::kDouble);
+    at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
+      at::NoGradGuard no_grad;
+      for (int64_t b = first; b < last; ++b) {
+        const auto [begin, end] = block_rows(chunk, b, num_blocks);
+        const Tensor log_lik = log_r_ ? log_r_(begin, end) : log_lik_of(read(begin, end), begin, end);
+        all.slice(0, begin - chunk.first_row, end - chunk.first_row).copy_(log_lik);
+      }
+    });
+    return all;
+  }
+  Part long_sums(const Chunk& chunk, const Tensor& marginals, int64_t num_blocks) const {
+    const Names all = names(chunk.batch);
+    Part total;
+    for (const Part& part : map_groups(num_blocks, num_groups(num_blocks, numel_), [&](int64_t first, int64_t last) {
+           Part sum;
+           for (int64_t b = first; b < last; ++b) {
+             const auto [begin, end] = block_rows(chunk, b, num_blocks);
+             const int64_t from = begin - chunk.first_row, to = end - chunk.first_row;
+             add_block(sum, read(begin, end), marginals.slice(0, from, to), noise(all, from, to));
+           }
+           return sum;
+         })) {
+      add(total.components, part.components);
+      add(total.incomplete, part.incomplete);
+    }
+    return total;
+  }
+
+  const Allocation& allocation_;
+  const RowKernel& complete_;
+  const RowKernel* const incomplete_;
+  const RowReader& rows_;
+  const TensorMap& point_;
+  const LogR& log_r_;
+  const Rng* const draw_;
+  const int64_t K_, numel_, block_rows_;
+};
+
+/// All chunks of a batch: short ones spread over the threads, long ones one after the other with their blocks spread.
+Part sum_chunks_of(const Batch& batch, const ChunkSums& sums) {
+  const std::vector<int64_t> bounds = chunk_bounds(batch);
+  const auto chunk_at = [&](int64_t c) {
+    return chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
+  };
+  const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
+  Part total;
+  for (int64_t first = 0, last; first < num_chunks; first = last) {
+    last = first;
+    while (last < num_chunks && num_rows(batch, bounds, last) < kLongRows) ++last;
+    const auto sum_group = [&](int64_t begin, int64_t end) {
+      Part sum;
+      for (int64_t c = first + begin; c < first + end; ++c) merge(sum, sums(chunk_at(c)));
+      return sum;
+    };
+    for (const Part& part : map_groups(last - first, num_groups(last - first, sums.numel()), sum_group))
+      if (part.count.defined()) merge(total, part);
+    if (last < num_chunks) merge(total, sums(chunk_at(last++)));
+  }
+  return total;
+}
+
 }  // namespace
+
+Tensor with_history(const RowReader& rows, const Tensor& offsets, int64_t begin, int64_t end, int64_t lags) {
+  if (lags == 0) return rows(begin, end);
+  const int64_t first = std::max<int64_t>(0, begin - lags);
+  const Tensor x = rows(first, end), row = at::arange(begin, end, at::kLong);
+  const Tensor item = at::searchsorted(offsets, row, /*out_int32=*/false, /*right=*/true) - 1;
+  const Tensor place = row - offsets.index_select(0, item);
+  std::vector<Tensor> parts{x.slice(0, begin - first)};
+  for (int64_t lag = 1; lag <= lags; ++lag)
+    parts.push_back(x.index_select(0, (row - first - lag).clamp_min(0))
+                        .masked_fill(place.lt(lag).unsqueeze(-1), std::numeric_limits<double>::quiet_NaN()));
+  return at::cat(parts, 1);
+}
 
 std::vector<std::shared_ptr<ConjugateBlock>> Factored::blocks() const {
   std::vector<std::shared_ptr<ConjugateBlock>> blocks = allocation_->blocks();
@@ -139,35 +318,11 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   for (const auto& [key, value] : globals) at_point[key] = value.detach();
   const Tensor t = observation_->point(at_point);
   const auto complete = observation_->kernel(t, log_r != nullptr), incomplete = observation_->incomplete_kernel(t);
-  const std::vector<int64_t> bounds = chunk_bounds(batch);
-  const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
-  const auto sum_chunk = [&](int64_t c) {
-    const Chunk chunk = chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
-    const Tensor x = rows(chunk.first_row, chunk.last_row);
-    const bool gaps = incomplete && std::isnan(x.sum().item<double>());
-    const RowKernel& kernel = gaps ? *incomplete : *complete;
-    const Tensor features = kernel.features(x);
-    const Tensor log_lik = log_r ? log_r(chunk.first_row, chunk.last_row) : kernel.log_lik(features);
-    Allocation::Counts counts = draw ? allocation_->draw(log_lik, chunk.batch, at_point, *draw)
-                                     : allocation_->expect(log_lik, chunk.batch, at_point);
-    Part part;
-    (gaps ? part.incomplete : part.components) = draw
-                                                     ? kernel.drawn_sums(features, counts.marginals, chunk.batch, *draw)
-                                                     : kernel.sums(features, counts.marginals);
-    part.count = chunk.batch.weight.sum();
-    part.bound = counts.bound;
-    part.sums = counts.sums;
-    for (auto& [key, value] : counts.local) part.local[key] = {value};
-    return part;
+  const RowReader wide = [&](int64_t begin, int64_t end) {
+    return with_history(rows, batch.offsets, begin, end, observation_->lags());
   };
-  const auto sum_group = [&](int64_t first, int64_t last) {
-    Part sum;
-    for (int64_t c = first; c < last; ++c) merge(sum, sum_chunk(c));
-    return sum;
-  };
-  Part total;
-  for (const Part& part : map_groups(num_chunks, num_groups(num_chunks, t.numel()), sum_group))
-    if (part.count.defined()) merge(total, part);
+  const ChunkSums sums{*allocation_, *complete, incomplete.get(), wide, at_point, log_r, draw, t.size(0), t.numel()};
+  Part total = sum_chunks_of(batch, sums);
   Tensor statistics;
   if (total.components.defined()) add(statistics, complete->statistics(total.components));
   if (total.incomplete.defined()) add(statistics, incomplete->statistics(total.incomplete));

@@ -64,7 +64,7 @@ Tensor RowKernel::sums(const Tensor& features, const Tensor& marginals) const {
   return at::mm(marginals.t(), features);
 }
 
-Tensor RowKernel::drawn_sums(const Tensor& features, const Tensor& marginals, const Batch&, const Rng&) const {
+Tensor RowKernel::drawn_sums(const Tensor& features, const Tensor& marginals, const RowNoise&) const {
   return sums(features, marginals);
 }
 
@@ -104,6 +104,10 @@ Tensor Observation::log_prob(const Tensor& x, const Tensor& t) const {
 
 Tensor Observation::completed(const Tensor& x, const Tensor& t, const Tensor& r) const {
   return at::where(x.isnan(), at::mm(r, expected_cells(t)), x);
+}
+
+std::pair<Tensor, Tensor> Observation::forecast(const Tensor&, const Tensor&, const Tensor&, int64_t) const {
+  fail<Error>("observation: this family does not depend on the rows before, so the components' moments are enough");
 }
 
 Tensor Observation::expected_cells(const Tensor&) const {

@@ -73,6 +73,39 @@ TEST_F(SequencesCli, WithoutASequenceColumnTheFileIsOneChain) {
   EXPECT_NE(config.find("sequence = \"*\""), std::string::npos) << config;
 }
 
+TEST_F(SequencesCli, DescribesChainsAndForecastsAutoregressions) {
+  const std::string run = folder_.file("run"), json = folder_.file("p.json"), out = folder_.file("out.csv");
+  Outcome outcome = vem({"train", "hmm", "--data", table(), "--out", run, "--set", "data.sequence=who", "--set",
+                         "model.observation={kind=\"autoregressive\",order=2}", "--set", "train.epochs=20"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  outcome = vem({"describe", run, "--json", json});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* name : {"intercepts", "coefficients", "covariances", "start", "transition", "duration"})
+    EXPECT_NE(outcome.out.find("\n" + std::string(name) + "\n"), std::string::npos) << outcome.out;
+  const std::string text = read_bytes(json);
+  EXPECT_NE(text.find("\"allocation_parameters\": {\n    \"start\""), std::string::npos) << text;
+  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
+  const Tensor forecast = read_csv(out, ',').values;
+  EXPECT_EQ(forecast.sizes(), at::IntArrayRef({24, 2 + 2 + 2 + 2}));
+  EXPECT_GT(forecast.slice(1, 6).min().item<double>(), 0);  // variances
+  outcome = vem({"sample", run, "-n", "7", "--out", out});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({7, 2}));
+}
+
+TEST_F(SequencesCli, PrincipalComponentsAreEncoded) {
+  const std::string run = folder_.file("run"), out = folder_.file("out.csv");
+  Outcome outcome = vem({"train", "factor-analysis", "--data", table(), "--out", run, "--set", "data.columns=\"a, b\"",
+                         "--set", "train.epochs=20"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  ASSERT_EQ(vem({"encode", run, "--out", out}).code, 0);
+  EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({68, 1}));
+  outcome = vem({"train", "ppca", "--data", table(), "--out", run, "--force", "--set", "data.columns=\"a, b\"", "--set",
+                 "model.estimate=posterior"});
+  EXPECT_EQ(outcome.code, 78);
+  EXPECT_NE(outcome.err.find("covariance = \"ppca\" has no conjugate posterior"), std::string::npos) << outcome.err;
+}
+
 TEST_F(SequencesCli, BadInputIsRefused) {
   expect_refused(
       folder_.write("t.csv", "s,a\n1,1\n2,1\n1,1\n"), {"data.sequence=s"},

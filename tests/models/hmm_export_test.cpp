@@ -17,7 +17,8 @@ TEST(HmmExport, DensitiesAndPathsAreTheSameElsewhere) {
   const TemporaryFolder folder;
   for (const std::string estimate : {"ml", "posterior"})
     for (const std::string chain : {"", ", topology = \"left-right\", max_step = 1, start = \"first\"",
-                                    ", topology = \"left-right\", start = \"uniform\""}) {
+                                    ", topology = \"left-right\", start = \"uniform\"", ", state_components = 2",
+                                    "}\nobservation = {kind = \"autoregressive\", order = 2"}) {
       const auto model = make_model("[model]\nkind = \"hmm\"\nnum_components = 3\nestimate = \"" + estimate +
                                         "\"\nallocation = {kind = \"markov-chain\"" + chain + "}\n",
                                     data);

@@ -54,6 +54,36 @@ std::vector<Variant> variants(const std::string& precision) {
   }
   hmm("sticky_uniform_posterior", "posterior", ", concentration = 0.3, stickiness = 4.0, start = \"uniform\"",
       "diagonal");
+  // Chains with other families, gaps, mixtures in their states; each with one estimate at least.
+  const auto chain = [&](const std::string& name, const std::string& estimate, const std::string& allocation,
+                         const std::string& observation, Sample sample) {
+    rows.push_back({"hmm_" + name + "_" + estimate,
+                    "kind = \"hmm\"\nnum_components = 2\nestimate = \"" + estimate +
+                        "\"\nallocation = {kind = \"markov-chain\"" + allocation + "}\n[model.observation]\n" +
+                        observation,
+                    sample, true});
+  };
+  const std::string product_of_three = "kind = \"product\"\n" + std::get<1>(families.back());
+  chain("bernoulli", "ml", ", topology = \"left-right\"", "kind = \"bernoulli\"\n", Sample::bit_sequences);
+  chain("categorical", "map", ", stickiness = 2.0", "kind = \"categorical\"\nnum_symbols = 3\n",
+        Sample::symbol_sequences);
+  chain("poisson", "posterior", ", start = \"uniform\"", "kind = \"poisson\"\n", Sample::count_sequences);
+  chain("product", "posterior", "", product_of_three, Sample::mixed_sequences);
+  chain("tied_gaps", "map", "", "kind = \"normal\"\ncovariance = \"tied\"\n", Sample::gap_sequences);
+  chain("full_gaps", "posterior", "", "kind = \"normal\"\n", Sample::gap_sequences);
+  chain("spherical_gaps", "ml", "", "kind = \"normal\"\ncovariance = \"spherical\"\n", Sample::gap_sequences);
+  chain("factor_gaps", "ml", "", "kind = \"normal\"\ncovariance = \"factor\"\n", Sample::gap_sequences);
+  for (const std::string estimate : {"ml", "map", "posterior"}) {
+    chain("mixtures", estimate, ", state_components = 2", "kind = \"normal\"\ncovariance = \"diagonal\"\n",
+          Sample::sequences);
+    chain("autoregressive", estimate, "", "kind = \"autoregressive\"\norder = 2\n", Sample::sequences);
+  }
+  for (const std::string estimate : {"ml", "map"})
+    for (const std::string covariance : {"factor", "ppca"})
+      rows.push_back({"mixture_" + covariance + "_" + estimate,
+                      "kind = \"mixture\"\nnum_components = 2\nestimate = \"" + estimate +
+                          "\"\n[model.observation]\nkind = \"normal\"\ncovariance = \"" + covariance + "\"\n",
+                      estimate == "ml" ? Sample::blobs : Sample::gaps, true});
   const std::string mlp =
       "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths "
       "= [12]\nactivation = \"tanh\"\n";
@@ -136,8 +166,24 @@ std::vector<Variant> variants(const std::string& precision) {
   return rows;
 }
 
+/// Items of 1 to 9 of the rows.
+Dataset as_sequences(Dataset rows) {
+  const int64_t n = rows.size;
+  const Tensor index = at::arange(n, at::kLong), length = 1 + (7 * index).remainder(9);
+  rows.offsets = at::cat({at::zeros({1}, at::kLong), length.cumsum(0)});
+  const Tensor place = at::arange(length.sum().item<int64_t>(), at::kLong).remainder(n);
+  for (auto& entry : rows.columns) entry.second = entry.second.index_select(0, place);
+  return rows;
+}
+
 Dataset sample_data(Sample sample) {
   const int64_t n = 60;
+  const std::map<Sample, Sample> rows{{Sample::gap_sequences, Sample::gaps},
+                                      {Sample::bit_sequences, Sample::bits},
+                                      {Sample::symbol_sequences, Sample::symbols},
+                                      {Sample::count_sequences, Sample::counts},
+                                      {Sample::mixed_sequences, Sample::mixed}};
+  if (rows.count(sample)) return as_sequences(sample_data(rows.at(sample)));
   const Tensor index = at::arange(n, at::kLong);
   const Rng rng(12);
   Dataset data;

@@ -23,6 +23,11 @@ enum class Sample {
   images,
   positive_images,
   sequences,
+  gap_sequences,
+  bit_sequences,
+  symbol_sequences,
+  count_sequences,
+  mixed_sequences,
   documents
 };
 
@@ -39,7 +44,8 @@ std::vector<Variant> variants(const std::string& precision);
 
 /// 60 items each: three blobs scaled apart [60, 3], without and with a fifth of the cells missing; families of
 /// four columns with a seventh missing; in `mixed`, real, count, real, symbol; 6 x 6 images in {0,
-/// 1} or in [0, 1]; sequences of 1 to 9 rows that stay in a blob for a while;
+/// 1} or in [0, 1]; sequences of 1 to 9 rows that stay in a blob for a while; sequences of 1 to 9 of the rows of gaps,
+/// bits, symbols, counts and mixed;
 /// documents of up to 20 words out of 12, from three topics.
 Dataset sample_data(Sample sample);
 

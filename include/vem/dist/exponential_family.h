@@ -20,6 +20,8 @@ class ExponentialFamily {
   virtual Tensor mean(const Tensor& eta) const = 0;
   /// t at argmax_theta <eta, t(theta)> [R, P]: MAP for a posterior eta, maximum likelihood for eta = sums.
   virtual Tensor mode(const Tensor& eta) const = 0;
+  /// Likewise where there is no closed form: a t whose <eta, t> is not below that of the given one. Default: mode().
+  virtual Tensor improved(const Tensor& eta, const Tensor&) const { return mode(eta); }
   /// t at a draw from q [R, P].
   virtual Tensor sample(const Tensor& eta, const Rng& rng) const = 0;
   /// eta in coordinates without constraints [R, Q] and back, by logarithms of what is positive: where extrapolations

@@ -34,6 +34,8 @@ class NormalWishartFamily final : public ExponentialFamily {
   };
   Parameters parameters(const Tensor& eta) const;
   Tensor natural(const Parameters& p) const;
+  /// The covariance that maximises <eta, t> without a floor [R, D, D]; I for what was never seen.
+  Tensor free_covariance(const Tensor& eta) const;
   /// Mean [R, D] and covariance [R, D, D] of the normal at the point t (under a posterior: of its expected precision).
   std::pair<Tensor, Tensor> moments(const Tensor& t) const;
   /// t at (mu, Lambda), [..., D] and [..., D, D].

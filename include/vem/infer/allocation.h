@@ -66,9 +66,17 @@ class Allocation {
   virtual Tensor log_joint(const Tensor& log_lik, const TensorMap& globals) const;
   /// log of the predictive probability of each component for a new row [1, K]; traceable, throws as log_joint().
   virtual Tensor log_weights() const;
-  /// Probabilities of the components 1 .. horizon rows after the end of each item [items, horizon, K]. Throws Error
-  /// where rows are independent.
-  virtual Tensor forecast(const Tensor& log_lik, const Batch& batch, int64_t horizon) const;
+  /// What comes after the end of each item: the probability of each component of the next row [items, K], and of each
+  /// transition from then on [K, K]. Throws Error where rows are independent.
+  struct Outlook {
+    Tensor next, transition;
+  };
+  virtual Outlook outlook(const Tensor& log_lik, const Batch& batch) const;
+  /// Components of the observation that one state of the allocation is made of: columns of log_lik come state by state.
+  virtual int64_t per_state() const { return 1; }
+  /// Its own parameters by name, as people read them: of a chain "transition" [K, K] ...; none where log_weights() says
+  /// it all.
+  virtual std::vector<std::pair<std::string, Tensor>> describe() const { return {}; }
   /// A draw of component indices [n] int64 for new items.
   virtual Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const = 0;
   /// TorchScript expression [n] of component indices, given `n` and the module's tensors; for exports.

@@ -11,9 +11,13 @@ namespace vem {
 /// Rows begin .. end of a batch as [end - begin, D]; called from several threads.
 using RowReader = std::function<Tensor(int64_t begin, int64_t end)>;
 
+/// Rows begin .. end beside the `lags` rows before each in its own item, the nearest first: [end - begin, D (1 +
+/// lags)]. NaN stands where an item has no such row. The rows themselves where lags is 0.
+Tensor with_history(const RowReader& rows, const Tensor& offsets, int64_t begin, int64_t end, int64_t lags);
+
 class Factored {
  public:
-  /// Both for the same number of components.
+  /// The observation has allocation.per_state() components for each state of the allocation.
   Factored(std::shared_ptr<Allocation> allocation, std::shared_ptr<Observation> observation)
       : allocation_(std::move(allocation)), observation_(std::move(observation)) {}
 

@@ -4,6 +4,7 @@
 // moments take its place. Legend: N rows, D features, K components, P statistics.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ struct ConjugateOptions : Options {
 /// Throws the ConfigError of an option that was changed although the estimate leaves it without effect.
 void refuse_without_effect(bool changed, const std::string& option, const std::string& condition);
 
+/// Standard normal noise [rows, *shape] of the rows at hand, by the name of its stream.
+using RowNoise = std::function<Tensor(const Shape& shape, std::string_view stream)>;
+
 /// Rows against components at a fixed t: prepared once an E-step, then shared by its threads. No gradients.
 /// Legend: F features, the columns of a row's statistics without repetitions.
 class RowKernel {
@@ -49,7 +53,7 @@ class RowKernel {
   virtual Tensor sums(const Tensor& features, const Tensor& marginals) const;  ///< marginals [n, K] -> [K, F]
   virtual Tensor statistics(const Tensor& sums) const = 0;                     ///< [K, F] -> sums of s [K, P]
   /// As sums() for one component a row (marginals of ones and zeros), with missing cells drawn where they matter.
-  virtual Tensor drawn_sums(const Tensor& features, const Tensor& marginals, const Batch& batch, const Rng& rng) const;
+  virtual Tensor drawn_sums(const Tensor& features, const Tensor& marginals, const RowNoise& noise) const;
 };
 
 class Observation {
@@ -88,6 +92,10 @@ class Observation {
 
   // Rows.
 
+  /// How many rows before a row its density depends on. Where there are any, "rows x" below means with_history() of
+  /// rows, [N, D (1 + lags)], except in supported() and coordinates(): those see the rows alone.
+  virtual int64_t lags() const { return 0; }
+
   /// [D] bool: columns that are real numbers whose unit is arbitrary; a model may shift and scale these, and no others.
   virtual Tensor real_columns() const;
   /// [N, D] bool: cells that the family can explain; a missing one counts as explained where it can be missing.
@@ -122,7 +130,16 @@ class Observation {
   virtual Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const;
   /// log of the predictive density of a row, theta integrated over q [N, K].
   virtual Tensor log_predictive(const Tensor& x) const = 0;
-  /// Draws a row for each component index [n]: [n, D] from the components at t.
+  /// Latent variables that each component has of its own, L.
+  virtual int64_t num_latents() const { return 0; }
+  /// Their posterior means [N, K, L] given rows x, at the blocks' t; traceable with complete rows. Where there are
+  /// some.
+  virtual Tensor latents(const Tensor&) const { return {}; }
+  /// Means and variances [items, horizon, D] of the rows to come: from the probabilities of the component of the next
+  /// row [items, K], transitions [K, K] after it, and the last rows of each item, the last first [items, D lags].
+  virtual std::pair<Tensor, Tensor> forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
+                                             int64_t horizon) const;
+  /// Draws a row for each component index [n]: [n, D] from the components at t. With lags, one item of n rows.
   virtual Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const = 0;
   /// Likewise from the predictive density.
   virtual Tensor sample_predictive(const Tensor& component, const Rng& rng) const = 0;

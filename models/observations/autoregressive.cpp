@@ -1,0 +1,247 @@
+// Rows of a sequence that are regressions on the rows before: x_t = b_k + sum_j A_kj x_t-j + e_t, e_t ~ N(0, C_k), for
+// chains (Hamilton 1989; Poritz 1982, "Linear predictive hidden Markov models"). The first rows of an item, as many as
+// the order, are given: they have density 1 in every state, so a likelihood is that of the rows after them; drawn
+// sequences start with rows at the mean of the data. The prior of (A, C^-1) is matrix-normal-Wishart about A = 0.
+// Legend: D features, K components, R = 1 + order D inputs.
+#include "normal.h"
+#include "vem/dist/matrix_normal_wishart.h"
+#include "vem/dist/normal_wishart.h"
+
+namespace vem {
+namespace {
+
+struct AutoregressiveOptions final : ConjugateOptions {
+  int64_t order = 1;
+  double coefficient_strength = 1, degrees_of_freedom = 0, covariance_scale = 1, variance_floor = 1e-6;
+
+  bool real_valued() const override { return true; }
+  void visit(OptionVisitor& v) override {
+    v("order", order, {1, 1000}, "rows before a row that it depends on; so many first rows of a sequence are given");
+    v.when(has_prior(), "estimate is map or posterior", [&] {
+      v("coefficient_strength", coefficient_strength, positive(),
+        "rows that the prior's coefficients, zero, are worth");
+      v("degrees_of_freedom", degrees_of_freedom, at_least(0),
+        "nu0 of the Wishart prior; 0: the number of features plus one");
+      v("covariance_scale", covariance_scale, positive(), "V0 = W0^-1 over the covariance of the data");
+    });
+    v.when(has_mode(), "estimate is ml or map", [&] {
+      v("variance_floor", variance_floor, at_least(0),
+        "smallest variance of the noise in any direction, in squared units of the fitted rows");
+    });
+  }
+};
+
+void check(const AutoregressiveOptions& o, const Observation::Context& context) {
+  const AutoregressiveOptions defaults;
+  if (context.estimate == Estimate::ml) {
+    const char* condition = "estimate is map or posterior";
+    refuse_without_effect(o.coefficient_strength != defaults.coefficient_strength,
+                          "autoregressive: coefficient_strength", condition);
+    refuse_without_effect(o.degrees_of_freedom != 0, "autoregressive: degrees_of_freedom", condition);
+    refuse_without_effect(o.covariance_scale != defaults.covariance_scale, "autoregressive: covariance_scale",
+                          condition);
+  }
+  if (context.estimate == Estimate::posterior || context.estimate == Estimate::gibbs)
+    refuse_without_effect(o.variance_floor != defaults.variance_floor, "autoregressive: variance_floor",
+                          "estimate is ml or map");
+  const auto smallest = static_cast<double>(context.num_features - 1);
+  if (o.degrees_of_freedom > 0 && o.degrees_of_freedom <= smallest)
+    fail<ConfigError>("autoregressive: degrees_of_freedom must be > {} for {} features, got {}", smallest,
+                      context.num_features, o.degrees_of_freedom);
+}
+
+class AutoregressiveRows final : public Observation {
+ public:
+  AutoregressiveRows(const AutoregressiveOptions& options, const Context& context)
+      : Observation(context),
+        options_(options),
+        R_(1 + options.order * context.num_features),
+        family_(context.num_features, R_, options.variance_floor) {
+    if (options_.degrees_of_freedom == 0) options_.degrees_of_freedom = static_cast<double>(D() + 1);
+    add_components(std::make_shared<MatrixNormalWishartFamily>(family_), K());
+  }
+  int64_t lags() const override { return options_.order; }
+
+  void set_priors(const Moments& moments) override {
+    const Tensor variance = moments.covariance.diagonal();
+    const Tensor width = at::maximum(variance, kFlat * variance.mean().clamp_min(kFlat));
+    const Tensor inputs = at::cat({at::ones({1}, at::kDouble), width.repeat({options_.order})});
+    const Tensor V = moments.covariance + at::diag(width - variance) + kFlat * at::diag(width);
+    const Tensor prior = family_.natural(
+        {options_.coefficient_strength * at::diag(inputs).unsqueeze(0), at::zeros({1, D(), R_}, at::kDouble),
+         options_.covariance_scale * V.unsqueeze(0), at::full({1}, options_.degrees_of_freedom, at::kDouble)});
+    blocks_[0]->set_prior(prior.expand({K(), -1}).contiguous());
+  }
+
+  /// Coefficients [K, D, order D]: those of the row before first.
+  TensorMap describe(const Tensor& t) const override {
+    const auto [A, covariance] = family_.regression(t);
+    return {{"intercepts", A.select(2, 0)}, {"coefficients", A.slice(2, 1)}, {"covariances", covariance}};
+  }
+  std::vector<std::string> parameters() const override { return {"intercepts", "coefficients", "covariances"}; }
+  TensorMap rescaled(TensorMap parts, const Tensor& scale, const Tensor& center) const override {
+    const Tensor scales = scale.repeat({options_.order}), centers = center.repeat({options_.order});
+    const Tensor A = parts.at("coefficients") * scale.unsqueeze(-1) / scales;
+    return {{"intercepts", parts.at("intercepts") * scale + center - at::matmul(A, centers)},
+            {"coefficients", A},
+            {"covariances", parts.at("covariances") * at::outer(scale, scale)}};
+  }
+
+  Tensor real_columns() const override { return at::ones({D()}, at::kBool); }
+  Tensor supported(const Tensor& x) const override { return x.isfinite(); }
+  std::string support(int64_t) const override { return "a finite number (rows that others follow may not be missing)"; }
+
+  Tensor statistics(const Tensor& x) const override {
+    const auto [rows, u, there] = regression_rows(x);
+    return MatrixNormalWishartFamily::statistics(rows, u, there);
+  }
+  Tensor log_base(const Tensor& s) const override { return -half_log_two_pi(D()) * s.slice(1, -1); }
+
+  Tensor log_predictive(const Tensor& x) const override;
+  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    const auto [A, covariance] = family_.regression(t);
+    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
+    return roll(component, A, NormalWishartFamily::cholesky(covariance, "covariance"), noise, {});
+  }
+  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+    const MatrixNormalWishartFamily::Parameters p = family_.parameters(components().eta());
+    const Tensor degrees = p.nu - static_cast<double>(D() - 1), half = 0.5 * degrees.index_select(0, component);
+    const Tensor tail = (half / rng.gamma(half, "tail")).sqrt().unsqueeze(-1);
+    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
+    const Tensor root = NormalWishartFamily::cholesky(p.V / degrees.view({-1, 1, 1}), "scale");
+    return roll(component, p.M, root, noise * tail, at::linalg_inv(p.K));
+  }
+  std::string sample_script() const override;
+  std::pair<Tensor, Tensor> forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
+                                     int64_t horizon) const override;
+
+ private:
+  /// Rows [N, D], inputs [N, R] and [N, 1] ones; all zero for rows whose history is not complete.
+  struct Regression {
+    Tensor rows, u, there;
+  };
+  Regression regression_rows(const Tensor& x) const {
+    const Tensor all = x.to(at::kDouble), gap = all.slice(1, D()).isnan().any(1, true);
+    const Tensor there = gap.logical_not().to(at::kDouble), known = all.masked_fill(gap, 0);
+    return {known.slice(1, 0, D()), at::cat({there, known.slice(1, D())}, 1), there};
+  }
+  /// One item, row by row, whose first rows are given at the centre. `spread` [K, R, R]: the noise grows by sqrt(1 + u'
+  /// spread u).
+  Tensor roll(const Tensor& component, const Tensor& A, const Tensor& root, const Tensor& noise,
+              const Tensor& spread) const {
+    const Tensor rows = at::zeros({component.size(0), D()}, at::kDouble);
+    Tensor u = at::cat({at::ones({1}, at::kDouble), at::zeros({R_ - 1}, at::kDouble)});
+    for (int64_t n = options_.order; n < component.size(0); ++n) {
+      const int64_t k = component[n].item<int64_t>();
+      Tensor e = at::mv(root[k], noise[n]);
+      if (spread.defined()) e = e * (1 + at::dot(u, at::mv(spread[k], u))).sqrt();
+      rows[n].copy_(at::mv(A[k], u) + e);
+      u = at::cat({u.slice(0, 0, 1), rows[n], u.slice(0, 1, R_ - D())});
+    }
+    return rows;
+  }
+
+  AutoregressiveOptions options_;
+  int64_t R_;
+  MatrixNormalWishartFamily family_;
+};
+
+/// A Student-t about M u with nu - D + 1 degrees of freedom and scale V (1 + u' K^-1 u) / (nu - D + 1).
+Tensor AutoregressiveRows::log_predictive(const Tensor& x) const {
+  const auto [rows, u, there] = regression_rows(x);
+  const MatrixNormalWishartFamily::Parameters p = family_.parameters(components().eta());
+  const Tensor nu = (p.nu - static_cast<double>(D() - 1)).unsqueeze(-1);           // [K, 1]
+  const Tensor growth = 1 + (at::matmul(u, at::linalg_inv(p.K)) * u).sum(-1);      // [K, N]
+  const Tensor residual = rows.unsqueeze(0) - at::matmul(u, p.M.transpose(1, 2));  // [K, N, D]
+  const Tensor factor = NormalWishartFamily::cholesky(p.V, "scale");
+  const Tensor white = at::linalg_solve_triangular(factor, residual.transpose(1, 2), false);
+  const auto d = static_cast<double>(D());
+  const Tensor log_p = at::lgamma(0.5 * (nu + d)) - at::lgamma(0.5 * nu) - 0.5 * d * (M_PI * growth).log() -
+                       factor.diagonal(0, 1, 2).log().sum(-1, true) -
+                       0.5 * (nu + d) * at::log1p(white.square().sum(1) / growth);
+  return log_p.t() * there;
+}
+
+/// Exactly, by the moments E[y y' 1(z = k)] of y = (1, the last `order` rows): y goes on linearly given the state.
+std::pair<Tensor, Tensor> AutoregressiveRows::forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
+                                                       int64_t horizon) const {
+  const auto [A, covariance] = family_.regression(point());
+  const Tensor step = at::zeros({K(), R_, R_}, at::kDouble), noise = at::zeros({K(), R_, R_}, at::kDouble);
+  step.select(1, 0).select(1, 0).fill_(1);
+  step.slice(1, 1, 1 + D()).copy_(A);
+  if (R_ > 1 + D()) step.slice(1, 1 + D()).slice(2, 1, R_ - D()).copy_(at::eye(R_ - 1 - D(), at::kDouble));
+  noise.slice(1, 1, 1 + D()).slice(2, 1, 1 + D()).copy_(covariance);
+  const Tensor y = at::cat({at::ones({past.size(0), 1}, at::kDouble), past}, 1);
+  Tensor before =
+      next.unsqueeze(-1).unsqueeze(-1) * (y.unsqueeze(2) * y.unsqueeze(1)).unsqueeze(1);  // [items, K, R, R]
+  std::vector<Tensor> means, variances;
+  for (int64_t h = 0; h < horizon; ++h) {
+    const Tensor p = before.select(2, 0).select(2, 0).unsqueeze(-1).unsqueeze(-1);
+    const Tensor now = at::matmul(at::matmul(step, before), step.transpose(1, 2)) + p * noise;
+    const Tensor total = now.sum(1);
+    means.push_back(total.select(1, 0).slice(1, 1, 1 + D()));
+    variances.push_back(total.diagonal(0, 1, 2).slice(1, 1, 1 + D()) - means.back().square());
+    before = at::einsum("njab,jk->nkab", {now, transition});
+  }
+  return {at::stack(means, 1), at::stack(variances, 1)};
+}
+
+constexpr const char* kPointScript = R"(
+    t = self.{block}.t
+    corner = torch.triu_indices({D}, {D})
+    half = torch.zeros([t.size(0), {D}, {D}], dtype=t.dtype)
+    half[:, corner[0], corner[1]] = -t[:, {second}:-1]
+    factor = torch.linalg_cholesky(half + half.transpose(1, 2))
+    coefficients = torch.cholesky_solve(t[:, {cross}:{second}].view([-1, {D}, {R}]), factor)
+    root = torch.linalg_cholesky(torch.cholesky_inverse(factor))
+    spread = torch.zeros([t.size(0), {R}, {R}], dtype=t.dtype)
+    noise = torch.randn([n, {D}], dtype=t.dtype)
+)";
+constexpr const char* kPredictiveScript = R"(
+    eta = self.{block}.eta
+    corner = torch.triu_indices({D}, {D})
+    half = torch.zeros([eta.size(0), {D}, {D}], dtype=eta.dtype)
+    half[:, corner[0], corner[1]] = eta[:, {second}:-1]
+    scale = half + half.transpose(1, 2) - torch.diag_embed(torch.diagonal(half, 0, 1, 2))
+    corner = torch.triu_indices({R}, {R})
+    half = torch.zeros([eta.size(0), {R}, {R}], dtype=eta.dtype)
+    half[:, corner[0], corner[1]] = eta[:, :{cross}]
+    spread = torch.linalg_inv(half + half.transpose(1, 2) - torch.diag_embed(torch.diagonal(half, 0, 1, 2)))
+    cross = eta[:, {cross}:{second}].view([-1, {D}, {R}])
+    coefficients = torch.matmul(cross, spread)
+    degrees = eta[:, -1] + (2.0 - {R})
+    root = torch.linalg_cholesky((scale - torch.matmul(coefficients, cross.transpose(1, 2))) / degrees.view(-1, 1, 1))
+    tail = 0.5 * degrees[label]
+    noise = torch.randn([n, {D}], dtype=eta.dtype) * torch.sqrt(tail / torch._standard_gamma(tail)).unsqueeze(1)
+)";
+constexpr const char* kRollScript = R"(
+    x = torch.zeros([n, {D}], dtype=noise.dtype)
+    u = torch.zeros([{R}], dtype=noise.dtype)
+    u[0] = 1.0
+    for i in range({order}, n):
+        k = int(label[i])
+        growth = torch.sqrt(1.0 + torch.dot(u, torch.mv(spread[k], u)))
+        x[i] = torch.mv(coefficients[k], u) + growth * torch.mv(root[k], noise[i])
+        u = torch.cat([u[:1], x[i], u[1:{R} - {D}]])
+)";
+
+std::string AutoregressiveRows::sample_script() const {
+  const int64_t cross = R_ * (R_ + 1) / 2;
+  const char* parameters = context_.estimate == Estimate::posterior ? kPredictiveScript : kPointScript;
+  return fmt::format(fmt::runtime(std::string(parameters + 1) + (kRollScript + 1)),
+                     fmt::arg("block", context_.prefix + "components"), fmt::arg("D", D()), fmt::arg("R", R_),
+                     fmt::arg("cross", cross), fmt::arg("order", options_.order), fmt::arg("second", cross + D() * R_));
+}
+
+}  // namespace
+
+void register_autoregressive_observation(Registry& registry) {
+  registry.add<Observation, AutoregressiveOptions>(
+      "autoregressive", "rows of a sequence as regressions on those before, exact matrix-normal-Wishart prior",
+      [](const AutoregressiveOptions& options, const Observation::Context& context) {
+        check(options, context);
+        return std::make_shared<AutoregressiveRows>(options, context);
+      });
+}
+
+}  // namespace vem
