@@ -1,27 +1,52 @@
 #!/bin/sh
-# Hidden Markov models on public sequences. Usage: sh experiments/hmm/run.sh DATA [VEM], where DATA is a folder with the
-# files EuStockMarkets.csv (daily prices), mocap6-sensor_data_per_tstep.csv, mocap6-actions_per_tstep.csv,
-# poly-JSB_Chorales-{train,test}.txt.gz and human-chr3.42M.fa.gz. Results go to runs/hmm/.
+# Hidden Markov models on public sequences. Usage: sh experiments/hmm/run.sh DATA [NAME ...], where DATA is a folder with
+# the files EuStockMarkets.csv (daily prices), mocap6-sensor_data_per_tstep.csv, mocap6-actions_per_tstep.csv,
+# poly-JSB_Chorales-{train,test}.txt.gz and human-chr3.42M.fa.gz, and NAMEs are some of eustock, mocap6, jsb, dna (all).
+# VEM names the program (build/vem). Results and what the training said go to runs/hmm/.
 set -e
 data=$1
-vem=${2:-build/vem}
+vem=${VEM:-build/vem}
 here=$(dirname "$0")
 if [ ! -d "$data" ]; then
-  echo "usage: sh experiments/hmm/run.sh DATA [VEM]" >&2
+  echo "usage: sh experiments/hmm/run.sh DATA [NAME ...]" >&2
   exit 64
 fi
+shift
 mkdir -p runs/hmm
-python3 "$here/returns.py" "$data/EuStockMarkets.csv" > runs/hmm/returns.csv
-for name in eustock mocap6 jsb dna; do
+
+train() {
+  echo "$1: vem train experiments/hmm/$1.toml --data $2"
+  "$vem" train "$here/$1.toml" --data "$2" --out "runs/hmm/$1" --force > "runs/hmm/$1.log" 2>&1 || {
+    tail -5 "runs/hmm/$1.log" >&2
+    exit 1
+  }
+  grep Stopped "runs/hmm/$1.log"
+  "$vem" evaluate "runs/hmm/$1"
+}
+
+for name in ${*:-eustock mocap6 jsb dna}; do
   case $name in
-    eustock) source=runs/hmm/returns.csv ;;
-    mocap6) source=$data/mocap6-sensor_data_per_tstep.csv ;;
-    jsb) source=$data/poly-JSB_Chorales-train.txt.gz ;;
-    dna) source=$data/human-chr3.42M.fa.gz ;;
+    eustock)
+      python3 "$here/returns.py" "$data/EuStockMarkets.csv" > runs/hmm/returns.csv
+      train eustock runs/hmm/returns.csv
+      "$vem" describe runs/hmm/eustock
+      ;;
+    mocap6)
+      train mocap6 "$data/mocap6-sensor_data_per_tstep.csv"
+      "$vem" encode runs/hmm/mocap6 --method predict --out runs/hmm/mocap6.csv
+      python3 "$here/states.py" runs/hmm/mocap6.csv "$data/mocap6-actions_per_tstep.csv"
+      ;;
+    jsb)
+      train jsb "$data/poly-JSB_Chorales-train.txt.gz"
+      "$vem" evaluate runs/hmm/jsb --data "$data/poly-JSB_Chorales-test.txt.gz"
+      ;;
+    dna)
+      train dna "$data/human-chr3.42M.fa.gz"
+      "$vem" describe runs/hmm/dna
+      ;;
+    *)
+      echo "$name: eustock, mocap6, jsb or dna is expected" >&2
+      exit 64
+      ;;
   esac
-  "$vem" train "$here/$name.toml" --data "$source" --out runs/hmm/$name --force
-  "$vem" evaluate runs/hmm/$name
 done
-"$vem" evaluate runs/hmm/jsb --data "$data/poly-JSB_Chorales-test.txt.gz"
-"$vem" encode runs/hmm/mocap6 --out runs/hmm/mocap6.csv
-python3 "$here/states.py" runs/hmm/mocap6.csv "$data/mocap6-actions_per_tstep.csv"

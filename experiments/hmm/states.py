@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Compares the most probable state of each time step with a labelled action. Usage: states.py STATES.csv ACTIONS.csv
+"""Compares the state of each time step on the most probable path with a labelled action.
+
+Usage: states.py STATES.csv ACTIONS.csv, the first with one column of states, as `vem encode --method predict` writes it.
 
 Prints the share of steps whose state's most frequent action is theirs, and the normalised mutual information.
 """
@@ -8,7 +10,7 @@ from collections import Counter
 
 with open(sys.argv[1]) as file:
     rows = list(csv.reader(file))[1:]
-states = [max(range(len(row)), key=lambda k: float(row[k])) for row in rows]
+states = [int(float(row[0])) for row in rows]
 with open(sys.argv[2]) as file:
     actions = [row["action_name"] for row in csv.DictReader(file)]
 if len(states) != len(actions):

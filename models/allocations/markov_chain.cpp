@@ -144,6 +144,11 @@ class MarkovChain final : public Allocation {
   }
 
   bool independent_rows() const override { return false; }
+  /// A state is entered from another, or first: sums of transitions into it, and starts.
+  Tensor occupancy() const override {
+    const Tensor entered = (transition_->eta() - transition_->eta_prior()).sum(0);
+    return start_ ? entered + (start_->eta() - start_->eta_prior())[0] : Tensor();
+  }
   std::vector<Readout> readouts() const override;
 
   /// Share of time in each state in the long run, by the mean probabilities: the limit of start ((I + A) / 2)^n, which

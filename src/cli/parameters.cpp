@@ -50,7 +50,9 @@ int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
     any = true;
     const std::vector<Tensor> values = method.call({}, Rng(0));
     for (size_t i = 0; i < values.size(); ++i)
-      print_tensor(method.outputs[i], values[i].detach().to(at::kDouble), run.checkpoint.schema.feature_names);
+      print_tensor(method.outputs[i], values[i].detach().to(at::kDouble),
+                   method.name == "allocation_parameters" ? std::vector<std::string>()  // of states, not of columns
+                                                          : run.checkpoint.schema.feature_names);
   }
   if (!any)
     fail<UsageError>("describe: a {} has networks and no table of parameters; `vem export` writes them",
