@@ -117,6 +117,10 @@ void FactoredModel::continue_from(const TensorMap& state, const Rng& rng) {
   for (const auto& block : part_.blocks()) {
     const std::string prefix = "model/" + block->name();
     total.sums[block->key()] = state.at(prefix + ".eta") - state.at(prefix + ".eta_prior");
+    if (!state.count(prefix + ".t")) continue;
+    const Tensor prior = block->eta_prior().clone();
+    block->load(state);  // for the t of a family that goes on from it
+    block->replace_prior(prior);
   }
   for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
 }

@@ -90,6 +90,22 @@ int64_t MatrixNormalWishartFamily::num_floored(const Tensor& eta) const {
   return floor_ == 0 ? 0 : below_floor(free_covariance(parameters(eta)), floor_).sum().item<int64_t>();
 }
 
+Tensor MatrixNormalWishartFamily::unconstrained(const Tensor& eta) const {
+  const Parameters p = parameters(eta);
+  const Tensor more = (p.nu - static_cast<double>(D_ - 1)).log();
+  return at::cat({NormalWishartFamily::log_cholesky(p.K), p.M.flatten(1), NormalWishartFamily::log_cholesky(p.V),
+                  more.unsqueeze(-1)},
+                 1);
+}
+
+Tensor MatrixNormalWishartFamily::constrained(const Tensor& coordinates) const {
+  const int64_t a = R_ * (R_ + 1) / 2, b = a + D_ * R_;
+  return natural({NormalWishartFamily::from_log_cholesky(coordinates.slice(1, 0, a), R_),
+                  coordinates.slice(1, a, b).reshape({-1, D_, R_}),
+                  NormalWishartFamily::from_log_cholesky(coordinates.slice(1, b, size() - 1), D_),
+                  coordinates.select(1, size() - 1).exp() + static_cast<double>(D_ - 1)});
+}
+
 Tensor MatrixNormalWishartFamily::sample(const Tensor& eta, const Rng& rng) const {
   const Parameters p = parameters(eta);
   const Tensor factor = NormalWishartFamily::cholesky(p.V, "scale"), index = at::arange(eta.size(0), at::kLong);

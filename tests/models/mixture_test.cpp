@@ -339,12 +339,13 @@ TEST(Mixture, OptionsWithoutEffectAreErrors) {
   EXPECT_EQ(configure(mixture("num_components = 0\n")), "test:3: model.num_components must be in [1, 4096], got 0");
   EXPECT_EQ(configure(mixture("estimate = \"ml\"\n", "mean_strength = 2.0\n")),
             "normal: mean_strength has no effect in this run; it takes effect when estimate is map or posterior");
-  EXPECT_EQ(configure(mixture("start = \"labels\"\nrestarts = 2\n")),
-            "test:4: model.restarts has no effect in this run; it takes effect when start is kmeans++ or random");
   EXPECT_EQ(
-      configure(mixture("restart_passes = 2\n")),
-      "test:3: model.restart_passes has no effect in this run; it takes effect when start is kmeans++ or random and "
-      "restarts is above 1");
+      configure(mixture("start = \"labels\"\nrestarts = 2\n")),
+      "test:4: model.restarts has no effect in this run; it takes effect when start is kmeans++, random or segments");
+  EXPECT_EQ(configure(mixture("restart_passes = 2\n")),
+            "test:3: model.restart_passes has no effect in this run; it takes effect when start is kmeans++, random or "
+            "segments and "
+            "restarts is above 1");
 }
 
 struct ModelChoice final : Options {

@@ -35,10 +35,13 @@ TEST_P(Squarem, CoordinatesLeadBack) {
       EXPECT_TRUE(at::isfinite(u).all().item<bool>()) << block->name();
       block->set_coordinates(u);
     }
-  for (const auto& [key, value] : model->state())
+  const bool steps = GetParam().name.find("factor") != std::string::npos;  // its t is a step further each time
+  for (const auto& [key, value] : model->state()) {
+    if (steps && key == "model/components.t") continue;
     EXPECT_LE(difference(value, before.at(key)),
               1e-9 * std::max(1., before.at(key).detach().abs().max().item<double>()))
         << key;
+  }
 }
 
 TEST_P(Squarem, NeverLowersTheBound) {

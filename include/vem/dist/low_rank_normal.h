@@ -30,6 +30,9 @@ class LowRankNormalFamily final : public ExponentialFamily {
   Tensor improved(const Tensor& eta, const Tensor& t) const override;
   /// Throws ConfigError.
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  /// Those of the normal-Wishart. t goes on from where it is, so the same coordinates may give a better one.
+  Tensor unconstrained(const Tensor& eta) const override { return normal_.unconstrained(normal_part(eta)); }
+  Tensor constrained(const Tensor& coordinates) const override { return padded(normal_.constrained(coordinates)); }
   /// Rows whose data leave less than the floor for the noise.
   int64_t num_floored(const Tensor& eta) const override;
 

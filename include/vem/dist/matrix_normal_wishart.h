@@ -24,6 +24,8 @@ class MatrixNormalWishartFamily final : public ExponentialFamily {
   /// Where the inputs seen do not determine A, the shortest one.
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
+  Tensor unconstrained(const Tensor& eta) const override;
+  Tensor constrained(const Tensor& coordinates) const override;
   int64_t num_floored(const Tensor& eta) const override;
 
   /// The usual parameters: K [B, R, R], M [B, D, R], V [B, D, D], nu [B].
