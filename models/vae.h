@@ -42,7 +42,8 @@ struct VaeOptions final : ModelOptions {
     v("prior", prior, "p(z)");
     v("posterior", posterior, "family of q(z | x)");
     v("likelihood", likelihood, "p(x | z)");
-    v.when(likelihood.name == "normal", "likelihood is \"normal\"", [&] {
+    const bool real = likelihood.name == "normal" || likelihood.name == "laplace" || likelihood.name == "student-t";
+    v.when(real, "likelihood is normal, laplace or student-t", [&] {
       v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units");
     });
     v("objective", objective, "what is maximised");
@@ -110,8 +111,9 @@ class Vae final : public Model {
   Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
             Sums wanted) const;
   void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
+  /// `settle`: steps shrink to nothing, so that what remains of their noise goes too.
   Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, int64_t steps,
-                const Rng& rng) const;
+                const Rng& rng, bool settle = false) const;
   /// Of a training step, or of an evaluation.
   int64_t inner_steps(const Step& step) const;
   /// The bound of each row [rows] float64 at the encoder's q, and at what `steps` inner steps make of it.
@@ -126,6 +128,9 @@ class Vae final : public Model {
   /// Draws of z from q [S, rows, L] and their log importance weights [S, rows] float64, nats of x in the user's units.
   std::pair<Tensor, Tensor> weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const;
   Tensor impute(const Tensor& x, const Rng& rng) const;
+  /// Annealed importance sampling at rows x, from `draws` [C, rows, L] of the prior or, backwards, of the posterior.
+  std::vector<Tensor> annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
+                               const Rng& rng) const;
 
   VaeOptions o_;
   Schema schema_;

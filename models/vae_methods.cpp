@@ -1,5 +1,6 @@
 // What can be asked of an amortised model: the command line, the exporter and programs read this table.
 #include "vae.h"
+#include "vem/infer/annealing.h"
 
 namespace vem {
 
@@ -44,6 +45,41 @@ std::vector<Method> Vae::methods() const {
                        {},
                        "",
                        {"samples"}});
+    Method annealed{"annealed",
+                    "log weights [chains, rows] of annealed importance sampling, and the share of moves accepted",
+                    {"x", "chains", "temperatures"},
+                    {"log_weights", "acceptance"},
+                    {}};
+    annealed.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+      const int64_t chains = in[1].item<int64_t>(), rows = in[0].size(0);
+      const Tensor draws = prior_->sample(chains * rows, rng).view({chains, rows, o_.latent_dim});
+      return this->annealed(in[0], draws, in[2].item<int64_t>(), false, rng);
+    };
+    annealed.integers = {"chains", "temperatures"};
+    methods.push_back(annealed);
+    Method simulated{"annealed_from",
+                     "the same backwards, from the z that rows were made of",
+                     {"x", "z", "temperatures"},
+                     {"log_weights", "acceptance"},
+                     {}};
+    simulated.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+      return this->annealed(in[0], in[1].unsqueeze(0), in[2].item<int64_t>(), true, rng);
+    };
+    simulated.integers = {"temperatures"};
+    methods.push_back(simulated);
+    methods.push_back({"simulate",
+                       "n draws from the model, x with its noise, and the z that they were made of",
+                       {"n"},
+                       {"x", "z"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) {
+                         const at::NoGradGuard no_grad;
+                         const Tensor z = prior_->sample(in[0].item<int64_t>(), rng);
+                         const Tensor x = unscaled(likelihood_->sample(decoder_->forward(z), rng.fold("likelihood")));
+                         return std::vector<Tensor>{x, z};
+                       },
+                       {},
+                       "",
+                       {"n"}});
     methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
                                       [this](const Tensor& in, const Rng& rng) { return impute(in, rng); }));
   }
@@ -113,6 +149,18 @@ std::pair<Tensor, Tensor> Vae::weighted_draws(const Tensor& x, int64_t samples, 
   const Tensor log_px = likelihood_->log_prob(decode(z), y), log_p = latent.log_p();
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
   return {z, o_.standardize ? log_weight + log_jacobian(y) : log_weight};
+}
+
+std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
+                                  const Rng& rng) const {
+  const Batch batch = rows(x);
+  const Tensor y = scaled(x), shift = o_.standardize ? log_jacobian(y) : at::zeros({}, at::kDouble);
+  const Annealed target{[&](const Tensor& z) { return prior_->log_prob(z, batch, globals_); },
+                        [&](const Tensor& z) { return likelihood_->log_prob(decode(z), y); }};
+  AnnealingSettings settings;
+  settings.temperatures = temperatures;
+  const AnnealingResult result = (back ? anneal_back : anneal)(target, draws, settings, rng.fold("annealing"));
+  return {back ? result.log_weights - shift : result.log_weights + shift, result.acceptance};
 }
 
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a

@@ -41,7 +41,7 @@ Tensor Vae::start_of(const Batch& batch) const {
 // The last q is taken, not that of the highest mark, which would be fitted to the fixed noise. What else is in the
 // batch plays no part.
 Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, int64_t steps,
-                   const Rng& rng) const {
+                   const Rng& rng, bool settle) const {
   const Tensor check_noise = noise(batch, rng.fold("inner check"), std::max(kCheckSamples, objective_->num_samples()));
   const auto gradient_at = [&](const Tensor& q, int64_t i) {
     const at::AutoGradMode on(true);
@@ -57,10 +57,11 @@ Tensor Vae::refine(const Tensor& x, const Tensor& start, const Batch& batch, con
   const Tensor weight = batch.weight.to(dtype_).clamp_min(1e-30).unsqueeze(-1);
   InnerAdam adam(start);
   Tensor q = start.detach(), rate = at::full_like(weight, o_.inner_learning_rate), stalls = at::zeros_like(rate), best;
-  const bool checks = o_.inner_tolerance > 0 && steps > kConvergenceCheck;
+  const bool checks = !settle && o_.inner_tolerance > 0 && steps > kConvergenceCheck;
   if (checks) best = bound_at(q);
   for (int64_t i = 1; i <= steps; ++i) {
-    q = q + rate * adam.direction(gradient_at(q, i) / weight);  // per item, whatever its weight
+    const double share = settle ? 1 - static_cast<double>(i - 1) / static_cast<double>(steps) : 1;
+    q = q + share * rate * adam.direction(gradient_at(q, i) / weight);  // per item, whatever its weight
     if (!checks || i % kConvergenceCheck != 0) continue;
     const Tensor bound = bound_at(q), rose = bound - best > o_.inner_tolerance;
     best = at::where(rose, bound, best);
@@ -84,7 +85,7 @@ std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, const Rng& rng) 
   const Tensor y = scaled(x), amortized = encoder_->forward(filled(y));
   Step step;
   step.training = false;
-  const Tensor local = refine(y, amortized, batch, step, steps, rng);
+  const Tensor local = refine(y, amortized, batch, step, steps, rng, true);
   std::vector<Tensor> result;
   for (const Tensor& q : {amortized, local}) {
     Tensor sum = at::zeros({x.size(0)}, at::kDouble);

@@ -169,12 +169,57 @@ Json print_gaps(const Method& method, const Model& model, const Dataset& data, i
           {"inner_steps", steps}};
 }
 
+constexpr int64_t kChains = 16;
+
+/// Log weights [chains, items] and the mean acceptance of annealing, items in batches.
+std::pair<Tensor, double> anneal_items(const Method& method, const Tensor& x, const Tensor& second,
+                                       int64_t temperatures, const Rng& rng) {
+  std::vector<Tensor> weights, accepted;
+  const bool live = isatty(STDERR_FILENO) != 0;
+  for (int64_t begin = 0; begin < x.size(0); begin += kBatch) {
+    const int64_t end = std::min(x.size(0), begin + kBatch);
+    const auto out = method.call({x.slice(0, begin, end), second.dim() == 0 ? second : second.slice(0, begin, end),
+                                  at::scalar_tensor(temperatures, at::kLong)},
+                                 rng.fold(static_cast<uint64_t>(begin)));
+    weights.push_back(out[0]);
+    accepted.push_back(out[1]);
+    if (live) fmt::print(stderr, "\r\033[K{} of {} items annealed", grouped(end), grouped(x.size(0)));
+  }
+  if (live) fmt::print(stderr, "\r\033[K");
+  return {at::cat(weights, 1), at::cat(accepted).mean().item<double>()};
+}
+
+Tensor log_mean_exp(const Tensor& x) { return x.logsumexp(0) - std::log(static_cast<double>(x.size(0))); }
+
+/// The likelihood by annealing; and on as many items that the model itself has made, for which there is an upper bound
+/// too, how far apart the bounds are: as far off is the estimate (Grosse, Ghahramani and Adams 2015).
+Json print_annealed(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t temperatures,
+                    uint64_t seed) {
+  const auto method = [&](const char* name) -> const Method& { return *Model::find(methods, name); };
+  const Rng rng = Rng(seed).fold("annealed");
+  const Tensor chains = at::scalar_tensor(kChains, at::kLong),
+               x = data.batch(at::arange(data.size, at::kLong), 0, model.dtype()).at("x");
+  const auto [weights, acceptance] = anneal_items(method("annealed"), x, chains, temperatures, rng);
+  const auto made = method("simulate").call({at::scalar_tensor(data.size, at::kLong)}, rng.fold("simulate"));
+  const Tensor up = anneal_items(method("annealed"), made[0], chains, temperatures, rng.fold("up")).first,
+               down = anneal_items(method("annealed_from"), made[0], made[1], temperatures, rng.fold("down")).first;
+  const Estimated likelihood(log_mean_exp(weights)), gap(-log_mean_exp(down) - log_mean_exp(up));
+  fmt::print("  {:<32}{:>14}  +- {:.4f}  {} chains, {:.0f} % of moves accepted\n",
+             fmt::format("NLL, annealed {} times", grouped(temperatures)), fmt::format("<= {:.4f}", -likelihood.mean),
+             likelihood.error, kChains, 100 * acceptance);
+  print_row("upper less lower bound", gap.mean, fmt::format("+- {:.4f}  on data that the model made", gap.error));
+  return {{"annealed_nll", -likelihood.mean}, {"annealed_nll_error", likelihood.error},
+          {"temperatures", temperatures},     {"chains", kChains},
+          {"acceptance", acceptance},         {"annealed_gap", gap.mean},
+          {"annealed_gap_error", gap.error}};
+}
+
 std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples,
                                          uint64_t seed) {
   const at::NoGradGuard no_grad;
   const Importance importance(method, model, data, samples, seed);
-  fmt::print(stderr, "{} for each of {}: about {}\n", counted(samples, "importance sample"), counted(data.size, "item"),
-             duration(importance.estimated_seconds()));
+  fmt::print(stderr, "{} for each of {}, estimated time: {}\n", counted(samples, "importance sample"),
+             counted(data.size, "item"), duration(importance.estimated_seconds()));
   const ImportanceSummary summary = importance.summary();
   const Estimated likelihood(summary.log_likelihood);
   const double effective = summary.effective_samples.median().item<double>();
@@ -212,6 +257,10 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   result.update(print_bound(*run.model, items.data, seed));
   if (const Method* method = Model::find(methods, "log_prob"))
     result.update(print_exact(*method, *run.model, items.data, seed));
+  const int64_t temperatures = a["annealing"].as<int64_t>();
+  if (temperatures < 0) fail<UsageError>("--annealing must be >= 0, got {}", temperatures);
+  if (temperatures > 0 && !Model::find(methods, "annealed"))
+    fail<UsageError>("--annealing has no effect: {} has no 'annealed'", run.options.model.name);
   const int64_t gap_steps = a["gaps"].as<int64_t>();
   const Method* bounds = Model::find(methods, "bounds");
   if (gap_steps < 0) fail<UsageError>("--gaps must be >= 0, got {}", gap_steps);
@@ -219,6 +268,7 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   if (const Method* method = Model::find(methods, "importance")) {
     const auto [estimate, log_likelihood] = print_importance(*method, *run.model, items.data, samples, seed);
     result.update(estimate);
+    if (temperatures > 0) result.update(print_annealed(methods, *run.model, items.data, temperatures, seed));
     if (gap_steps > 0) result.update(print_gaps(*bounds, *run.model, items.data, gap_steps, seed, log_likelihood));
   }
   if (const Method* method = Model::find(methods, "completion")) {

@@ -46,6 +46,10 @@ void declare_evaluate(cxxopts::Options& o) {
   declare_data(o);
   declare_seed(o);
   o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"))(
+      "annealing",
+      "also estimate the likelihood by annealed importance sampling with so many temperatures, and its error from "
+      "both sides; 0: no",
+      cxxopts::value<int64_t>()->default_value("0"))(
       "gaps", "say what the family of q and the encoder cost, by so many steps from the encoder's q to the best; 0: no",
       cxxopts::value<int64_t>()->default_value("0"))(
       "held-out", "documents: the words to predict, one document for each of --data; default: half of each, drawn",
@@ -125,7 +129,8 @@ const std::vector<Verb>& verbs() {
        declare_select, select},
       {"evaluate", "bound; likelihood, exact or by importance sampling; document completion", "RUN",
        "  vem evaluate runs/first --samples 1000 --limit 1000\n"
-       "  vem evaluate runs/first --limit 500 --gaps 200\n"
+       "  vem evaluate runs/first --limit 500 --gaps 300\n"
+       "  vem evaluate runs/first --limit 100 --annealing 200\n"
        "  vem evaluate runs/first --data mnist:DIR --split test\n",
        declare_evaluate, evaluate},
       {"encode", "write q(z | x), or responsibilities", "RUN",

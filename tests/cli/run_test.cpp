@@ -129,6 +129,12 @@ TEST(Run, AVaeFromStartToPictures) {
   EXPECT_NE(text.find("NLL, 60 importance samples          <= "), std::string::npos) << text;
   EXPECT_EQ(done({"evaluate", run, "--samples", "60", "--limit", "10"}), text);  // a function of the seed
 
+  done({"evaluate", run, "--samples", "20", "--limit", "5", "--gaps", "10", "--annealing", "5"});
+  const auto judged = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  for (const char* key : {"nll_upper_bound", "annealed_nll", "annealed_gap", "acceptance", "approximation_gap",
+                          "amortisation_gap", "amortisation_gap_error"})
+    EXPECT_TRUE(judged.contains(key)) << key;
+
   done({"encode", run, "--out", folder.file("z.npy")});
   EXPECT_EQ(read_npy(folder.file("z.npy")).sizes(), (Shape{20, 6}));
   done({"reconstruct", run, "-n", "8"});

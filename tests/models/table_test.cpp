@@ -177,7 +177,9 @@ TEST_P(EveryModel, SumsAreTheGradientOfTheBound) {
     GTEST_SKIP() << "its sums are the gradient of a bent bound, or of the bound at a refined q: tested on its own";
   model_->initialize(data_, Rng(3));
   const Expectation e = model_->e_step(all(), step(), Rng(1));
-  for (const auto& [key, leaf] : model_->globals()) {
+  for (const auto& entry : model_->globals()) {
+    const std::string& key = entry.first;
+    const Tensor& leaf = entry.second;
     const Tensor direction = Rng(9).normal(at::arange(leaf.numel(), at::kLong), {}, key).view(leaf.sizes());
     const Tensor start = leaf.detach().clone();
     const double h = 1e-5;

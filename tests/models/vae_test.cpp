@@ -129,6 +129,30 @@ TEST(LinearVae, LocalParametersFindTheExactPosterior) {
   EXPECT_LT(gap(v, q).max().item<double>(), 0.8);
 }
 
+// Annealing knows nothing of the encoder: both sides meet at the exact evidence, within their own errors.
+TEST(LinearVae, AnnealingFindsTheEvidence) {
+  const LinearVae v = linear_vae();
+  v.set_encoder(5);
+  const auto methods = v.model->methods();
+  const auto anneal = [&](const char* name, const Tensor& x, const Tensor& second) {
+    return Model::find(methods, name)->call({x, second, at::scalar_tensor(150, at::kLong)}, Rng(3));
+  };
+  const auto up = anneal("annealed", v.data.columns.at("x"), at::scalar_tensor(30, at::kLong));
+  const Tensor estimate = up[0].logsumexp(0) - std::log(30.0),
+               error = (up[0] - estimate).exp().std(0) / std::sqrt(30.0);
+  // the mean over 40 rows, in standard errors of that mean
+  const double off = (estimate - v.log_evidence()).mean().item<double>(),
+               bias = 0.5 * error.square().mean().item<double>();
+  EXPECT_LT(std::abs(off), 4.5 * std::sqrt(error.square().sum().item<double>()) / 40 + bias);
+  EXPECT_GT(up[1].min().item<double>(), 0.3);
+  const auto made = Model::find(methods, "simulate")->call({at::scalar_tensor(40, at::kLong)}, Rng(4));
+  const Tensor lower = anneal("annealed", made[0], at::scalar_tensor(30, at::kLong))[0].logsumexp(0) - std::log(30.0),
+               upper = -anneal("annealed_from", made[0], made[1])[0].squeeze(0);
+  const double gap = (upper - lower).mean().item<double>();
+  EXPECT_GT(gap, -0.1);
+  EXPECT_LT(gap, 0.5);
+}
+
 // The encoder is off by a known divergence; the family of q holds the exact posterior, so inner steps close the gap.
 TEST(LinearVae, InnerStepsCloseTheGapOfTheEncoder) {
   const LinearVae v = linear_vae();
