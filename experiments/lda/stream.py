@@ -72,7 +72,7 @@ for factor in arguments.factors:
     size = os.path.getsize(corpus) / 2**20
     hows = [("two stochastic passes from disk", [
         "--set", "data.stream=true", "--set", "model.gamma_start=fresh", "--set", "model.inner_iterations=20", "--set",
-        "train.batch_size=500", "--set", "train.epochs=2"])]
+        "train.batch_size=100", "--set", "train.epochs=2", "--set", "train.rho={kind='power',delay=64,exponent=0.7}"])]
     if factor <= arguments.batch_up_to:
         hows.append(("40 batch passes in memory", ["--set", "train.epochs=40"]))
     for how, settings in hows:

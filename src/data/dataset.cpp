@@ -47,12 +47,13 @@ struct Selection {
     if (!data.offsets.defined()) {
       rows = items;
     } else {
-      const Tensor lengths = lengths_of(data.offsets).index_select(0, items);
+      const Tensor begins = data.offsets.index_select(0, items);
+      const Tensor lengths = data.offsets.index_select(0, items + 1) - begins;
       offsets = offsets_of(lengths);
-      if (data.disk) disk_begin = (data.disk_begin.defined() ? data.disk_begin : data.offsets).index_select(0, items);
-      rows = data.offsets.index_select(0, items).repeat_interleave(lengths) + places_of(offsets);
+      if (data.disk) disk_begin = data.disk_begin.defined() ? data.disk_begin.index_select(0, items) : begins;
+      if (!data.columns.empty()) rows = begins.repeat_interleave(lengths) + places_of(offsets);
     }
-    rows_run = is_run(rows);
+    rows_run = rows.defined() && is_run(rows);
   }
 
   TensorMap columns(const TensorMap& from) const {
@@ -70,7 +71,7 @@ struct Selection {
     return column.defined() ? select_rows(column, items, items_run) : absent();
   }
 
-  Tensor items, rows, offsets, disk_begin;
+  Tensor items, rows, offsets, disk_begin;  // rows: only where columns are in memory, they may be billions
   bool items_run = false, rows_run = false;
 };
 
