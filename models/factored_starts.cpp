@@ -97,6 +97,8 @@ TensorMap FactoredModel::previous_run() const {
   if (run.schema.feature_names != schema_.feature_names)
     fail<DataError>("{}: start_from = \"{}\" has the columns {}, this run has {}", name_, path,
                     fmt::join(run.schema.feature_names, ", "), fmt::join(schema_.feature_names, ", "));
+  if (run.schema.categories != schema_.categories)
+    fail<DataError>("{}: start_from = \"{}\" has other words in its categories than this run", name_, path);
   for (const auto& [key, ours] : state()) {
     const auto it = run.state.find(key);
     const bool fits = it != run.state.end() && it->second.sizes() == ours.sizes();

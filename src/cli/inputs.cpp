@@ -75,7 +75,7 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
   if (!parts.count(split)) fail<UsageError>("--split is train, validation or test, got '{}'", split);
   const Schema& schema = run.checkpoint.schema;
   if (parts.at(split)->size == 0) fail<DataError>("{}: has no {} items in this run", source, split);
-  Dataset data = match_features(match_symbols(*parts.at(split), schema), schema);
+  Dataset data = match_features(match_categories(match_symbols(*parts.at(split), schema), schema), schema);
   if (data.schema.item_shape != schema.item_shape)
     fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", source,
                     fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));

@@ -35,7 +35,7 @@ void write_rows(const std::string& path, const Tensor& rows, const std::vector<s
   else if (has_extension(path, ".npy"))
     write_npy(path, rows);
   else if (has_extension(path, ".csv"))
-    write_csv(path, rows, names);
+    write_csv(path, rows, names, schema.categories);
   else
     fail<UsageError>("{}: .png, .npy or .csv is expected", path);
   fmt::print("{}\n", path);

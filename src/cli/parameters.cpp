@@ -44,6 +44,10 @@ int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
   if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
+  for (const auto& [column, words] : run.checkpoint.schema.categories) {
+    fmt::print("{}:", column);
+    for (size_t i = 0; i < words.size(); ++i) fmt::print(" {} = {}{}", i, words[i], i + 1 < words.size() ? "," : "\n");
+  }
   bool any = false;
   for (const Method& method : run.model->methods()) {
     if (!method.inputs.empty()) continue;

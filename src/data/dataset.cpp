@@ -112,7 +112,7 @@ Tensor Batch::uniform(const Rng& rng, const Shape& shape, std::string_view strea
 
 bool Schema::operator==(const Schema& other) const {
   return source == other.source && feature_names == other.feature_names && item_shape == other.item_shape &&
-         num_classes == other.num_classes;
+         num_classes == other.num_classes && categories == other.categories;
 }
 
 int64_t Schema::num_features() const {

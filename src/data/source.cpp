@@ -128,22 +128,44 @@ std::vector<std::string> words_of(const std::string& text) {
 
 const std::string kWholeFile = "*";
 
+/// Words as their places in sorted order, [rows, 1], NaN where there is none.
+Tensor add_category(Schema& schema, const std::string& column, const std::vector<std::string>& words) {
+  std::vector<std::string>& categories = schema.categories[column];
+  categories = classes_of(words);
+  schema.feature_names.push_back(column);
+  const Tensor ids = class_ids(words, categories);
+  return ids.to(at::kDouble).masked_fill(ids < 0, std::nan("")).unsqueeze(1);
+}
+
 Dataset load_table(const DataOptions& options) {
   const std::string& path = options.source;
   std::vector<std::string> text_columns;
   const bool grouped = !options.sequence.empty() && options.sequence != kWholeFile;
   if (!options.label.empty()) text_columns.push_back(options.label);
   if (grouped && options.sequence != options.label) text_columns.push_back(options.sequence);
+  const size_t first_category = text_columns.size();
+  for (const std::string& column : words_of(options.categories)) {
+    if (std::find(text_columns.begin(), text_columns.end(), column) != text_columns.end())
+      fail<ConfigError>("data.categories: column '{}' is there twice, or is the label or the sequence", column);
+    text_columns.push_back(column);
+  }
   Table table = read_csv(path, separator_of(path), text_columns, words_of(options.columns));
-  if (table.names.empty()) fail<DataError>("{}: has no column of numbers", path);
-  Dataset data = rows_of(table.values, path);
-  data.schema.feature_names = std::move(table.names);
+  if (table.names.empty() && first_category == text_columns.size())
+    fail<DataError>("{}: has no column of numbers", path);
+  Schema schema;
+  schema.feature_names = std::move(table.names);
+  std::vector<Tensor> values{table.values};
+  for (size_t c = first_category; c < text_columns.size(); ++c)
+    values.push_back(add_category(schema, text_columns[c], table.words[c]));
+  Dataset data = rows_of(values.size() > 1 ? at::cat(values, 1) : table.values, path);
+  data.schema.feature_names = std::move(schema.feature_names);
+  data.schema.categories = std::move(schema.categories);
   if (!options.label.empty()) {
     const std::vector<std::string> classes = classes_of(table.words[0]);
     data.columns["label"] = class_ids(table.words[0], classes);
     data.schema.num_classes = static_cast<int64_t>(classes.size());
   }
-  if (grouped) group_rows(data, table.words.back(), table.lines, path);
+  if (grouped) group_rows(data, table.words[first_category - 1], table.lines, path);
   if (options.sequence == kWholeFile) one_sequence(data);
   return data;
 }
@@ -228,6 +250,7 @@ Dataset validation_items(const DataOptions& options, const Schema& wanted) {
   own.corpus.max_document_frequency = 1;
   Dataset data = configured(load_file(own), own);
   if (data.columns.count("word") || data.disk) data = match_words(std::move(data), wanted);
+  data = match_categories(std::move(data), wanted);
   if (data.schema.item_shape != wanted.item_shape || data.schema.feature_names != wanted.feature_names)
     fail<DataError>("{}: items have shape [{}], those of {} have [{}]; the same columns are expected",
                     options.validation_file, fmt::join(data.schema.item_shape, ", "), options.source,
@@ -243,7 +266,10 @@ void DataOptions::visit(OptionVisitor& v) {
     "folder of texts");
   v.when(separator_of(source) != 0, "source is a .csv or .tsv file", [&] {
     v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
-    v("columns", columns, "names of the columns that are features, with commas between; empty: all but the label");
+    v("columns", columns,
+      "names of the columns of numbers that are features, with commas between; empty: all but the label");
+    v("categories", categories,
+      "names of columns of words that are features too: the symbols 0, 1 ... in sorted order");
   });
   v.when(separator_of(source) != 0 || is_array(source), "source is a .csv, .tsv or .npy file", [&] {
     v("sequence", sequence,
@@ -276,6 +302,31 @@ void DataOptions::visit(OptionVisitor& v) {
   });
   v("binarize", binarize, {{"none", Binarize::none}, {"fixed", Binarize::fixed}, {"dynamic", Binarize::dynamic}},
     "draw pixels as 0 or 1 with their grey level as probability: once from the seed, or anew in each epoch");
+}
+
+Dataset match_categories(Dataset data, const Schema& wanted) {
+  for (const auto& [column, theirs] : wanted.categories) {
+    const auto ours = data.schema.categories.find(column);
+    if (ours == data.schema.categories.end() || ours->second == theirs) continue;
+    std::vector<double> place;
+    for (const std::string& word : ours->second) {
+      const auto found = std::find(theirs.begin(), theirs.end(), word);
+      if (found == theirs.end())
+        fail<DataError>("{}: column '{}' holds '{}'; the model knows {}", data.schema.source, column, word,
+                        fmt::join(theirs, ", "));
+      place.push_back(static_cast<double>(found - theirs.begin()));
+    }
+    place.push_back(std::nan(""));  // of a missing word
+    const std::vector<std::string>& names = data.schema.feature_names;
+    const int64_t feature = std::find(names.begin(), names.end(), column) - names.begin();
+    Tensor x = data.columns.at("x").clone();
+    const Tensor ids = x.select(1, feature), last = at::full({}, static_cast<double>(place.size() - 1), at::kDouble);
+    x.select(1, feature)
+        .copy_(at::tensor(place, at::kDouble).index_select(0, at::where(ids.isnan(), last, ids).to(at::kLong)));
+    data.columns["x"] = x;
+    data.schema.categories[column] = theirs;
+  }
+  return data;
 }
 
 Splits load_splits(const DataOptions& options) {

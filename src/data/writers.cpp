@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -122,17 +123,29 @@ std::string quoted(const std::string& name) {
   return result + '"';
 }
 
+using Words = std::vector<const std::vector<std::string>*>;  // of each column; null: numbers
+
+/// The word that a number stands for, or null.
+const std::string* word_at(const std::vector<std::string>* words, double place) {
+  if (!words || !(place >= 0 && place < static_cast<double>(words->size())) || place != std::floor(place))
+    return nullptr;
+  return &(*words)[static_cast<size_t>(place)];
+}
+
 template <class T>
-void append_rows(fmt::memory_buffer& text, const Tensor& values) {
+void append_rows(fmt::memory_buffer& text, const Tensor& values, const Words& words) {
   const Tensor rows = values.contiguous();
   const T* value = rows.data_ptr<T>();
   for (int64_t r = 0; r < rows.size(0); ++r)
     for (int64_t c = 0; c < rows.size(1); ++c, ++value) {
+      const std::vector<std::string>* const own = words[static_cast<size_t>(c)];
       // fmt writes the shortest decimals that read back to the same number.
-      if (*value == *value)
+      if (const std::string* word = word_at(own, static_cast<double>(*value)))
+        fmt::format_to(std::back_inserter(text), "{}", quoted(*word));
+      else if (*value == *value)
         fmt::format_to(std::back_inserter(text), FMT_COMPILE("{}"), *value);
       else
-        text.append(std::string_view("NaN"));
+        text.append(std::string_view(own ? "NA" : "NaN"));
       text.push_back(c + 1 < rows.size(1) ? ',' : '\n');
     }
 }
@@ -167,19 +180,22 @@ void write_npy(const std::string& path, const Tensor& tensor) {
   write_atomically(path, [&](const std::string& file) { write_file(file, {header, bytes}); });
 }
 
-void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names) {
+void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names,
+               const std::map<std::string, std::vector<std::string>>& words) {
   if (values.dim() != 2 || values.size(1) != static_cast<int64_t>(names.size()))
     fail<DataError>("write_csv: values of {} dimensions, [rows, {}] is expected, one column a name", values.dim(),
                     names.size());
+  Words words_of_column;
+  for (const std::string& name : names) words_of_column.push_back(words.count(name) ? &words.at(name) : nullptr);
   fmt::memory_buffer text;
   for (size_t c = 0; c < names.size(); ++c)
     fmt::format_to(std::back_inserter(text), "{}{}", quoted(names[c]), c + 1 < names.size() ? ',' : '\n');
   if (values.scalar_type() == at::kFloat)
-    append_rows<float>(text, values.detach());
+    append_rows<float>(text, values.detach(), words_of_column);
   else if (values.is_floating_point())
-    append_rows<double>(text, values.detach().to(at::kDouble));
+    append_rows<double>(text, values.detach().to(at::kDouble), words_of_column);
   else
-    append_rows<int64_t>(text, values.to(at::kLong));
+    append_rows<int64_t>(text, values.to(at::kLong), words_of_column);
   const std::string_view bytes(text.data(), text.size());
   write_atomically(path, [&](const std::string& file) { write_file(file, {bytes}); });
 }

@@ -78,7 +78,8 @@ std::string to_json(const Schema& schema) {
   return print({{"source", schema.source},
                 {"feature_names", schema.feature_names},
                 {"item_shape", schema.item_shape},
-                {"num_classes", schema.num_classes}},
+                {"num_classes", schema.num_classes},
+                {"categories", schema.categories}},
                "names of the schema");
 }
 
@@ -91,6 +92,8 @@ Schema schema_from_json(const std::string& text) {
     for (const json& size : value.at("item_shape"))
       schema.item_shape.push_back(whole_number(size, "the sizes of item_shape", 1));
     schema.num_classes = whole_number(value.at("num_classes"), "num_classes", 0);
+    if (value.contains("categories"))  // a file of an earlier version has none
+      schema.categories = value["categories"].get<decltype(schema.categories)>();
     return schema;
   } catch (const json::exception&) {
     fail<DataError>("schema: an object with source, feature_names, item_shape and num_classes is expected");

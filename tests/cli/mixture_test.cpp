@@ -89,6 +89,42 @@ TEST(MixtureRun, AProductOfColumnsFromTheCommandLine) {
                            ": has no column named 'hight'; its columns are rownames, species, length, weight, eggs\n");
 }
 
+TEST(MixtureRun, ColumnsOfWordsAreCategories) {
+  const TemporaryFolder folder;
+  std::string text = table();
+  for (int i = 0; i < 3; ++i) text += fmt::format("{},NA,60.5,5100,3\n", 150 + i);  // kind unknown
+  const std::string data = folder.write("birds.csv", text), run_folder = folder.file("run");
+  done({"train", "mixture", "--data", data, "--out", run_folder, "--set", "data.categories=species", "--set",
+        "data.columns=\"length, weight, eggs\"", "--set",
+        "model.observation={kind=\"product\", normal_columns=\"length,weight\", poisson_columns=\"eggs\", "
+        "categorical_columns=\"species\"}"});
+  EXPECT_NE(done({"describe", run_folder}).find("species: 0 = adelie, 1 = gentoo\n"), std::string::npos);
+  const std::string complete = folder.file("complete.csv");
+  done({"impute", run_folder, "--out", complete});
+  const Table filled = read_csv(complete, ',', {"species"});
+  EXPECT_EQ(filled.names, (std::vector<std::string>{"length", "weight", "eggs"}));
+  EXPECT_EQ(filled.words[0][0], "gentoo");
+  EXPECT_EQ(filled.words[0][1], "adelie");
+  EXPECT_EQ(filled.words[0][151], "gentoo");  // by its weight
+
+  // In another file the same words have other numbers.
+  const std::string big = folder.write("big.csv", "species,eggs,weight,length\ngentoo,3,5100,60.5\n"),
+                    all = folder.write("all.csv", "species,eggs,weight,length\ngentoo,3,5100,60.5\nadelie,1,3500,40\n");
+  const auto encoded = [&](const std::string& path) {
+    done({"encode", run_folder, "--data", path, "--out", folder.file("r.csv")});
+    return read_csv(folder.file("r.csv"), ',').values[0];
+  };
+  EXPECT_TRUE(at::equal(encoded(big), encoded(all)));
+  const std::string unknown = folder.write("unknown.csv", "species,eggs,weight,length\nemperor,1,30000,100\n");
+  const Outcome wrong = vem({"encode", run_folder, "--data", unknown, "--out", folder.file("r.csv")});
+  EXPECT_EQ(wrong.code, 65);
+  EXPECT_EQ(wrong.err, "vem: " + unknown + ": column 'species' holds 'emperor'; the model knows adelie, gentoo\n");
+  EXPECT_EQ(vem({"train", "mixture", "--data", data, "--out", folder.file("other"), "--set",
+                 "data.categories=\"species, species\""})
+                .err,
+            "vem: data.categories: column 'species' is there twice, or is the label or the sequence\n");
+}
+
 TEST(MixtureRun, ChainsAreDiagnosed) {
   const TemporaryFolder folder;
   const std::string data = folder.write("birds.csv", table()), posterior = folder.file("posterior.json");

@@ -281,7 +281,8 @@ TEST(Source, OptionsWithAnEffect) {
   };
   EXPECT_EQ(names(options_for("fashion-mnist")), always);
   EXPECT_EQ(names(options_for("a.npy")), plus({"test", "sequence", "validation_file"}));
-  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns", "sequence", "validation_file"}));
+  EXPECT_EQ(names(options_for("a.csv.gz")),
+            plus({"test", "label", "columns", "categories", "sequence", "validation_file"}));
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
   EXPECT_EQ(names(held), plus({"split"}));

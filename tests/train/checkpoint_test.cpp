@@ -99,7 +99,7 @@ TEST_F(CheckpointFile, RefusesNamesThatAreNotUtf8AndKeepsTheOldFile) {
 TEST(SchemaAsJson, HasOneFieldEach) {
   EXPECT_EQ(
       to_json(images()),
-      R"({"feature_names":["length","Größe",""],"item_shape":[1,28,28],"num_classes":10,"source":"set \"x\", part 1"})");
+      R"({"categories":{},"feature_names":["length","Größe",""],"item_shape":[1,28,28],"num_classes":10,"source":"set \"x\", part 1"})");
   EXPECT_EQ(schema_from_json(to_json(images())), images());
   EXPECT_EQ(schema_from_json(to_json(Schema{})), Schema{});
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string_view>
 
@@ -40,6 +41,8 @@ struct Schema {
   std::vector<std::string> feature_names;  ///< of column "x"; empty where they have none
   Shape item_shape;                        ///< of one row of "x": {784}, or {channels, height, width} for images
   int64_t num_classes = 0;                 ///< of column "label", whose entry is -1 where it is missing; 0: none
+  std::map<std::string, std::vector<std::string>>
+      categories{};  ///< of features that are words: what 0, 1 ... stand for
   bool operator==(const Schema& other) const;
   int64_t num_features() const;  ///< product of item_shape
 };

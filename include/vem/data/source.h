@@ -13,9 +13,10 @@ struct DataOptions final : Options {
   std::string label;     ///< csv/tsv: the column that is a label and no feature; empty: none
   std::string sequence;  ///< csv/tsv: the column that names the sequence of a row; "*": all rows are one sequence
   SequenceFormat sequence_format = SequenceFormat::automatic;
-  CorpusOptions corpus;   ///< bags of words: their fields stand in [data] itself
-  std::string columns;    ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
-  double validation = 0;  ///< held out of training: a count if >= 1, else a fraction
+  CorpusOptions corpus;    ///< bags of words: their fields stand in [data] itself
+  std::string columns;     ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
+  std::string categories;  ///< csv/tsv: columns of words that are features too, with commas between
+  double validation = 0;   ///< held out of training: a count if >= 1, else a fraction
   std::string validation_file;  ///< a source of its own in their place
   double test = 0;              ///< likewise; only for sources without a test set of their own
   int64_t limit = 0;            ///< first items of the training file only; 0: all
@@ -31,6 +32,9 @@ struct DataOptions final : Options {
 struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none
 };
+
+/// Features that are words, numbered as `wanted` numbers them. DataError for a word that it has not.
+Dataset match_categories(Dataset data, const Schema& wanted);
 
 /// Reads the source and splits it; a validation file is read with the same options, its words matched by name. Items
 /// keep their place in the training file as identity; each part is in the order of the file. Bytes of images are grey

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,10 @@ void write_atomically(const std::string& path, const std::function<void(const st
 void write_text(const std::string& path, const std::string& text);
 /// float32, float64, uint8, int32, int64 or bool; DataError for others.
 void write_npy(const std::string& path, const Tensor& tensor);
-/// values [rows, columns]; shortest decimals that read back to the same number. One name a column.
-void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names);
+/// values [rows, columns]; shortest decimals that read back to the same number. One name a column; those in `words`
+/// hold places in a list of words, which are written instead.
+void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names,
+               const std::map<std::string, std::vector<std::string>>& words = {});
 /// CSR documents as LDA-C, one a line: word and count [rows] int32, offsets [documents + 1] int64.
 void write_lda_c(const std::string& path, const Tensor& word, const Tensor& count, const Tensor& offsets);
 /// Entries of values [rows, columns] that are at least `least`, as Matrix Market coordinates from 1; the same decimals.
