@@ -7,6 +7,7 @@
 #include <omp.h>
 
 #include <chrono>
+#include <cstdlib>
 
 namespace vem {
 
@@ -16,6 +17,8 @@ void tune_platform(int64_t threads) {
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 64 << 20);
+  // Results are the same for any number of threads; of MKL, where LibTorch has it, this must be asked.
+  setenv("MKL_CBWR", "AUTO,STRICT", /*overwrite=*/0);
   // LibTorch itself counts physical cores; the second thread of one is worth having. OMP_NUM_THREADS is heeded.
   at::set_num_threads(threads > 0 ? static_cast<int>(threads) : omp_get_max_threads());
   at::globalContext().setFlushDenormal(true);

@@ -185,7 +185,8 @@ class ChunkSums {
   Tensor long_log_lik(const Chunk& chunk, int64_t num_blocks) const {
     const Tensor all = at::empty({chunk.last_row - chunk.first_row, K_}, at::kDouble);
     at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
-      at::NoGradGuard no_grad;
+      const at::NoGradGuard no_grad;
+      const OneThreadOfMkl one_thread;
       for (int64_t b = first; b < last; ++b) {
         const auto [begin, end] = block_rows(chunk, b, num_blocks);
         const Tensor log_lik = log_r_ ? log_r_(begin, end) : log_lik_of(read(begin, end), begin, end);
