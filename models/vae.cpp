@@ -202,7 +202,7 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const at::AutoGradMode grad_mode(step.training);
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
-  const bool gaps = encoder_ && x.isnan().any().item<bool>();
+  const bool gaps = encoder_ && std::isnan(x.sum().item<double>());
   const Tensor own = encoder_ ? encoder_->forward(gaps ? filled(x) : x) : start_of(batch);
   const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);
   Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities);
