@@ -47,14 +47,6 @@ std::string wanted(const Range& support) {
 
 }  // namespace
 
-std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
-                                 const std::vector<Tensor>& output_gradients, bool keep_graph) {
-  auto gradients = torch::autograd::grad(outputs, leaves, output_gradients, keep_graph, false, true);
-  for (size_t i = 0; i < gradients.size(); ++i)
-    if (!gradients[i].defined()) gradients[i] = at::zeros_like(leaves[i]);
-  return gradients;
-}
-
 void Vae::Leaves::add(const TensorMap& globals) {
   for (const auto& [key, value] : globals) {
     keys.push_back(key);

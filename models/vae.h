@@ -5,6 +5,7 @@
 // Legend: B items of a batch, S samples, L latent dimensions, P numbers of q a row, D features.
 #pragma once
 
+#include "vem/infer/gradients.h"
 #include "vem/infer/likelihood.h"
 #include "vem/infer/network.h"
 #include "vem/infer/objective.h"
@@ -55,10 +56,6 @@ struct VaeOptions final : ModelOptions {
   }
   bool has_gradient() const override { return true; }
 };
-
-/// torch.autograd.grad that gives zeros where nothing depends on a leaf.
-std::vector<Tensor> gradients_of(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves,
-                                 const std::vector<Tensor>& output_gradients, bool keep_graph = false);
 
 class Vae final : public Model {
  public:

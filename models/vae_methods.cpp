@@ -8,16 +8,16 @@ std::vector<Method> Vae::methods() const {
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
   const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
 
-  std::vector<std::string> names;
-  for (const auto& entry : posterior_->named(at::zeros({1, posterior_->num_parameters()}, dtype_)))
-    names.push_back(entry.first);
   std::vector<Method> methods;
-  methods.push_back(
-      {"encode", "parameters of q(z | x)", {"x"}, names, [this](const std::vector<Tensor>& in, const Rng& rng) {
-         std::vector<Tensor> out;
-         for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
-         return out;
-       }});
+  methods.push_back({"encode",
+                     "parameters of q(z | x)",
+                     {"x"},
+                     posterior_->names(),
+                     [this](const std::vector<Tensor>& in, const Rng& rng) {
+                       std::vector<Tensor> out;
+                       for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
+                       return out;
+                     }});
   if (traced.defined()) methods.back().example = {traced};
   methods.push_back(Method::of_rows(
       "decode", "mean of p(x | z)", "z", "x", [this](const Tensor& in, const Rng&) { return decoded(in); }, z));

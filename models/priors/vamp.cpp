@@ -62,13 +62,12 @@ class VampPrior final : public Prior {
     return c_.posterior->at(parameters().index_select(0, k))->sample({}, rng.fold("prior"));
   }
   std::string sample_script() const override {
-    return fmt::format("    k = torch.randint({}, [n])\n", o_.num_components) + "    " + names() +
-           " = self.prior_components()\n" + c_.posterior->sample_script();
+    return fmt::format("    k = torch.randint({}, [n])\n    {} = self.prior_components()\n", o_.num_components,
+                       fmt::join(c_.posterior->names(), ", ")) +
+           c_.posterior->sample_script();
   }
   std::vector<Method> methods() const override {
-    Method method{"prior_components", "parameters of q(z | u) at the pseudo-inputs", {}, {}, {}};
-    for (const auto& entry : c_.posterior->named(at::zeros({1, c_.posterior->num_parameters()}, c_.dtype)))
-      method.outputs.push_back(entry.first);
+    Method method{"prior_components", "parameters of q(z | u) at the pseudo-inputs", {}, c_.posterior->names(), {}};
     method.call = [this](const std::vector<Tensor>&, const Rng&) {
       const at::NoGradGuard no_grad;
       std::vector<Tensor> all;
@@ -84,12 +83,6 @@ class VampPrior final : public Prior {
   }
   Tensor parameters() const { return c_.encode(pseudo_inputs()); }
   std::shared_ptr<const Distribution> components() const { return c_.posterior->at(parameters()); }
-  std::string names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : c_.posterior->named(at::zeros({1, c_.posterior->num_parameters()}, c_.dtype)))
-      names.push_back(entry.first);
-    return fmt::format("{}", fmt::join(names, ", "));
-  }
 
   VampOptions o_;
   Context c_;

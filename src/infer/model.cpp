@@ -1,9 +1,9 @@
 // What every model does with its blocks.
 #include "vem/infer/model.h"
 
-#include <torch/csrc/autograd/autograd.h>
-
 #include <algorithm>
+
+#include "vem/infer/gradients.h"
 
 namespace vem {
 namespace {
@@ -50,9 +50,8 @@ Expectation Model::differentiate(const std::function<Tensor()>& bound, const Bat
     keys.push_back(key);
     leaves.push_back(leaf);
   }
-  const auto gradients = torch::autograd::grad({sum}, leaves, {}, false, false, true);
-  for (size_t i = 0; i < keys.size(); ++i)
-    e.sums[keys[i]] = gradients[i].defined() ? gradients[i] : at::zeros_like(leaves[i]);
+  const auto gradients = gradients_of({sum}, leaves);
+  for (size_t i = 0; i < keys.size(); ++i) e.sums[keys[i]] = gradients[i];
   return e;
 }
 

@@ -30,6 +30,8 @@ class Posterior {
   virtual void initialize(const Rng&) {}
   /// The parameters by name ("mean", "log_std" [rows, L]), for `encode`.
   virtual std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const = 0;
+  /// Their names alone.
+  std::vector<std::string> names() const;
   /// TorchScript statements (indented by four) that set `z` to draws for rows `k` of the tensors of named().
   virtual std::string sample_script() const = 0;
 };
