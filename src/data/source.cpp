@@ -296,7 +296,7 @@ void DataOptions::visit(OptionVisitor& v) {
   });
   v.when(!has_own_test_set(source), "source has no test set of its own",
          [&] { v("test", test, at_least(0), "items held out for `vem evaluate`: a count, or a fraction below 1"); });
-  v.when(validation > 0 || test > 0, "validation or test is above 0", [&] {
+  v.when((validation > 0 && validation_file.empty()) || test > 0, "validation or test is above 0", [&] {
     v("split", split, {{"random", Split::random}, {"tail", Split::tail}},
       "which items are held out: drawn from the seed, or the last ones of the file");
   });
@@ -334,7 +334,9 @@ Splits load_splits(const DataOptions& options) {
   if (source.empty())
     fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
   if (!has_own_test_set(source)) {
-    Splits splits = hold_out(configured(first_items(load_file(options), options.limit), options), options);
+    DataOptions held = options;
+    if (!options.validation_file.empty()) held.validation = 0;
+    Splits splits = hold_out(configured(first_items(load_file(options), options.limit), options), held);
     if (!options.validation_file.empty()) splits.validation = validation_items(options, splits.train.schema);
     return splits;
   }

@@ -126,6 +126,21 @@ TEST(Source, NpyAsRowsAndAsImages) {
   EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(path)); }), path + ": holds no items");
 }
 
+// A file that watches the bound takes no item from those to train on.
+TEST(Source, ValidationFileLeavesEveryItemForTraining) {
+  const TemporaryFolder folder;
+  write_npy(folder.file("train.npy"), at::arange(40).reshape({20, 2}).to(at::kFloat));
+  write_npy(folder.file("watched.npy"), at::ones({3, 2}));
+  DataOptions options = options_for(folder.file("train.npy"));
+  options.validation = .5;
+  options.validation_file = folder.file("watched.npy");
+  options.test = 4;
+  const Splits splits = load_splits(options);
+  EXPECT_EQ(splits.train.size, 16);
+  EXPECT_EQ(splits.validation.size, 3);
+  EXPECT_EQ(splits.test.size, 4);
+}
+
 TEST(Source, CsvLabelsInSortedOrder) {
   const TemporaryFolder folder;
   DataOptions options = options_for(folder.write("a.csv", "u,kind,v\n1,dog,2\n3,cat,4\n5,,6\n7,dog,8\n"));
@@ -286,6 +301,10 @@ TEST(Source, OptionsWithAnEffect) {
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
   EXPECT_EQ(names(held), plus({"split"}));
+  held = options_for("a.npy");
+  held.validation = .1;
+  held.validation_file = "b.npy";  // nothing is held out of a.npy then
+  EXPECT_EQ(names(held), (std::set<std::string>{"source", "limit", "binarize", "test", "sequence", "validation_file"}));
 }
 
 TEST(Source, FashionMnist) {
