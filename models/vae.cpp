@@ -97,10 +97,16 @@ void Vae::check_combination() const {
     fail<ConfigError>(
         "vae: prior {} takes posteriors whose density is known everywhere, posterior {} has it along draws only",
         o_.prior.name, o_.posterior.name);
-  if (posterior_->flows() && objective_->stops_q())
-    fail<ConfigError>(
-        "vae: objective {}: a gradient by way of the samples only goes with posteriors without flows, got {}",
-        o_.objective.name, o_.posterior.name);
+  const Objective::Needs needs = objective_->needs();
+  if (posterior_->flows() && needs != Objective::Needs::draws)
+    fail<ConfigError>("vae: objective {} needs the density of any z, posterior {} has that of its draws only",
+                      o_.objective.name, o_.posterior.name);
+  if (needs == Objective::Needs::independent && !posterior_->independent())
+    fail<ConfigError>("vae: objective {} needs a posterior with independent dimensions, such as diagonal, got {}",
+                      o_.objective.name, o_.posterior.name);
+  if (objective_->standard_prior() && o_.prior.name != "standard")
+    fail<ConfigError>("vae: objective {} pulls the latents towards prior standard, got {}", o_.objective.name,
+                      o_.prior.name);
 }
 
 Schedules Vae::schedules() const {
@@ -112,6 +118,8 @@ Schedules Vae::schedules() const {
 // ---- what is learned before training ----
 
 void Vae::initialize(const Dataset& train, const Rng& rng) {
+  if (!objective_->additive() && train.offsets.defined())
+    fail<ConfigError>("vae: objective {} takes items of one row, these are sequences", o_.objective.name);
   const auto [mean, variance] = moments(train);
   if (o_.standardize) {
     scaling_->set("scaling.center", mean);

@@ -39,7 +39,7 @@ class Iwae final : public Objective {
     if (o_.gradient == Path::standard) return {bound, bound, {}};
     return {bound, bound_of(stopped), at::softmax(grouped(stopped.detach()), 1).flatten(0, 1)};
   }
-  bool stops_q() const override { return o_.gradient == Path::dreg; }
+  Needs needs() const override { return o_.gradient == Path::dreg ? Needs::density : Needs::draws; }
   int64_t num_samples() const override { return o_.num_samples * o_.groups; }
 
  private:

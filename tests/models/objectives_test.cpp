@@ -56,11 +56,16 @@ TEST(Objectives, SurrogatesHaveTheRightGradient) {
   const Scene scene;
   for (const std::string toml :
        {"kind = \"elbo\"\nnum_samples = 2\n", "kind = \"elbo\"\nkl = \"monte-carlo\"\nnum_samples = 2\n",
-        "kind = \"iwae\"\nnum_samples = 4\n"}) {
+        "kind = \"iwae\"\nnum_samples = 4\n", "kind = \"total-correlation\"\nnum_samples = 2\n",
+        "kind = \"total-correlation\"\nestimator = \"weighted\"\n", "kind = \"dip\"\n",
+        "kind = \"dip\"\ncovariance = \"aggregate\"\n", "kind = \"info\"\ninformation = -0.5\nnum_samples = 2\n"}) {
     const auto objective = make(toml);
     const Tensor eps = noise(objective->num_samples());
+    Step step = with_kl_weight(0.3);
+    step.weights["correlation"] = 5;
+    step.total_weight = 20;
     const auto value = [&](const std::vector<Tensor>& in) {
-      return (*objective)(scene.trace(in[0], eps), with_kl_weight(0.3)).surrogate.sum();
+      return (*objective)(scene.trace(in[0], eps), step).surrogate.sum();
     };
     EXPECT_LT(gradient_error(value, {parameters()}), 1e-6) << toml;
   }
@@ -203,6 +208,91 @@ TEST(Elbo, TheWarmUpIsASchedule) {
   Step step;
   step.progress = 1;
   EXPECT_NEAR(elbo->schedules().at("kl_weight")->at(step), 0.25, 1e-12);
+}
+
+// ---- objectives of a whole batch ----
+
+/// Parameters of q with means [n, L] and one standard deviation.
+Tensor normals(const Tensor& means, double std) { return at::cat({means, at::full_like(means, std::log(std))}, 1); }
+
+/// A trace of so many items with their means as given; log p(x | z) is zero.
+Trace trace_of(const Scene& scene, const Tensor& parameters, Batch& batch, int64_t samples = 1) {
+  const int64_t n = parameters.size(0);
+  batch = blank_batch(n);
+  const Tensor z = scene.posterior->at(parameters)->rsample(random({samples, n, kLatent}, "draws"));
+  return {{Latent(*scene.posterior, parameters, z, *scene.prior, batch, scene.globals)},
+          at::zeros({samples, n}, at::kDouble)};
+}
+
+double mean_surrogate(const std::string& toml, const Trace& trace, Step step) {
+  const auto objective = make(toml);
+  for (const auto& [name, schedule] : objective->schedules()) step.weights[name] = schedule->at(step);
+  return (*objective)(trace, step).surrogate.mean().item<double>();
+}
+
+// Whatever the estimate of q(z): with weights of one its terms cancel, and the ELBO from samples is left.
+TEST(TotalCorrelation, WithWeightsOfOneItIsTheElbo) {
+  const Scene scene;
+  Step step;
+  step.total_weight = 40;
+  const double elbo =
+      mean_surrogate("kind = \"elbo\"\nkl = \"monte-carlo\"\n", scene.trace(parameters(), noise(1)), step);
+  for (const std::string estimator : {"weighted", "stratified"})
+    EXPECT_NEAR(mean_surrogate("kind = \"total-correlation\"\ncorrelation = 1.0\nestimator = \"" + estimator + "\"\n",
+                               scene.trace(parameters(), noise(1)), step),
+                elbo, 1e-12);
+}
+
+// Means from N(0, C) and a common variance: q(z) is N(0, C + s^2 I), and its total correlation -log(1 - r^2) / 2.
+TEST(TotalCorrelation, IsThatOfAGaussian) {
+  const Scene scene;
+  const int64_t n = 2000;
+  const double rho = .8, std = .5, r = rho / (1 + std * std), exact = -.5 * std::log(1 - r * r);
+  const Tensor factor = at::tensor({1., rho, 0., std::sqrt(1 - rho * rho)}, at::kDouble).view({2, 2});
+  const Tensor parameters = normals(at::mm(random({n, kLatent}, "means"), factor), std);
+  Step step;
+  step.total_weight = static_cast<double>(n);  // the batch is all there is: no estimate of q(z) is left
+  const std::string options = "kind = \"total-correlation\"\ninformation = 0\ndimensions = 0\ncorrelation = 1.0\n";
+  const auto correlation = [&](int64_t from, int64_t to) {
+    Batch batch;
+    return -mean_surrogate(options, trace_of(scene, parameters.slice(0, from, to), batch, 8), step);
+  };
+  // Of 2,000 means: the standard error of r is (1 - r^2) / sqrt(n), that of the estimate r / sqrt(n) = .014.
+  EXPECT_NEAR(correlation(0, n), exact, .05);
+  // Of a tenth of the data q(z) is an estimate without bias, its logarithm one with a bias of a few parts in a hundred.
+  double sum = 0;
+  for (int64_t part = 0; part < 10; ++part) sum += correlation(part * n / 10, (part + 1) * n / 10) / 10;
+  EXPECT_NEAR(sum, exact, .08);
+}
+
+TEST(Dip, PullsTheCovarianceToTheIdentity) {
+  const Scene scene;
+  const Tensor means = at::tensor({1., 2., -1., -2., 3., -1., -3., 1.}, at::kDouble).view({4, 2});
+  // Covariance of the means [[5, -.5], [-.5, 2.5]]; with .25 on the diagonal of the aggregate.
+  Batch batch;
+  const Trace trace = trace_of(scene, normals(means, .5), batch);
+  const double elbo = mean_surrogate("kind = \"elbo\"\n", trace, Step());
+  EXPECT_NEAR(elbo - mean_surrogate("kind = \"dip\"\noff_diagonal = 3.0\ndiagonal = 2.0\n", trace, Step()),
+              3 * 2 * .25 + 2 * (16 + 2.25), 1e-12);
+  EXPECT_NEAR(elbo - mean_surrogate("kind = \"dip\"\noff_diagonal = 3.0\ndiagonal = 2.0\ncovariance = \"aggregate\"\n",
+                                    trace, Step()),
+              3 * 2 * .25 + 2 * (4.25 * 4.25 + 1.75 * 1.75), 1e-12);
+}
+
+// q(z) = N(m, s^2 I) for every item: the squared discrepancy to N(0, I) is known in closed form.
+TEST(Info, TheDiscrepancyIsThatOfTwoGaussians) {
+  const Scene scene;
+  const double h = 1.5, s = .6, m = .7, dims = 2;
+  const Tensor parameters = normals(at::full({3000, kLatent}, m, at::kDouble), s);
+  Batch batch;
+  const Trace trace = trace_of(scene, parameters, batch, 4);
+  const double kl = -mean_surrogate("kind = \"elbo\"\n", trace, Step());
+  const double measured = -mean_surrogate("kind = \"info\"\nscale = 11.0\nbandwidth = 1.5\n", trace, Step()) - kl;
+  const auto kernel = [&](double variance, double distance) {  // E k(a, b) where a - b is N(distance, variance I)
+    return std::pow(h / (h + variance), dims / 2) * std::exp(-.5 * dims * distance * distance / (h + variance));
+  };
+  const double exact = kernel(2 * s * s, 0) - 2 * kernel(1 + s * s, m) + kernel(2, 0);
+  EXPECT_NEAR(measured / 10, exact, .01);  // kernels are in [0, 1], of 12,000 draws: .005
 }
 
 }  // namespace

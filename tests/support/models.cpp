@@ -101,6 +101,12 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("dreg", "objective = {kind = \"iwae\", num_samples = 3, gradient = \"dreg\"}\n", mlp, Sample::images);
   vae("renyi", "objective = {kind = \"iwae\", num_samples = 3, alpha = 0.5}\n", mlp, Sample::images);
   vae("groups", "objective = {kind = \"iwae\", num_samples = 2, groups = 2, elbo_share = 0.2}\n", mlp, Sample::images);
+  vae("total_correlation", "objective = {kind = \"total-correlation\", num_samples = 2}\n", mlp, Sample::images);
+  vae("total_correlation_weighted", "objective = {kind = \"total-correlation\", estimator = \"weighted\"}\n", mlp,
+      Sample::images);
+  vae("dip", "objective = \"dip\"\n", mlp, Sample::images);
+  vae("dip_aggregate", "objective = {kind = \"dip\", covariance = \"aggregate\"}\n", mlp, Sample::images);
+  vae("info", "objective = {kind = \"info\", scale = 10.0}\n", mlp, Sample::images);
   vae("full_posterior", "posterior = \"full\"\n", mlp, Sample::images);
   vae("full_posterior_mixture", "posterior = \"full\"\nprior = {kind = \"mixture\", num_components = 3}\n", mlp,
       Sample::images);
@@ -159,6 +165,8 @@ std::vector<Variant> variants(const std::string& precision) {
   lda("learned_scalar", "learn_document_prior = \"scalar\"\n");
   lda("cvb0", "estimate = \"cvb0\"\ndocument_concentration = 0.5\n");
   for (Variant& row : rows) {
+    for (const char* kind : {"\"total-correlation\"", "\"dip\"", "\"info\""})
+      row.additive = row.additive && row.toml.find(kind) == std::string::npos;
     const size_t end = row.toml.find('\n');
     row.toml.insert(end + 1, "precision = \"" + precision + "\"\n");
     row.toml = "[model]\n" + row.toml;

@@ -37,6 +37,7 @@ struct Variant {
   std::string toml;
   Sample sample;
   bool closed_form;
+  bool additive = true;  ///< its objective is a sum over items
 };
 
 /// Model kinds x factors x estimates x E-steps, in the given precision ("float64" or "float32").

@@ -27,6 +27,8 @@ class Posterior {
   virtual bool flows() const { return false; }
   /// z and log |det dz / dz0| [S, rows] (undefined: 0) of draws z0 [S, rows, L].
   virtual std::pair<Tensor, Tensor> transform(const Tensor& z0, const Tensor& /*parameters*/) const { return {z0, {}}; }
+  /// Whether the dimensions of z are independent given x.
+  virtual bool independent() const { return false; }
   virtual void initialize(const Rng&) {}
   /// The parameters by name ("mean", "log_std" [rows, L]), for `encode`.
   virtual std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const = 0;

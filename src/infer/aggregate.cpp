@@ -1,0 +1,21 @@
+#include "vem/infer/aggregate.h"
+
+#include "vem/dist/normal.h"
+#include "vem/dist/normal_function.h"
+
+namespace vem {
+
+AggregateDensity aggregate_density(const Distribution& q, const Tensor& z, const Tensor& log_weight) {
+  const Tensor at_each = z.unsqueeze(2);  // [S, R, 1, L]
+  const Tensor weight = log_weight.to(z.scalar_type());
+  if (const auto* independent = dynamic_cast<const DiagonalNormal*>(&q)) {
+    const Tensor standardized = (at_each - independent->mean()) * (-independent->log_std()).exp();
+    const Tensor by_dimension = normal_log_density(standardized.square(), independent->log_std());  // [S, R, J, L]
+    return {(by_dimension.sum(-1) + weight).logsumexp(2), (by_dimension + weight.unsqueeze(-1)).logsumexp(2).sum(-1)};
+  }
+  const int64_t items = q.batch_shape()[0];
+  const Tensor repeated = at_each.expand({z.size(0), z.size(1), items, z.size(2)});
+  return {(q.log_prob(repeated) + weight).logsumexp(2), {}};
+}
+
+}  // namespace vem
