@@ -125,6 +125,7 @@ class Vae final : public Model {
   /// Draws of z from q [S, rows, L] and their log importance weights [S, rows] float64, nats of x in the user's units.
   std::pair<Tensor, Tensor> weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const;
   Tensor impute(const Tensor& x, const Rng& rng) const;
+  std::vector<Tensor> aggregate(const Tensor& x, const Rng& rng) const;
   /// Annealed importance sampling at rows x, from `draws` [C, rows, L] of the prior or, backwards, of the posterior.
   std::vector<Tensor> annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
                                const Rng& rng) const;

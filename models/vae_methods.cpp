@@ -1,5 +1,6 @@
 // What can be asked of an amortised model: the command line, the exporter and programs read this table.
 #include "vae.h"
+#include "vem/infer/aggregate.h"
 #include "vem/infer/annealing.h"
 
 namespace vem {
@@ -83,6 +84,15 @@ std::vector<Method> Vae::methods() const {
     methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
                                       [this](const Tensor& in, const Rng& rng) { return impute(in, rng); }));
   }
+  if (prior_->independent_rows() && !posterior_->flows()) {
+    methods.push_back({"aggregate",
+                       "at one draw a row [rows]: log q(z | x), log q(z) over these rows, log p(z); where dimensions "
+                       "are independent given x, also the sum over them of log q(z_j)",
+                       {"x"},
+                       {"log_q", "log_aggregate", "log_prior"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) { return aggregate(in[0], rng); }});
+    if (posterior_->independent()) methods.back().outputs.push_back("log_product");
+  }
   if (encoder_ && prior_->independent_rows()) {
     Method bounds{"bounds",
                   "bound at the encoder's q, and after inner steps from there",
@@ -149,6 +159,27 @@ std::pair<Tensor, Tensor> Vae::weighted_draws(const Tensor& x, int64_t samples, 
   const Tensor log_px = likelihood_->log_prob(decode(z), y), log_p = latent.log_p();
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
   return {z, o_.standardize ? log_weight + log_jacobian(y) : log_weight};
+}
+
+// q(z) of N rows is a mixture of N posteriors: N x N densities, some rows at a time.
+std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
+  constexpr int64_t kNumbers = int64_t{1} << 22;
+  const at::NoGradGuard no_grad;
+  const Batch batch = rows(x);
+  const int64_t n = x.size(0), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * o_.latent_dim));
+  const Tensor parameters = encoded(x, rng), share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
+  const auto q = posterior_->at(parameters);
+  const Tensor z = q->rsample(noise(batch, rng.fold("aggregate"), 1));
+  std::vector<Tensor> joint, product;
+  for (int64_t begin = 0; begin < n; begin += step) {
+    const AggregateDensity part = aggregate_density(*q, z.slice(1, begin, std::min(n, begin + step)), share);
+    joint.push_back(part.joint[0]);
+    if (part.product.defined()) product.push_back(part.product[0]);
+  }
+  std::vector<Tensor> out{q->log_prob(z)[0], at::cat(joint), prior_->log_prob(z, batch, globals_)[0]};
+  if (!product.empty()) out.push_back(at::cat(product));
+  for (Tensor& values : out) values = values.to(at::kDouble);
+  return out;
 }
 
 std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,

@@ -1,98 +1,16 @@
 // vem evaluate: the bound, and the log-likelihood where the model has it, exact or by importance sampling.
-#include <unistd.h>
-
-#include <chrono>
-#include <nlohmann/json.hpp>
-
-#include "inputs.h"
+#include "estimates.h"
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
-#include "vem/infer/importance.h"
+#include "vem/infer/clustering.h"
 #include "verbs.h"
 
 namespace vem {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Json = nlohmann::ordered_json;
-
-constexpr int64_t kBatch = 500;         // items of a pass for the bound
-constexpr int64_t kDecoderRows = 4000;  // samples x items a call, which bounds memory
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
-/// Mean over items with its standard error, float64.
-struct Estimated {
-  explicit Estimated(const Tensor& values) : mean(values.mean().item<double>()) {
-    if (values.numel() > 1) error = values.std().item<double>() / std::sqrt(static_cast<double>(values.numel()));
-  }
-  double mean, error = 0;
-};
-
-/// The importance weights of a run of items, in calls of bounded size. Chunks are fixed, so an item's draws depend on
-/// its place and on the seed only.
-class Importance {
- public:
-  Importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed)
-      : method_(method),
-        model_(model),
-        data_(data),
-        samples_(samples),
-        rng_(Rng(seed).fold("importance")),
-        chunk_(std::clamp<int64_t>(kDecoderRows / samples, 1, 64)) {}
-
-  /// Seconds that all of it will take: two calls, of which the second is warm.
-  double estimated_seconds() const {
-    const Tensor x = rows(0);
-    log_weights(x, 0, 0);
-    const auto start = Clock::now();
-    log_weights(x, 0, 0);
-    const auto chunks = static_cast<double>((data_.size + chunk_ - 1) / chunk_);
-    return seconds_since(start) * chunks * static_cast<double>((samples_ + most(x) - 1) / most(x));
-  }
-
-  ImportanceSummary summary() const {
-    std::vector<Tensor> log_likelihood, effective, k;
-    const bool live = isatty(STDERR_FILENO) != 0;
-    for (int64_t begin = 0; begin < data_.size; begin += chunk_) {
-      const Tensor x = rows(begin);
-      std::vector<Tensor> parts;
-      for (int64_t done = 0; done < samples_; done += most(x)) parts.push_back(log_weights(x, begin, done));
-      const ImportanceSummary part = summarize_importance(at::cat(parts));
-      log_likelihood.push_back(part.log_likelihood);
-      effective.push_back(part.effective_samples);
-      k.push_back(part.pareto_k);
-      if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + x.size(0)), grouped(data_.size));
-    }
-    if (live) fmt::print(stderr, "\r\033[K");
-    return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
-  }
-
- private:
-  Tensor rows(int64_t begin) const {
-    const Tensor positions = at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong);
-    return data_.batch(positions, 0, model_.dtype()).at("x");
-  }
-  int64_t most(const Tensor& x) const { return std::max<int64_t>(1, kDecoderRows / x.size(0)); }
-  Tensor log_weights(const Tensor& x, int64_t begin, int64_t done) const {
-    const Tensor count = at::scalar_tensor(std::min(most(x), samples_ - done), at::kLong);
-    const Rng rng = rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done));
-    return method_.call({x, count}, rng)[0];
-  }
-
-  const Method& method_;
-  const Model& model_;
-  const Dataset& data_;
-  const int64_t samples_;
-  const Rng rng_;
-  const int64_t chunk_;
-};
-
-void print_row(const std::string& name, double value, const std::string& remark = "") {
-  fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
-}
+constexpr int64_t kBatch = 500;  // items of a pass for the bound
 
 /// Time steps of sequences, weighted as their items are; 0 where items are something else.
 double num_steps(const Dataset& data) {
@@ -130,112 +48,68 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   return result;
 }
 
-Json print_exact(const Method& method, const Model& model, const Dataset& data, uint64_t seed) {
-  const Tensor values = map_items(method, model, data, seed)[0].to(at::kDouble);
+Json print_exact(const Tensor& values, const Dataset& data) {
   const Estimated exact(values);
-  print_row("log-likelihood", exact.mean, fmt::format("+- {:.4f}", exact.error));
+  print_row("log-likelihood", exact, "");
   Json result{{"log_likelihood", exact.mean}, {"log_likelihood_error", exact.error}};
   const Tensor total = data.weight.defined() ? values * data.weight : values;
   print_per_step(result, "log_likelihood", total.sum().item<double>(), data);
   return result;
 }
 
-/// What the family of q costs, and what the encoder costs on top of that (Cremer, Li and Duvenaud 2018): differences of
-/// means over the same items, with the standard error of the difference.
-Json print_gaps(const Method& method, const Model& model, const Dataset& data, int64_t steps, uint64_t seed,
-                const Tensor& log_likelihood) {
-  const at::NoGradGuard no_grad;
-  std::vector<Tensor> amortized, local;
-  const Rng rng = Rng(seed).fold("gaps");
-  for (int64_t begin = 0; begin < data.size; begin += kBatch) {
-    const Tensor positions = at::arange(begin, std::min(data.size, begin + kBatch), at::kLong);
-    const auto bounds =
-        method.call({data.batch(positions, 0, model.dtype()).at("x"), at::scalar_tensor(steps, at::kLong)},
-                    rng.fold(static_cast<uint64_t>(begin)));
-    amortized.push_back(bounds[0]);
-    local.push_back(bounds[1]);
-  }
-  const Tensor best = at::cat(local);
-  const Estimated family(log_likelihood - best), encoder(best - at::cat(amortized));
-  const auto row = [](const char* name, const Estimated& gap, const char* what) {
-    print_row(name, gap.mean, fmt::format("+- {:.4f}  {}", gap.error, what));
-  };
-  row("approximation gap", family, "log-likelihood less the best bound of the family");
-  row("amortisation gap", encoder, fmt::format("that bound ({} inner steps) less the encoder's", steps).c_str());
-  return {{"approximation_gap", family.mean},
-          {"approximation_gap_error", family.error},
-          {"amortisation_gap", encoder.mean},
-          {"amortisation_gap_error", encoder.error},
-          {"inner_steps", steps}};
+constexpr double kCollapsed = 0.05;  // nats an item: less than that and x might as well be any other
+
+/// In plain words, where q(z | x) is the prior whatever x is.
+void warn_of_collapse(const Json& result) {
+  if (!result.contains("active_units") || !result.contains("kl")) return;
+  const double kl = result.at("kl").get<double>(), active = result.at("active_units").get<double>();
+  if (kl > kCollapsed && active > 0) return;
+  fmt::print(stderr,
+             "vem: warning: the posterior has collapsed: z carries {:.3f} nats about an item, and {} of its dimensions "
+             "vary with it, so the decoder works without z. A KL weight that rises from 0 "
+             "(model.objective.kl_weight), free bits (model.objective.free_bits) or a weaker decoder may help.\n",
+             kl, active > 0 ? fmt::format("{:.0f}", active) : "none");
 }
 
-constexpr int64_t kChains = 16;
-
-/// Log weights [chains, items] and the mean acceptance of annealing, items in batches.
-std::pair<Tensor, double> anneal_items(const Method& method, const Tensor& x, const Tensor& second,
-                                       int64_t temperatures, const Rng& rng) {
-  std::vector<Tensor> weights, accepted;
-  const bool live = isatty(STDERR_FILENO) != 0;
-  for (int64_t begin = 0; begin < x.size(0); begin += kBatch) {
-    const int64_t end = std::min(x.size(0), begin + kBatch);
-    const auto out = method.call({x.slice(0, begin, end), second.dim() == 0 ? second : second.slice(0, begin, end),
-                                  at::scalar_tensor(temperatures, at::kLong)},
-                                 rng.fold(static_cast<uint64_t>(begin)));
-    weights.push_back(out[0]);
-    accepted.push_back(out[1]);
-    if (live) fmt::print(stderr, "\r\033[K{} of {} items annealed", grouped(end), grouped(x.size(0)));
-  }
-  if (live) fmt::print(stderr, "\r\033[K");
-  return {at::cat(weights, 1), at::cat(accepted).mean().item<double>()};
+/// How well components or paths agree with the classes of the data.
+Json print_clusters(const Method& predict, const Model& model, const Dataset& data, uint64_t seed) {
+  const Tensor clusters = map_items(predict, model, data, seed)[0], classes = data.columns.at("label").view({-1});
+  if (clusters.numel() != classes.numel() || !(classes >= 0).any().item<bool>()) return Json::object();
+  const ClusteringScores scores = clustering_scores(clusters.view({-1}), classes.to(at::kLong));
+  print_row("clustering accuracy", scores.accuracy, "of components matched with classes, one to one");
+  print_row("mutual information", scores.mutual_information, "of components and classes, normalised (NMI)");
+  print_row("adjusted Rand index", scores.rand_index);
+  return {{"clustering_accuracy", scores.accuracy},
+          {"normalized_mutual_information", scores.mutual_information},
+          {"adjusted_rand_index", scores.rand_index}};
 }
 
-Tensor log_mean_exp(const Tensor& x) { return x.logsumexp(0) - std::log(static_cast<double>(x.size(0))); }
-
-/// The likelihood by annealing; and on as many items that the model itself has made, for which there is an upper bound
-/// too, how far apart the bounds are: as far off is the estimate (Grosse, Ghahramani and Adams 2015).
-Json print_annealed(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t temperatures,
-                    uint64_t seed) {
-  const auto method = [&](const char* name) -> const Method& { return *Model::find(methods, name); };
-  const Rng rng = Rng(seed).fold("annealed");
-  const Tensor chains = at::scalar_tensor(kChains, at::kLong),
-               x = data.batch(at::arange(data.size, at::kLong), 0, model.dtype()).at("x");
-  const auto [weights, acceptance] = anneal_items(method("annealed"), x, chains, temperatures, rng);
-  const auto made = method("simulate").call({at::scalar_tensor(data.size, at::kLong)}, rng.fold("simulate"));
-  const Tensor up = anneal_items(method("annealed"), made[0], chains, temperatures, rng.fold("up")).first,
-               down = anneal_items(method("annealed_from"), made[0], made[1], temperatures, rng.fold("down")).first;
-  const Estimated likelihood(log_mean_exp(weights)), gap(-log_mean_exp(down) - log_mean_exp(up));
-  fmt::print("  {:<32}{:>14}  +- {:.4f}  {} chains, {:.0f} % of moves accepted\n",
-             fmt::format("NLL, annealed {} times", grouped(temperatures)), fmt::format("<= {:.4f}", -likelihood.mean),
-             likelihood.error, kChains, 100 * acceptance);
-  print_row("upper less lower bound", gap.mean, fmt::format("+- {:.4f}  on data that the model made", gap.error));
-  return {{"annealed_nll", -likelihood.mean}, {"annealed_nll_error", likelihood.error},
-          {"temperatures", temperatures},     {"chains", kChains},
-          {"acceptance", acceptance},         {"annealed_gap", gap.mean},
-          {"annealed_gap_error", gap.error}};
+/// The difference of two runs on the same items, whose noise the items share.
+Json print_difference(const std::string& path, const Tensor& ours, const Registry& registry, const Dataset& data,
+                      int64_t samples, uint64_t seed) {
+  if (!ours.defined()) fail<UsageError>("--against has no effect: the model has no log-likelihood of an item");
+  const LoadedRun other = load_run(path, registry);
+  const Schema& theirs = other.checkpoint.schema;
+  if (theirs.item_shape != data.schema.item_shape || theirs.feature_names != data.schema.feature_names)
+    fail<DataError>("--against {}: that run's items have shape [{}] and these [{}]; the same columns are expected",
+                    path, fmt::join(theirs.item_shape, ", "), fmt::join(data.schema.item_shape, ", "));
+  const Tensor values = log_likelihood(other.model->methods(), *other.model, data, samples, seed);
+  if (!values.defined())
+    fail<UsageError>("--against {}: {} has no log-likelihood of an item", path, other.options.model.name);
+  const Tensor differences = ours - values;
+  const Estimated difference(differences);
+  const double higher = (differences > 0).to(at::kDouble).mean().item<double>();
+  print_row("log-likelihood less the other's", difference,
+            fmt::format("paired, {} ({:.0f} % of items higher)", path, 100 * higher));
+  return {{"against", path}, {"difference", difference.mean}, {"difference_error", difference.error}};
 }
 
-std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples,
-                                         uint64_t seed) {
-  const at::NoGradGuard no_grad;
-  const Importance importance(method, model, data, samples, seed);
-  fmt::print(stderr, "{} for each of {}, estimated time: {}\n", counted(samples, "importance sample"),
-             counted(data.size, "item"), duration(importance.estimated_seconds()));
-  const ImportanceSummary summary = importance.summary();
-  const Estimated likelihood(summary.log_likelihood);
-  const double effective = summary.effective_samples.median().item<double>();
-  const double k = summary.pareto_k.median().item<double>();
-  const double loose = (summary.pareto_k > 0.7).to(at::kDouble).mean().item<double>();
-  fmt::print("  {:<32}{:>14}  +- {:.4f}\n", fmt::format("NLL, {}", counted(samples, "importance sample")),
-             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error);
-  fmt::print("  {:<32}{:14.1f}  median over items\n", "effective samples", effective);
-  if (!std::isnan(k))
-    fmt::print("  {:<32}{:14.2f}  median over items; above 0.7, where the estimate is loose, for {:.0f} %\n",
-               "Pareto k-hat", k, 100 * loose);
-  Json result{{"nll_upper_bound", -likelihood.mean}, {"nll_error", likelihood.error}, {"samples", samples}};
-  result["effective_samples"] = effective;
-  result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
-  result["pareto_k_above_0.7"] = loose;
-  return {result, summary.log_likelihood};
+/// A count of steps that only some models take: 0 if it is not asked for.
+int64_t steps_of(const cxxopts::ParseResult& a, const char* option, const Method* method, const std::string& why) {
+  const int64_t steps = a[option].as<int64_t>();
+  if (steps < 0) fail<UsageError>("--{} must be >= 0, got {}", option, steps);
+  if (steps > 0 && !method) fail<UsageError>("--{} has no effect: {}", option, why);
+  return steps;
 }
 
 }  // namespace
@@ -244,40 +118,48 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   const int64_t samples = a["samples"].as<int64_t>();
   if (samples < 1) fail<UsageError>("--samples must be >= 1, got {}", samples);
   const LoadedRun run = load_run(a, registry);
+  const Model& model = *run.model;
   const Items items = load_items(a, run);
+  const Dataset& data = items.data;
   const auto seed = a["seed"].as<uint64_t>();
-  const auto methods = run.model->methods();
-  Json result{{"items", items.name}, {"checkpoint", run.checkpoint_name}, {"seed", seed}};
+  const auto methods = model.methods();
+  const auto find = [&](const char* name) { return Model::find(methods, name); };
+  const std::string& kind = run.options.model.name;
+  const int64_t temperatures = steps_of(a, "annealing", find("annealed"), kind + " has no 'annealed'");
+  const int64_t gap_steps = steps_of(a, "gaps", find("bounds"), kind + " has no encoder");
+  if (a.count("held-out") && !find("completion"))
+    fail<UsageError>("--held-out has no effect: {} has no 'completion'", kind);
 
-  fmt::print("{} ({} checkpoint) on {}, in nats per item\n", run.options.model.name, run.checkpoint_name, items.name);
-  if (items.data.binarize != Binarize::none) {
-    fmt::print("  binarised once with seed {}\n", items.data.binarize_seed);
-    result["binarize_seed"] = items.data.binarize_seed;
+  Json result{{"items", items.name}, {"checkpoint", run.checkpoint_name}, {"seed", seed}};
+  fmt::print("{} ({} checkpoint) on {}, in nats per item\n", kind, run.checkpoint_name, items.name);
+  if (data.binarize != Binarize::none) {
+    fmt::print("  binarised once with seed {}\n", data.binarize_seed);
+    result["binarize_seed"] = data.binarize_seed;
   }
-  result.update(print_bound(*run.model, items.data, seed));
-  if (const Method* method = Model::find(methods, "log_prob"))
-    result.update(print_exact(*method, *run.model, items.data, seed));
-  const int64_t temperatures = a["annealing"].as<int64_t>();
-  if (temperatures < 0) fail<UsageError>("--annealing must be >= 0, got {}", temperatures);
-  if (temperatures > 0 && !Model::find(methods, "annealed"))
-    fail<UsageError>("--annealing has no effect: {} has no 'annealed'", run.options.model.name);
-  const int64_t gap_steps = a["gaps"].as<int64_t>();
-  const Method* bounds = Model::find(methods, "bounds");
-  if (gap_steps < 0) fail<UsageError>("--gaps must be >= 0, got {}", gap_steps);
-  if (gap_steps > 0 && !bounds) fail<UsageError>("--gaps has no effect: {} has no encoder", run.options.model.name);
-  if (const Method* method = Model::find(methods, "importance")) {
-    const auto [estimate, log_likelihood] = print_importance(*method, *run.model, items.data, samples, seed);
+  result.update(print_bound(model, data, seed));
+  warn_of_collapse(result);
+  Tensor log_likelihoods;
+  if (find("log_prob")) {
+    log_likelihoods = log_likelihood(methods, model, data, samples, seed);
+    result.update(print_exact(log_likelihoods, data));
+  }
+  if (const Method* method = find("importance")) {
+    Json estimate;
+    std::tie(estimate, log_likelihoods) = print_importance(*method, model, data, samples, seed);
     result.update(estimate);
-    if (temperatures > 0) result.update(print_annealed(methods, *run.model, items.data, temperatures, seed));
-    if (gap_steps > 0) result.update(print_gaps(*bounds, *run.model, items.data, gap_steps, seed, log_likelihood));
+    if (temperatures > 0) result.update(print_annealed(methods, model, data, temperatures, seed));
+    if (gap_steps > 0) result.update(print_gaps(*find("bounds"), model, data, gap_steps, seed, log_likelihoods));
   }
-  if (const Method* method = Model::find(methods, "completion")) {
+  if (const Method* method = find("aggregate")) result.update(print_aggregate(*method, model, data, seed));
+  if (const Method* method = find("completion")) {
     const std::string held = a.count("held-out") ? a["held-out"].as<std::string>() : "";
-    result.update(print_completion(*method, run, items.data, held, seed));
-    result.update(print_topic_quality(*run.model, items.data));
-  } else if (a.count("held-out")) {
-    fail<UsageError>("--held-out has no effect: {} has no 'completion'", run.options.model.name);
+    result.update(print_completion(*method, run, data, held, seed));
+    result.update(print_topic_quality(model, data));
   }
+  if (const Method* method = find("predict"); method && data.columns.count("label"))
+    result.update(print_clusters(*method, model, data, seed));
+  if (a.count("against"))
+    result.update(print_difference(a["against"].as<std::string>(), log_likelihoods, registry, data, samples, seed));
   write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");
   return 0;
 }

@@ -169,6 +169,40 @@ int reconstruct(const cxxopts::ParseResult& a, const Registry& registry) {
   return 0;
 }
 
+namespace {
+
+constexpr int64_t kWalk = 11;  // steps of a walk in latent space
+
+/// Rows of z along each of the most active dimensions, from -3 to 3 and otherwise the first item's; says which they
+/// are.
+Tensor along_dimensions(const cxxopts::ParseResult& a, const Tensor& means) {
+  const Tensor spread = means.var(0, /*unbiased=*/false), order = std::get<1>(spread.sort(0, true));
+  const auto active = std::max<int64_t>(1, (spread > 0.01).sum().item<int64_t>());  // the threshold of active units
+  const int64_t dimensions = std::min<int64_t>(count_of(a, std::min<int64_t>(active, 10)), means.size(1));
+  Tensor z = means[0].repeat({dimensions * kWalk, 1});
+  std::vector<std::string> names;
+  for (int64_t d = 0; d < dimensions; ++d) {
+    const int64_t dimension = order[d].item<int64_t>();
+    z.slice(0, d * kWalk, (d + 1) * kWalk).select(1, dimension).copy_(at::linspace(-3, 3, kWalk, z.options()));
+    names.push_back(fmt::format("z{} ({:.2f})", dimension, spread[dimension].item<double>()));
+  }
+  fmt::print("rows, from -3 to 3, by variance of the posterior mean: {}\n", fmt::join(names, ", "));
+  return z;
+}
+
+/// Straight lines from the mean of one item to that of the next: a row for each pair.
+Tensor between_items(const cxxopts::ParseResult& a, const Tensor& means) {
+  const int64_t pairs = std::min<int64_t>(count_of(a, 10), means.size(0) / 2);
+  if (pairs < 1) fail<DataError>("traverse: --between needs two items");
+  const Tensor ends = means.slice(0, 0, 2 * pairs).view({pairs, 2, 1, -1});
+  const Tensor share = at::linspace(0, 1, kWalk, means.options()).view({1, kWalk, 1});
+  fmt::print("rows, from one item to the next: items {}\n",
+             pairs == 1 ? "1 to 2" : fmt::format("1 to 2, 3 to 4 ... {} to {}", 2 * pairs - 1, 2 * pairs));
+  return at::lerp(ends.select(1, 0), ends.select(1, 1), share).flatten(0, 1);
+}
+
+}  // namespace
+
 int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
@@ -177,23 +211,12 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
+  const bool between = a.count("between") > 0;
   const Tensor means = encoder.call({first_rows(items, *run.model, 1000)}, rng)[0];
-  const Tensor spread = means.var(0, /*unbiased=*/false), order = std::get<1>(spread.sort(0, true));
-  const auto active = std::max<int64_t>(1, (spread > 0.01).sum().item<int64_t>());  // the threshold of active units
-  const int64_t dimensions = std::min<int64_t>(count_of(a, std::min<int64_t>(active, 10)), means.size(1)), steps = 11;
-  Tensor z = means[0].repeat({dimensions * steps, 1});
-  for (int64_t d = 0; d < dimensions; ++d)
-    z.slice(0, d * steps, (d + 1) * steps)
-        .select(1, order[d].item<int64_t>())
-        .copy_(at::linspace(-3, 3, steps, z.options()));
-  const Tensor rows = decoder.call({z}, rng)[0];
-  const std::string path =
-      out_of(a, is_image(schema) ? run.directory.image("traversal") : run.directory.file("traversal.csv"));
-  write_rows(path, rows, feature_names(schema), schema, steps);
-  std::vector<std::string> names;
-  for (int64_t d = 0; d < dimensions; ++d)
-    names.push_back(fmt::format("z{} ({:.2f})", order[d].item<int64_t>(), spread[order[d]].item<double>()));
-  fmt::print("rows, from -3 to 3, by variance of the posterior mean: {}\n", fmt::join(names, ", "));
+  const Tensor rows = decoder.call({between ? between_items(a, means) : along_dimensions(a, means)}, rng)[0];
+  const std::string name = between ? "interpolation" : "traversal";
+  const std::string path = out_of(a, is_image(schema) ? run.directory.image(name) : run.directory.file(name + ".csv"));
+  write_rows(path, rows, feature_names(schema), schema, kWalk);
   return 0;
 }
 

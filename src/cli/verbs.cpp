@@ -52,6 +52,8 @@ void declare_evaluate(cxxopts::Options& o) {
       cxxopts::value<int64_t>()->default_value("0"))(
       "gaps", "say what the family of q and the encoder cost, by so many steps from the encoder's q to the best; 0: no",
       cxxopts::value<int64_t>()->default_value("0"))(
+      "against", "another run: the difference of log-likelihoods on these items, with its paired standard error",
+      cxxopts::value<std::string>())(
       "held-out", "documents: the words to predict, one document for each of --data; default: half of each, drawn",
       cxxopts::value<std::string>());
 }
@@ -82,6 +84,10 @@ void declare_picture(cxxopts::Options& o) {
   declare_seed(o);
   o.add_options()("n", "items (default 32), or dimensions (default: the active ones, 10 at most)",
                   cxxopts::value<int64_t>())("out", "file to write: .png or .npy", cxxopts::value<std::string>());
+}
+void declare_traverse(cxxopts::Options& o) {
+  declare_picture(o);
+  o.add_options()("between", "walk from items to their next ones instead: pairs of neighbours in the data");
 }
 void declare_export(cxxopts::Options& o) {
   declare_run(o);
@@ -131,6 +137,7 @@ const std::vector<Verb>& verbs() {
        "  vem evaluate runs/first --samples 1000 --limit 1000\n"
        "  vem evaluate runs/first --limit 500 --gaps 300\n"
        "  vem evaluate runs/first --limit 100 --annealing 200\n"
+       "  vem evaluate runs/first --samples 1000 --against runs/second\n"
        "  vem evaluate runs/first --data mnist:DIR --split test\n",
        declare_evaluate, evaluate},
       {"encode", "write q(z | x), or responsibilities", "RUN",
@@ -152,10 +159,11 @@ const std::vector<Verb>& verbs() {
        "  vem reconstruct runs/first\n"
        "  vem reconstruct runs/first -n 100 --out reconstructions.npy\n",
        declare_picture, reconstruct},
-      {"traverse", "a walk along the most active latent dimensions", "RUN",
+      {"traverse", "a walk along the most active latent dimensions, or from item to item", "RUN",
        "  vem traverse runs/first\n"
-       "  vem traverse runs/first -n 5 --out walk.png\n",
-       declare_picture, traverse},
+       "  vem traverse runs/first -n 5 --out walk.png\n"
+       "  vem traverse runs/first --between\n",
+       declare_traverse, traverse},
       {"export", "write a file that other programs load, as experiments/python shows", "RUN",
        "  vem export runs/first --format torchscript --out model.pt\n"
        "  vem export runs/first --format safetensors --out model.safetensors\n"

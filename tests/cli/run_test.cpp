@@ -131,17 +131,54 @@ TEST(Run, AVaeFromStartToPictures) {
 
   done({"evaluate", run, "--samples", "20", "--limit", "5", "--gaps", "10", "--annealing", "5"});
   const auto judged = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
-  for (const char* key : {"nll_upper_bound", "annealed_nll", "annealed_gap", "acceptance", "approximation_gap",
-                          "amortisation_gap", "amortisation_gap_error"})
+  for (const char* key :
+       {"nll_upper_bound", "annealed_nll", "annealed_gap", "acceptance", "approximation_gap", "amortisation_gap",
+        "amortisation_gap_error", "information", "aggregate_kl", "total_correlation"})
     EXPECT_TRUE(judged.contains(key)) << key;
+
+  // A run against itself: the same items, draws and noise, so no difference at all.
+  const std::string against = done({"evaluate", run, "--samples", "20", "--limit", "5", "--against", run});
+  EXPECT_NE(against.find("log-likelihood less the other's         0.0000  +- 0.0000  paired"), std::string::npos)
+      << against;
 
   done({"encode", run, "--out", folder.file("z.npy")});
   EXPECT_EQ(read_npy(folder.file("z.npy")).sizes(), (Shape{20, 6}));
+  done({"traverse", run, "-n", "2", "--between"});
+  EXPECT_EQ(read_bytes(run + "/images/interpolation.png").substr(1, 3), "PNG");
   done({"reconstruct", run, "-n", "8"});
   done({"sample", run, "-n", "9"});
   done({"traverse", run, "-n", "2"});
   for (const char* picture : {"reconstructions", "samples", "traversal"})
     EXPECT_EQ(read_bytes(run + "/images/" + picture + ".png").substr(1, 3), "PNG") << picture;
+}
+
+TEST(Run, AClosedModelIsComparedWithAnother) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run"), other = folder.file("other");
+  done(small_gmm(folder, run));
+  auto arguments = small_gmm(folder, other);
+  arguments.insert(arguments.end(), {"--set", "model.num_components=1"});
+  done(arguments);
+  const std::string text = done({"evaluate", run, "--against", other});
+  const auto result = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  done({"evaluate", other});
+  const auto single = nlohmann::json::parse(read_bytes(other + "/evaluation.json"));
+  EXPECT_NEAR(result["difference"].get<double>(),
+              result["log_likelihood"].get<double>() - single["log_likelihood"].get<double>(), 1e-12);
+  // The table has classes: three blobs, far apart.
+  EXPECT_EQ(result["clustering_accuracy"], 1.0) << text;
+  EXPECT_EQ(result["adjusted_rand_index"], 1.0);
+  EXPECT_LT(single["clustering_accuracy"].get<double>(), .7);
+}
+
+TEST(Run, APosteriorThatHasCollapsedIsNamed) {
+  const TemporaryFolder folder;
+  auto arguments = small_vae(write_images(folder, "images.npy", 100), folder.file("run"), 1);
+  arguments.insert(arguments.end(), {"--set", "model.objective.kl_weight=1e6"});
+  done(arguments);
+  const Outcome outcome = vem({"evaluate", folder.file("run"), "--samples", "2", "--limit", "5"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("vem: warning: the posterior has collapsed"), std::string::npos) << outcome.err;
 }
 
 TEST(Run, TheSavedConfigurationLoadsAgainUnchanged) {

@@ -1,0 +1,217 @@
+#include "estimates.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "text.h"
+#include "vem/infer/importance.h"
+
+namespace vem {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t kBatch = 500;            // items a call of a method
+constexpr int64_t kDecoderRows = 4000;     // samples x items a call, which bounds memory
+constexpr int64_t kChains = 16;            // of annealing, an item
+constexpr int64_t kAggregateItems = 1000;  // the aggregate posterior of n items costs n x n densities
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// The importance weights of a run of items, in calls of bounded size. Chunks are fixed, so an item's draws depend on
+/// its place and on the seed only.
+class Importance {
+ public:
+  Importance(const Method& method, const Model& model, const Dataset& data, int64_t samples, uint64_t seed)
+      : method_(method),
+        model_(model),
+        data_(data),
+        samples_(samples),
+        rng_(Rng(seed).fold("importance")),
+        chunk_(std::clamp<int64_t>(kDecoderRows / samples, 1, 64)) {}
+
+  /// Seconds that all of it will take: two calls, of which the second is warm.
+  double estimated_seconds() const {
+    const Tensor x = rows(0);
+    log_weights(x, 0, 0);
+    const auto start = Clock::now();
+    log_weights(x, 0, 0);
+    const auto chunks = static_cast<double>((data_.size + chunk_ - 1) / chunk_);
+    return seconds_since(start) * chunks * static_cast<double>((samples_ + most(x) - 1) / most(x));
+  }
+
+  ImportanceSummary summary() const {
+    std::vector<Tensor> log_likelihood, effective, k;
+    const bool live = isatty(STDERR_FILENO) != 0;
+    for (int64_t begin = 0; begin < data_.size; begin += chunk_) {
+      const Tensor x = rows(begin);
+      std::vector<Tensor> parts;
+      for (int64_t done = 0; done < samples_; done += most(x)) parts.push_back(log_weights(x, begin, done));
+      const ImportanceSummary part = summarize_importance(at::cat(parts));
+      log_likelihood.push_back(part.log_likelihood);
+      effective.push_back(part.effective_samples);
+      k.push_back(part.pareto_k);
+      if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + x.size(0)), grouped(data_.size));
+    }
+    if (live) fmt::print(stderr, "\r\033[K");
+    return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
+  }
+
+ private:
+  Tensor rows(int64_t begin) const {
+    const Tensor positions = at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong);
+    return data_.batch(positions, 0, model_.dtype()).at("x");
+  }
+  int64_t most(const Tensor& x) const { return std::max<int64_t>(1, kDecoderRows / x.size(0)); }
+  Tensor log_weights(const Tensor& x, int64_t begin, int64_t done) const {
+    const Tensor count = at::scalar_tensor(std::min(most(x), samples_ - done), at::kLong);
+    const Rng rng = rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done));
+    return method_.call({x, count}, rng)[0];
+  }
+
+  const Method& method_;
+  const Model& model_;
+  const Dataset& data_;
+  const int64_t samples_;
+  const Rng rng_;
+  const int64_t chunk_;
+};
+
+/// Log weights [chains, items] and the mean acceptance of annealing, items in batches.
+std::pair<Tensor, double> anneal_items(const Method& method, const Tensor& x, const Tensor& second,
+                                       int64_t temperatures, const Rng& rng) {
+  std::vector<Tensor> weights, accepted;
+  const bool live = isatty(STDERR_FILENO) != 0;
+  for (int64_t begin = 0; begin < x.size(0); begin += kBatch) {
+    const int64_t end = std::min(x.size(0), begin + kBatch);
+    const auto out = method.call({x.slice(0, begin, end), second.dim() == 0 ? second : second.slice(0, begin, end),
+                                  at::scalar_tensor(temperatures, at::kLong)},
+                                 rng.fold(static_cast<uint64_t>(begin)));
+    weights.push_back(out[0]);
+    accepted.push_back(out[1]);
+    if (live) fmt::print(stderr, "\r\033[K{} of {} items annealed", grouped(end), grouped(x.size(0)));
+  }
+  if (live) fmt::print(stderr, "\r\033[K");
+  return {at::cat(weights, 1), at::cat(accepted).mean().item<double>()};
+}
+
+Tensor log_mean_exp(const Tensor& x) { return x.logsumexp(0) - std::log(static_cast<double>(x.size(0))); }
+
+}  // namespace
+
+Estimated::Estimated(const Tensor& values) : mean(values.mean().item<double>()) {
+  if (values.numel() > 1) error = values.std().item<double>() / std::sqrt(static_cast<double>(values.numel()));
+}
+
+void print_row(const std::string& name, double value, const std::string& remark) {
+  fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
+}
+
+void print_row(const std::string& name, const Estimated& value, const std::string& remark) {
+  print_row(name, value.mean, fmt::format("+- {:.4f}{}{}", value.error, remark.empty() ? "" : "  ", remark));
+}
+
+Tensor log_likelihood(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t samples,
+                      uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  if (const Method* exact = Model::find(methods, "log_prob"))
+    return map_items(*exact, model, data, seed)[0].to(at::kDouble);
+  if (const Method* method = Model::find(methods, "importance"))
+    return Importance(*method, model, data, samples, seed).summary().log_likelihood;
+  return {};
+}
+
+std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples,
+                                         uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const Importance importance(method, model, data, samples, seed);
+  fmt::print(stderr, "{} for each of {}, estimated time: {}\n", counted(samples, "importance sample"),
+             counted(data.size, "item"), duration(importance.estimated_seconds()));
+  const ImportanceSummary summary = importance.summary();
+  const Estimated likelihood(summary.log_likelihood);
+  const double effective = summary.effective_samples.median().item<double>();
+  const double k = summary.pareto_k.median().item<double>();
+  const double loose = (summary.pareto_k > 0.7).to(at::kDouble).mean().item<double>();
+  fmt::print("  {:<32}{:>14}  +- {:.4f}\n", fmt::format("NLL, {}", counted(samples, "importance sample")),
+             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error);
+  fmt::print("  {:<32}{:14.1f}  median over items\n", "effective samples", effective);
+  if (!std::isnan(k))
+    fmt::print("  {:<32}{:14.2f}  median over items; above 0.7, where the estimate is loose, for {:.0f} %\n",
+               "Pareto k-hat", k, 100 * loose);
+  Json result{{"nll_upper_bound", -likelihood.mean}, {"nll_error", likelihood.error}, {"samples", samples}};
+  result["effective_samples"] = effective;
+  result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
+  result["pareto_k_above_0.7"] = loose;
+  return {result, summary.log_likelihood};
+}
+
+Json print_gaps(const Method& method, const Model& model, const Dataset& data, int64_t steps, uint64_t seed,
+                const Tensor& log_likelihood) {
+  const at::NoGradGuard no_grad;
+  std::vector<Tensor> amortized, local;
+  const Rng rng = Rng(seed).fold("gaps");
+  for (int64_t begin = 0; begin < data.size; begin += kBatch) {
+    const Tensor positions = at::arange(begin, std::min(data.size, begin + kBatch), at::kLong);
+    const auto bounds =
+        method.call({data.batch(positions, 0, model.dtype()).at("x"), at::scalar_tensor(steps, at::kLong)},
+                    rng.fold(static_cast<uint64_t>(begin)));
+    amortized.push_back(bounds[0]);
+    local.push_back(bounds[1]);
+  }
+  const Tensor best = at::cat(local);
+  const Estimated family(log_likelihood - best), encoder(best - at::cat(amortized));
+  print_row("approximation gap", family, "log-likelihood less the best bound of the family");
+  print_row("amortisation gap", encoder, fmt::format("that bound ({} inner steps) less the encoder's", steps));
+  return {{"approximation_gap", family.mean},
+          {"approximation_gap_error", family.error},
+          {"amortisation_gap", encoder.mean},
+          {"amortisation_gap_error", encoder.error},
+          {"inner_steps", steps}};
+}
+
+Json print_annealed(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t temperatures,
+                    uint64_t seed) {
+  const auto method = [&](const char* name) -> const Method& { return *Model::find(methods, name); };
+  const Rng rng = Rng(seed).fold("annealed");
+  const Tensor chains = at::scalar_tensor(kChains, at::kLong),
+               x = data.batch(at::arange(data.size, at::kLong), 0, model.dtype()).at("x");
+  const auto [weights, acceptance] = anneal_items(method("annealed"), x, chains, temperatures, rng);
+  const auto made = method("simulate").call({at::scalar_tensor(data.size, at::kLong)}, rng.fold("simulate"));
+  const Tensor up = anneal_items(method("annealed"), made[0], chains, temperatures, rng.fold("up")).first,
+               down = anneal_items(method("annealed_from"), made[0], made[1], temperatures, rng.fold("down")).first;
+  const Estimated likelihood(log_mean_exp(weights)), gap(-log_mean_exp(down) - log_mean_exp(up));
+  fmt::print("  {:<32}{:>14}  +- {:.4f}  {} chains, {:.0f} % of moves accepted\n",
+             fmt::format("NLL, annealed {} times", grouped(temperatures)), fmt::format("<= {:.4f}", -likelihood.mean),
+             likelihood.error, kChains, 100 * acceptance);
+  print_row("upper less lower bound", gap, "on data that the model made");
+  return {{"annealed_nll", -likelihood.mean}, {"annealed_nll_error", likelihood.error},
+          {"temperatures", temperatures},     {"chains", kChains},
+          {"acceptance", acceptance},         {"annealed_gap", gap.mean},
+          {"annealed_gap_error", gap.error}};
+}
+
+Json print_aggregate(const Method& aggregate, const Model& model, const Dataset& data, uint64_t seed) {
+  const int64_t items = std::min(data.size, kAggregateItems);
+  const Tensor x = data.batch(at::arange(items, at::kLong), 0, model.dtype()).at("x");
+  const auto out = aggregate.call({x}, Rng(seed).fold("aggregate"));
+  const Estimated information(out[0] - out[1]), marginal(out[1] - out[2]);
+  const std::string of = items < data.size ? fmt::format(", of the first {} items", grouped(items)) : "";
+  print_row("information I(x; z)", information,
+            fmt::format("at most log {} = {:.4f}{}", grouped(items), std::log(static_cast<double>(items)), of));
+  print_row("KL(q(z) || p(z))", marginal, "of the aggregate posterior" + of);
+  Json result{{"information", information.mean},
+              {"information_error", information.error},
+              {"aggregate_kl", marginal.mean},
+              {"aggregate_kl_error", marginal.error},
+              {"aggregate_items", items}};
+  if (out.size() > 3) {
+    const Estimated correlation(out[1] - out[3]);
+    print_row("total correlation of q(z)", correlation, "how far its dimensions are from independent" + of);
+    result["total_correlation"] = correlation.mean;
+    result["total_correlation_error"] = correlation.error;
+  }
+  return result;
+}
+
+}  // namespace vem
