@@ -1,6 +1,6 @@
 // VampPrior: the mean of the posterior over K pseudo-inputs, p(z) = 1/K sum_k q(z | u_k) (Tomczak and Welling 2018,
 // equation 9). The u_k begin as rows of the training data and are learned with the encoder, or stay.
-#include "vem/dist/natural_form.h"
+#include "vem/infer/aggregate.h"
 #include "vem/infer/prior.h"
 
 namespace vem {
@@ -29,14 +29,9 @@ class VampPrior final : public Prior {
   }
   bool uses_encoder() const override { return true; }
 
-  // <eta_k, t(z)> - A(eta_k): one matrix product for all components.
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap&) const override {
-    const auto q = components();
-    const auto& family = dynamic_cast<const NaturalForm&>(*q);
-    const Tensor eta = family.natural(), rows = z.reshape({-1, c_.latent_dim});
-    const Tensor log_q = at::addmm(-family.log_partition(eta), family.statistics(rows), eta.t());
-    const Tensor log_p = at::logsumexp(log_q, {1}) - std::log(static_cast<double>(o_.num_components));
-    return batch.per_item(log_p.view({z.size(0), z.size(1)}));
+    const Tensor share = at::full({}, -std::log(static_cast<double>(o_.num_components)), z.options());
+    return batch.per_item(mixture_log_density(*components(), z, share));
   }
   Tensor kl(const Distribution&, const Batch&, const TensorMap&) const override { return {}; }
 

@@ -1,5 +1,6 @@
 #include "vem/infer/aggregate.h"
 
+#include "vem/core/error.h"
 #include "vem/dist/normal.h"
 #include "vem/dist/normal_function.h"
 
@@ -16,6 +17,15 @@ AggregateDensity aggregate_density(const Distribution& q, const Tensor& z, const
   const int64_t items = q.batch_shape()[0];
   const Tensor repeated = at_each.expand({z.size(0), z.size(1), items, z.size(2)});
   return {(q.log_prob(repeated) + weight).logsumexp(2), {}};
+}
+
+// <eta_k, t(z)> - A(eta_k) for all k at once.
+Tensor mixture_log_density(const Distribution& components, const Tensor& z, const Tensor& log_weight) {
+  const auto* family = dynamic_cast<const NaturalForm*>(&components);
+  if (!family) fail<Error>("mixture_log_density: {} has no natural form", components.name());
+  const Tensor eta = family->natural(), rows = z.reshape({-1, z.size(-1)});
+  const Tensor log_q = at::addmm(log_weight - family->log_partition(eta), family->statistics(rows), eta.t());
+  return at::logsumexp(log_q, {1}).view({z.size(0), z.size(1)});
 }
 
 }  // namespace vem

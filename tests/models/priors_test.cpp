@@ -129,6 +129,34 @@ TEST(MixturePrior, GradientsAreThoseOfCentralDifferences) {
   }
 }
 
+TEST(NormalMixturePrior, DensityDrawsAndResponsibilitiesAreThoseOfItsParameters) {
+  const auto block = parameter_block();
+  const auto prior = plugins().create<Prior>(chosen("prior", "kind = \"normal-mixture\"\nnum_components = 2\n"),
+                                             {kLatent, at::kDouble, block, plugins()});
+  const Tensor weight = at::tensor({.3, .7}, at::kDouble), means = 2 * random({2, kLatent}, "means"),
+               log_stds = .4 * random({2, kLatent}, "log stds");
+  block->globals().at("prior.logits").detach().copy_(weight.log() + 1);
+  block->globals().at("prior.means").detach().copy_(means);
+  block->globals().at("prior.log_stds").detach().copy_(log_stds);
+  const at::NoGradGuard no_grad;
+
+  const Tensor z = random({2, 5, kLatent}, "z"), distance = (z.unsqueeze(2) - means) * (-log_stds).exp();
+  const Tensor each = (-.5 * distance.square() - log_stds - .5 * std::log(2 * M_PI)).sum(-1) + weight.log();
+  EXPECT_LT((prior->log_prob(z, blank_batch(5), {}) - each.logsumexp(-1)).abs().max().item<double>(), 1e-10);
+
+  const int64_t n = 40000;
+  const Tensor draws = prior->sample(n, Rng(2)), mean = (weight.unsqueeze(1) * means).sum(0),
+               square = (weight.unsqueeze(1) * (means.square() + (2 * log_stds).exp())).sum(0);
+  const Tensor error = ((draws.mean(0) - mean).abs() / (square - mean.square()).sqrt()) * std::sqrt(double(n));
+  EXPECT_LT(error.max().item<double>(), 4);  // in standard errors
+  EXPECT_LT((draws.square().mean(0) / square - 1).abs().max().item<double>(), .05);
+
+  // softmax of log w_k + E_q[log N(z; k)]: for q at a point, of the densities themselves.
+  const Tensor point = z[0];
+  const DiagonalNormal sharp(point, at::full_like(point, -20.));
+  EXPECT_LT((prior->responsibilities(sharp, {}) - at::softmax(each[0], -1)).abs().max().item<double>(), 1e-10);
+}
+
 TEST(MixturePrior, StartsWithComponentsThatDifferAndCoverTheStandardNormal) {
   const auto prior = make(mixture(5, "posterior"));
   const Tensor t = globals_of(*prior).at("prior.components.t").detach();

@@ -114,6 +114,7 @@ std::vector<Variant> variants(const std::string& precision) {
     vae("flow_" + flow, "posterior = {kind = \"flow\", num_flows = 2, flow = \"" + flow + "\"}\n", mlp, Sample::images);
   vae("maf_prior", "prior = {kind = \"maf\", num_flows = 2, widths = [6]}\n", mlp, Sample::images);
   vae("normal_prior", "prior = \"normal\"\n", mlp, Sample::images);
+  vae("normal_mixture_prior", "prior = {kind = \"normal-mixture\", num_components = 3}\n", mlp, Sample::images);
   vae("vamp", "prior = {kind = \"vamp\", num_components = 5}\n", mlp, Sample::images);
   vae("vamp_fixed_full", "posterior = \"full\"\nprior = {kind = \"vamp\", num_components = 70, learned = false}\n", mlp,
       Sample::images);
