@@ -151,8 +151,13 @@ class Fit {
     if (accelerated_ && !part.local.empty())
       fail<ConfigError>("fit: train.acceleration does not go with a model that keeps a state for each item");
     part.local.clear();
-    if (comm_.size() > 1) part.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
+    tell_others(part);
     return part;
+  }
+
+  /// Whether this rank was asked to stop; every rank hears of it with the next reduction.
+  void tell_others(Expectation& part) const {
+    if (comm_.size() > 1) part.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
   }
 
   /// At an extrapolation, which may be beyond what the parameters allow: then the bound is -infinity.
@@ -164,7 +169,7 @@ class Fit {
       none.count = at::zeros({}, at::kDouble);
       none.bound = at::full({}, -std::numeric_limits<double>::infinity(), at::kDouble);
       for (const auto& [key, value] : model_.globals()) none.sums[key] = at::zeros_like(value.detach());
-      if (comm_.size() > 1) none.metrics["trainer.stop"] = at::full({}, stop_requested_ ? 1.0 : 0.0, at::kDouble);
+      tell_others(none);
       return none;
     }
   }
@@ -267,7 +272,7 @@ class Fit {
   void finish_update(const Expectation& total, const Step& step) {
     bool go_on = true;
     for (auto* c : context_.callbacks) go_on = c->on_update(model_, total, step) && go_on;
-    if (comm_.size() > 1) {  // every rank hears of it with the next reduction
+    if (comm_.size() > 1) {
       stop_requested_ = stop_requested_ || !go_on;
       go_on = total.metrics.at("trainer.stop").item<double>() == 0;
     }
@@ -460,67 +465,9 @@ class Fit {
 
 }  // namespace
 
-void FitOptions::visit(OptionVisitor& v) {
-  v("epochs", epochs, at_least(1), "passes over the data at most");
-  v("batch_size", batch_size, at_least(0), "items a batch; 0: all");
-  v.when(batch_size > 0, "train.batch_size is positive", [&] {
-    v.when(!has_gradient && !sampled, "every block is updated in closed form, and not by sampling", [&] {
-      v("memoised", memoised,
-        "keep each batch's sums and replace them: monotone, no step size (Hughes and Sudderth 2013)");
-    });
-    v.when(!memoised && !sampled, "train.memoised is false and model.estimate is not gibbs", [&] {
-      v("update_every", update_every, at_least(0), "batches an M-step; 0: one M-step a pass");
-      v("shuffle", shuffle, "visit the items in a new order each epoch");
-      v.when(has_conjugate && update_every != 0, "some block is updated in closed form from a part of the data",
-             [&] { v("rho", rho, "step size of stochastic closed-form updates"); });
-    });
-  });
-  v.when(!has_gradient && !sampled && (batch_size == 0 || memoised || update_every == 0),
-         "every block is updated in closed form from all of the data, and not by sampling", [&] {
-           v("tolerance", tolerance, at_least(0),
-             "stop when a pass raises the bound by less, in nats per item; 0: never");
-         });
-  v.when(sampled, "model.estimate is gibbs", [&] {
-    v("burn_in", burn_in, at_least(0), "first so many passes whose draws are not kept");
-    v("thin", thin, at_least(1), "of the later draws, every so many are kept");
-  });
-  v.when(!has_gradient && !sampled && batch_size == 0,
-         "every block is updated in closed form and train.batch_size is 0", [&] {
-           v("acceleration", acceleration, {{"none", Acceleration::none}, {"squarem", Acceleration::squarem}},
-             "extrapolate along the path of two passes, kept if the exact bound has risen (Varadhan and Roland 2008)");
-           v("moves", moves,
-             "merge, delete and birth of components whenever the fit has converged, kept if the exact bound has risen");
-           v.when(moves, "train.moves is true", [&] {
-             v("move_passes", move_passes, at_least(0), "passes after a move before bounds are compared");
-           });
-         });
-  v.when(has_validation, "data.validation is positive or data.validation_file is set", [&] {
-    v("patience", patience, at_least(0), "stop after so many epochs without a better validation bound; 0: never");
-  });
-  v("max_minutes", max_minutes, at_least(0), "stop after so much time, with a checkpoint; 0: no limit");
-}
-
 FitResult fit(Model& model, const Dataset& train, const FitOptions& options, const FitContext& context) {
   const at::NoGradGuard no_grad;
   return Fit(model, train, options, context).run();
-}
-
-Expectation evaluate(const Model& model, const Dataset& data, int64_t batch_size, uint64_t seed) {
-  const at::NoGradGuard no_grad;
-  const int64_t size = batch_size > 0 ? batch_size : std::max<int64_t>(1, data.size);
-  const Rng rng = Rng(seed).fold("evaluate");
-  Step step;
-  step.training = false;
-  step.total_weight = data.total_weight();
-  Expectation total;
-  for (int64_t begin = 0; begin < data.size; begin += size) {
-    const Tensor positions = at::arange(begin, std::min(data.size, begin + size), at::kLong);
-    Expectation part = model.e_step(data.batch(positions, 0, model.dtype()), step, rng);
-    part.local.clear();
-    part.sums.clear();
-    total += part;
-  }
-  return total;
 }
 
 }  // namespace vem
