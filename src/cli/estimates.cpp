@@ -37,8 +37,8 @@ class Importance {
     log_weights(x, 0, 0);
     const auto start = Clock::now();
     log_weights(x, 0, 0);
-    const auto chunks = static_cast<double>((data_.size + chunk_ - 1) / chunk_);
-    return seconds_since(start) * chunks * static_cast<double>((samples_ + most(x) - 1) / most(x));
+    const int64_t chunks = (data_.size + chunk_ - 1) / chunk_, calls = (samples_ + most(x) - 1) / most(x);
+    return seconds_since(start) * static_cast<double>(chunks * calls);
   }
 
   ImportanceSummary summary() const {
@@ -197,8 +197,12 @@ Json print_aggregate(const Method& aggregate, const Model& model, const Dataset&
   const auto out = aggregate.call({x}, Rng(seed).fold("aggregate"));
   const Estimated information(out[0] - out[1]), marginal(out[1] - out[2]);
   const std::string of = items < data.size ? fmt::format(", of the first {} items", grouped(items)) : "";
+  const double most = std::log(static_cast<double>(items));
   print_row("information I(x; z)", information,
-            fmt::format("at most log {} = {:.4f}{}", grouped(items), std::log(static_cast<double>(items)), of));
+            information.mean > 0.95 * most
+                ? fmt::format("all that {} items can show (their log): there is more, and less in the next lines",
+                              grouped(items))
+                : fmt::format("at most log {} = {:.4f}{}", grouped(items), most, of));
   print_row("KL(q(z) || p(z))", marginal, "of the aggregate posterior" + of);
   Json result{{"information", information.mean},
               {"information_error", information.error},

@@ -12,7 +12,7 @@ namespace {
 
 // Counters go through the rounds kLanes at a time; a group is their 4 * kLanes words, word by word, so that everything
 // is stored in whole vectors. A row of numbers begins a new group.
-constexpr int kLanes = 16, kGroup = 4 * kLanes;
+constexpr int kLanes = 16, kGroup = 4 * kLanes, kHalf = kGroup / 2;
 
 uint64_t mix(uint64_t x) {  // the finaliser of SplitMix64 (Steele, Lea, Flood 2014)
   x += 0x9e3779b97f4a7c15ull;
@@ -75,8 +75,8 @@ VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
-  for (int i = 0; i < kGroup / 2; ++i) {
-    const uint64_t bits = (static_cast<uint64_t>(w[i]) << 21) ^ (w[kGroup / 2 + i] >> 11);
+  for (int i = 0; i < kHalf; ++i) {
+    const uint64_t bits = (static_cast<uint64_t>(w[i]) << 21) ^ (w[kHalf + i] >> 11);
     out[i] = (static_cast<double>(static_cast<int64_t>(bits)) + 0.5) * 0x1.0p-53;
   }
 }
@@ -84,14 +84,14 @@ VEM_CLONES void fill_normal(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
-  for (int i = 0; i < kGroup / 2; ++i) {
+  for (int i = 0; i < kHalf; ++i) {
     const double u = (static_cast<double>(w[i]) + 0.5) * 0x1.0p-32,
-                 turn = (static_cast<double>(w[kGroup / 2 + i]) + 0.5) * 0x1.0p-32;
+                 turn = (static_cast<double>(w[kHalf + i]) + 0.5) * 0x1.0p-32;
     const double radius = __builtin_sqrt(-2 * log_unit(u));
     double sine, cosine;
     sin_cos_turn(turn, &sine, &cosine);
     out[i] = radius * cosine;
-    out[kGroup / 2 + i] = radius * sine;
+    out[kHalf + i] = radius * sine;
   }
 }
 
@@ -183,7 +183,7 @@ Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view st
                     const Tensor& place) const {
   require_floating("rng.uniform", dtype);
   const Plan plan(stream_key(key_, stream), epoch_, index, shape, place);
-  return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_23) : filled<double>(plan, kGroup / 2, &fill_53);
+  return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_23) : filled<double>(plan, kHalf, &fill_53);
 }
 
 Tensor Rng::normal(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,

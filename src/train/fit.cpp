@@ -420,8 +420,7 @@ class Fit {
       shape[0] = -1;
       gathered[key] = comm_.all_reduce_sum(at::where(owner.view(shape), rows, at::zeros_like(rows)));
     }
-    const TensorMap all = full_state(gathered);
-    return [all] { return all; };
+    return [all = full_state(gathered)] { return all; };
   }
 
   TensorMap full_state(const TensorMap& local) const {
