@@ -1,6 +1,8 @@
 // Numbers as people read them.
 #include "text.h"
 
+#include <cmath>
+
 namespace vem {
 
 std::string grouped(int64_t number) {
@@ -12,7 +14,7 @@ std::string grouped(int64_t number) {
 
 std::string duration(double seconds) {
   if (seconds < 0.5) return "under 1 s";
-  const auto s = static_cast<int64_t>(seconds + 0.5);
+  const int64_t s = std::llround(seconds);
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02d} min", s / 60, s % 60);
   return fmt::format("{}:{:02d} h", s / 3600, s / 60 % 60);
