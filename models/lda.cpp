@@ -80,7 +80,8 @@ void LdaOptions::visit(OptionVisitor& v) {
   });
   v.when(estimate != LdaEstimate::gibbs, "estimate is posterior or cvb0", [&] {
     v("gamma_start", gamma_start, {{"stored", GammaStart::stored}, {"fresh", GammaStart::fresh}},
-      "where a document's inner iterations begin: where the last pass left them, or anew");
+      "where a document's inner iterations begin: where the last pass left them, so that the bound never falls, or "
+      "anew, which keeps nothing by document");
     v("inner_iterations", inner_iterations, {1, 100000}, "sweeps over a document in an E-step at most");
     v("inner_tolerance", inner_tolerance, at_least(0), "mean change of gamma that ends them");
   });
@@ -184,8 +185,9 @@ Expectation Lda::e_step(const Batch& batch, const Step& step, const Rng& rng) co
 }
 
 void register_lda(Registry& registry) {
+  // Steps that start small: two stochastic passes then come close to many batch passes (experiments/lda).
   registry.add<Model, LdaOptions>("lda", "topics of bags of words: latent Dirichlet allocation", create,
-                                  "train.epochs = 100");
+                                  "train.epochs = 100\ntrain.rho = {kind = \"power\", delay = 64, exponent = 0.7}");
 }
 
 }  // namespace vem

@@ -21,7 +21,7 @@ struct LdaOptions final : ModelOptions {
   Learn learn_document_prior = Learn::none;
   bool learn_topic_prior = false;
   Start start = Start::clusters;
-  int64_t restarts = 10;
+  int64_t restarts = 3;
   GammaStart gamma_start = GammaStart::stored;
   int64_t inner_iterations = 2;
   double inner_tolerance = 1e-3;

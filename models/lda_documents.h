@@ -16,25 +16,28 @@ struct Document : Words {
 class Documents {
  public:
   explicit Documents(const Batch& batch)
-      : word_(batch.at("word").contiguous()),
-        count_(batch.at("count").contiguous()),
-        offsets_(batch.offsets.contiguous()),
-        weight_(batch.weight.contiguous()) {}
-  int64_t size() const { return weight_.size(0); }
-  int64_t rows() const { return word_.size(0); }
+      : columns_{batch.at("word").contiguous(), batch.at("count").contiguous(), batch.offsets.contiguous(),
+                 batch.weight.contiguous()},
+        word_(columns_[0].data_ptr<int32_t>()),
+        count_(columns_[1].data_ptr<int32_t>()),
+        offset_(columns_[2].data_ptr<int64_t>()),
+        weight_(columns_[3].data_ptr<double>()) {}
+  int64_t size() const { return columns_[3].size(0); }
+  int64_t rows() const { return columns_[0].size(0); }
   /// Where the rows of a document begin.
-  int64_t begin(int64_t d) const { return offsets_.data_ptr<int64_t>()[d]; }
+  int64_t begin(int64_t d) const { return offset_[d]; }
   Document operator[](int64_t d) const {
     const int64_t first = begin(d);
-    Document document{{word_.data_ptr<int32_t>() + first, count_.data_ptr<int32_t>() + first, begin(d + 1) - first},
-                      weight_.data_ptr<double>()[d],
-                      0};
+    Document document{{word_ + first, count_ + first, begin(d + 1) - first}, weight_[d], 0};
     for (int64_t i = 0; i < document.size; ++i) document.tokens += document.count[i];
     return document;
   }
 
  private:
-  Tensor word_, count_, offsets_, weight_;
+  Tensor columns_[4];  // keep what the pointers point at
+  const int32_t *word_, *count_;
+  const int64_t* offset_;
+  const double* weight_;
 };
 
 /// What the documents of one group add up to.

@@ -29,8 +29,9 @@ class DocumentStep {
         log_theta_(gamma_),
         direct_(gamma_),
         phi_(gamma_),
-        weights_(at::zeros({topics.padded}, c10::CppTypeToScalarType<T>::value)),
-        mass_(at::zeros_like(weights_)) {}
+        buffer_(at::zeros({2, topics.padded}, c10::CppTypeToScalarType<T>::value)),
+        weights_(buffer_.template data_ptr<T>()),
+        mass_(weights_ + topics.padded) {}
 
   /// Runs to the end of the last sweep. `gamma` [K] is read, unless it is NaN, and written.
   void run(const Document& document, T* gamma, DocumentSums& sums) {
@@ -57,30 +58,39 @@ class DocumentStep {
       gamma_[k] = fresh ? topics_.alpha[k] + document.tokens / static_cast<double>(K()) : static_cast<double>(start[k]);
   }
 
-  /// log theta as it enters, and its exponential.
+  bool variational() const { return settings_.update == LdaUpdate::variational; }
+
+  /// theta as it enters: exp(E log theta), or gamma over its sum.
   void set_weights() {
-    const auto n = static_cast<int64_t>(K());
     double total = 0;
     for (const double g : gamma_) total += g;
-    double norm = total;
-    if (settings_.update == LdaUpdate::variational) {
-      special::digamma(gamma_.data(), log_theta_.data(), n);
-      special::digamma(&total, &norm, 1);
-    } else {
-      special::log(gamma_.data(), log_theta_.data(), n);
-      special::log(&total, &norm, 1);
+    const double* weight = gamma_.data();
+    if (variational()) {
+      special::exp_digamma(gamma_.data(), phi_.data(), static_cast<int64_t>(K()));
+      special::exp_digamma(&total, &total, 1);
+      weight = phi_.data();
     }
+    const double scale = 1 / total;
+    for (size_t k = 0; k < K(); ++k) weights_[k] = static_cast<T>(scale * weight[k]);
+    log_theta_known_ = false;
+  }
+
+  /// The logarithms of theta as it enters, only found where they are asked for.
+  const std::vector<double>& log_theta() {
+    if (log_theta_known_) return log_theta_;
+    const auto log = variational() ? special::digamma : special::log;
+    double norm = 0;
+    for (const double g : gamma_) norm += g;
+    log(&norm, &norm, 1);
+    log(gamma_.data(), log_theta_.data(), static_cast<int64_t>(K()));
     for (double& t : log_theta_) t -= norm;
-    special::exp(log_theta_.data(), phi_.data(), n);
-    T* weights = weights_.template data_ptr<T>();
-    for (size_t k = 0; k < K(); ++k) weights[k] = static_cast<T>(phi_[k]);
+    log_theta_known_ = true;
+    return log_theta_;
   }
 
   void sweep(const Document& document) {
-    mass_.zero_();
     std::fill(direct_.begin(), direct_.end(), 0);
-    sweep_words(document, rows_, topics_.padded, weights_.template data_ptr<T>(), mass_.template data_ptr<T>(),
-                sums_.data());
+    sweep_words(document, rows_, topics_.padded, weights_, mass_, sums_.data());
     for (int64_t i = 0; i < document.size; ++i) {
       if (sums_[static_cast<size_t>(i)] >= kSmallestSum<T>) continue;
       set_phi(document.word[i]);
@@ -92,7 +102,7 @@ class DocumentStep {
   double set_phi(int64_t word) {
     double top = -std::numeric_limits<double>::infinity(), sum = 0;
     for (size_t k = 0; k < K(); ++k) {
-      phi_[k] = log_theta_[k] + topics_.log_beta[static_cast<int64_t>(k) * topics_.V + word];
+      phi_[k] = log_theta()[k] + topics_.log_beta[static_cast<int64_t>(k) * topics_.V + word];
       top = std::max(top, phi_[k]);
     }
     for (double& p : phi_) sum += p = std::exp(p - top);
@@ -103,23 +113,31 @@ class DocumentStep {
   /// Bound and sums at the weights of this sweep.
   void finish(const Document& document, double iterations, DocumentSums& sums) {
     const double weight = document.weight;
+    sums.bound += weight * (word_terms(document, sums) + theta_terms());
+    sums.count(document, iterations);
+    double* log_thetas = sums.log_theta.template data_ptr<double>();
+    for (size_t k = 0; k < K(); ++k) log_thetas[k] += weight * log_theta()[k];
+    if (settings_.sums)
+      scatter_words(document, rows_, topics_.padded, weights_, sums_.data(), weight,
+                    sums.topics.template data_ptr<double>());
+  }
+
+  /// sum_w c_w log sum_k theta_k beta_kw; words that underflow are put right, and added to the sums.
+  double word_terms(const Document& document, DocumentSums& sums) {
     double bound = 0;
     log_sums_.assign(sums_.begin(), sums_.end());
     for (int64_t i = 0; i < document.size; ++i) {
-      const bool tiny = sums_[static_cast<size_t>(i)] < kSmallestSum<T>;
-      if (tiny) log_sums_[static_cast<size_t>(i)] = 1;
-      bound += document.count[i] * (tiny ? set_phi(document.word[i]) : topics_.largest[document.word[i]]);
-      if (tiny && settings_.sums) add_phi(document.word[i], weight * document.count[i], sums);
+      if (sums_[static_cast<size_t>(i)] >= kSmallestSum<T>) continue;
+      const int32_t word = document.word[i];
+      log_sums_[static_cast<size_t>(i)] = 1;
+      bound += document.count[i] * (set_phi(word) - topics_.largest[word]);
+      if (settings_.sums) add_phi(word, document.weight * document.count[i], sums);
     }
     special::log(log_sums_.data(), log_sums_.data(), document.size);
-    for (int64_t i = 0; i < document.size; ++i) bound += document.count[i] * log_sums_[static_cast<size_t>(i)];
-    sums.bound += weight * (bound + theta_terms());
-    sums.count(document, iterations);
-    double* log_theta = sums.log_theta.template data_ptr<double>();
-    for (size_t k = 0; k < K(); ++k) log_theta[k] += weight * log_theta_[k];
-    if (settings_.sums)
-      scatter_words(document, rows_, topics_.padded, weights_.template data_ptr<T>(), sums_.data(), weight,
-                    sums.topics.template data_ptr<double>());
+    const double* log_sum = log_sums_.data();
+    for (int64_t i = 0; i < document.size; ++i)
+      bound += document.count[i] * (log_sum[i] + topics_.largest[document.word[i]]);
+    return bound;
   }
 
   void add_phi(int64_t word, double count, DocumentSums& sums) const {
@@ -128,14 +146,13 @@ class DocumentStep {
   }
 
   /// E[log p(theta) - log q(theta)], or log p(theta) in the softmax basis, whose prior is Dirichlet(alpha + 1) there.
-  double theta_terms() const {
+  double theta_terms() {
     double total = 0, linear = 0;
-    const bool variational = settings_.update == LdaUpdate::variational;
     for (size_t k = 0; k < K(); ++k) {
       total += gamma_[k];
-      linear += (variational ? topics_.alpha[k] - gamma_[k] : topics_.alpha[k]) * log_theta_[k];
+      linear += (variational() ? topics_.alpha[k] - gamma_[k] : topics_.alpha[k]) * log_theta()[k];
     }
-    if (!variational) return linear - log_norm_;
+    if (!variational()) return linear - log_norm_;
     const double entropy_norm =
         special::sum_lgamma(gamma_.data(), static_cast<int64_t>(K())) - special::sum_lgamma(&total, 1);
     return linear - log_norm_ + entropy_norm;
@@ -143,10 +160,9 @@ class DocumentStep {
 
   /// gamma = alpha + sum of phi; returns the mean change.
   double update_gamma() {
-    const T *weights = weights_.template data_ptr<T>(), *mass = mass_.template data_ptr<T>();
     double change = 0;
     for (size_t k = 0; k < K(); ++k) {
-      const double next = topics_.alpha[k] + static_cast<double>(weights[k] * mass[k]) + direct_[k];
+      const double next = topics_.alpha[k] + static_cast<double>(weights_[k] * mass_[k]) + direct_[k];
       change += std::abs(next - gamma_[k]);
       gamma_[k] = next;
     }
@@ -159,8 +175,9 @@ class DocumentStep {
   const LdaSettings& settings_;
   std::vector<double> gamma_, log_theta_, direct_, phi_, log_sums_;
   std::vector<T> sums_;
-  Tensor weights_, mass_;  // [padded], aligned as at::empty aligns
-  bool converged_ = false;
+  Tensor buffer_;       // aligned as at::empty aligns
+  T *weights_, *mass_;  // [padded], in the buffer
+  bool converged_ = false, log_theta_known_ = false;
 };
 
 }  // namespace
@@ -170,7 +187,7 @@ LdaKernel::LdaKernel(const Tensor& log_beta, const Tensor& alpha, at::ScalarType
       V_(log_beta.size(1)),
       log_beta_(log_beta.detach().contiguous()),
       alpha_(alpha.detach().contiguous()),
-      largest_(std::get<0>(log_beta_.max(0)).contiguous()) {
+      largest_(log_beta_.amax(0).contiguous()) {
   padded_ = dtype == at::kFloat ? padded_width<float>(K_) : padded_width<double>(K_);
   rows_ = at::zeros({V_, padded_}, dtype);
   rows_.slice(1, 0, K_).copy_((log_beta_ - largest_).exp_().t());

@@ -25,7 +25,7 @@ struct Words {
   int64_t size;
 };
 
-/// sums[i] = <weights, row of word i>; mass += sum_i count_i / sums[i] * row of word i. Words whose sum is below
+/// sums[i] = <weights, row of word i>; mass = sum_i count_i / sums[i] * row of word i. Words whose sum is below
 /// kSmallestSum are left out of mass.
 void sweep_words(const Words& words, const float* rows, int64_t padded, const float* weights, float* mass, float* sums);
 void sweep_words(const Words& words, const double* rows, int64_t padded, const double* weights, double* mass,

@@ -53,10 +53,11 @@ int64_t ByteReader::skip_rest() {
   return skipped;
 }
 
-void ByteReader::expect_complete() const {
+void ByteReader::expect_complete(int64_t line) const {
   int code = Z_OK;
   gzerror(file_.get(), &code);
-  if (code == Z_BUF_ERROR) fail<DataError>("{}: truncated: its gzip data end after {} bytes", path_, position_);
+  if (code == Z_BUF_ERROR)
+    fail<DataError>("{}:{}: truncated: its gzip data end after {} bytes", path_, line, position_);
 }
 
 bool ByteReader::plain() const { return gzdirect(file_.get()) != 0; }

@@ -20,8 +20,8 @@ class ByteReader {
   int64_t read(void* to, int64_t size);
   /// Passes over everything that is left; returns its size.
   int64_t skip_rest();
-  /// Throws DataError if what was read ended because its gzip data are cut short.
-  void expect_complete() const;
+  /// Throws DataError, naming this line, if what was read ended because its gzip data are cut short.
+  void expect_complete(int64_t line) const;
   /// Bytes read and passed over so far.
   int64_t position() const { return position_; }
   /// Whether the bytes are the file's own, not gzipped.

@@ -34,13 +34,13 @@ std::vector<int64_t> numbers_of(const Line& line, const std::vector<const char*>
 
 Line expect_line(LineReader& lines, const std::string& path, const std::string& what) {
   const std::optional<Line> line = lines.next();
-  if (!line) fail<DataError>("{}: truncated: {} is missing", path, what);
+  if (!line) fail<DataError>("{}:{}: truncated: {} is missing", path, lines.number() + 1, what);
   return *line;
 }
 
-void check_entries(const CorpusBuilder& corpus, int64_t announced, int64_t found) {
+void check_entries(const Place& end, int64_t announced, int64_t found) {
   if (found < announced)
-    fail<DataError>("{}: truncated: the header announces {} entries, the file holds {}", corpus.path(), announced,
+    fail<DataError>("{}: truncated: the header announces {} entries, the file ends after {}", end.text(), announced,
                     found);
 }
 
@@ -101,7 +101,7 @@ void read_uci(CorpusBuilder& corpus) {
     while (corpus.num_documents() + 1 < document) corpus.finish();
     corpus.add(word - 1, count, line->number);
   }
-  check_entries(corpus, header[2], found);
+  check_entries(corpus.at(lines.number() + 1), header[2], found);
   while (corpus.num_documents() < header[0]) corpus.finish();
 }
 
@@ -142,7 +142,7 @@ void read_matrix_market(CorpusBuilder& corpus) {
     if (!next_field(rest).empty()) fail<DataError>("{}: more than 'document word count' in one line", where.text());
     entries.push_back({document, next->number, static_cast<int32_t>(word - 1), static_cast<int32_t>(count)});
   }
-  check_entries(corpus, size[2], static_cast<int64_t>(entries.size()));
+  check_entries(corpus.at(lines.number() + 1), size[2], static_cast<int64_t>(entries.size()));
   std::stable_sort(entries.begin(), entries.end(),
                    [](const Entry& a, const Entry& b) { return a.document < b.document; });
   for (const Entry& entry : entries) {

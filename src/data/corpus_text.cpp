@@ -95,8 +95,8 @@ void read_gibbs_lda(CorpusBuilder& corpus) {
     corpus.finish();
   }
   if (corpus.num_documents() < announced)
-    fail<DataError>("{}: truncated: the first line announces {} documents, the file holds {}", corpus.path(), announced,
-                    corpus.num_documents());
+    fail<DataError>("{}: truncated: the first line announces {} documents, the file ends after {}",
+                    corpus.at(lines.number() + 1).text(), announced, corpus.num_documents());
 }
 
 void read_mallet(CorpusBuilder& corpus, const Tokenizer& tokenizer) {

@@ -20,6 +20,7 @@ std::optional<Line> LineReader::next_any() {
     if (!read_block()) break;
     end = find_end(buffer_, searched);
   }
+  if (end == std::string::npos) file_.expect_complete(number_ + 1);
   if (end == std::string::npos && position_ == buffer_.size()) return std::nullopt;
   const size_t stop = std::min(end, buffer_.size());
   std::string_view text = std::string_view(buffer_).substr(position_, stop - position_);
@@ -46,7 +47,6 @@ bool LineReader::read_block() {
   const int64_t got = file_.read(buffer_.data() + size, kBlock);
   buffer_.resize(size + static_cast<size_t>(got));
   at_end_ = got < kBlock;
-  if (at_end_) file_.expect_complete();
   return true;
 }
 

@@ -22,10 +22,12 @@ class LineReader {
   explicit LineReader(const std::string& path) : file_(path) {}
 
   /// The next line, blank or not, valid until the next call; nothing at the end of the file. Throws DataError for
-  /// damaged or truncated gzip data.
+  /// damaged or truncated gzip data, with the line.
   std::optional<Line> next_any();
   /// The next line that is not blank.
   std::optional<Line> next();
+  /// The number of the last line that was read; 0 before the first.
+  int64_t number() const { return number_; }
   /// Bytes that the file can hold at most, as ByteReader::max_size().
   int64_t max_size() const { return file_.max_size(); }
 

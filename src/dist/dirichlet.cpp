@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "draws.h"
+#include "vem/dist/special.h"
 
 namespace vem {
 namespace {
@@ -13,9 +14,23 @@ constexpr double kSmallest = std::numeric_limits<double>::min();
 
 Tensor log_normalized(const Tensor& positive) { return positive.log() - positive.sum(-1, true).log(); }
 
-Tensor log_normaliser(const Tensor& alpha) { return at::lgamma(alpha).sum(-1) - at::lgamma(alpha.sum(-1)); }
+using Loop = void (*)(const double* x, double* out, int64_t n);
 
-Tensor expected_log(const Tensor& alpha) { return at::digamma(alpha) - at::digamma(alpha.sum(-1, true)); }
+/// `loop` of special.h where no gradient is asked for, `fallback` of LibTorch otherwise.
+Tensor mapped(const Tensor& x, Loop loop, Tensor (*fallback)(const Tensor&)) {
+  const bool plain = x.scalar_type() == at::kDouble && !(x.requires_grad() && at::GradMode::is_enabled());
+  if (!plain) return fallback(x);
+  const Tensor in = x.contiguous(), out = at::empty_like(in);
+  loop(in.data_ptr<double>(), out.data_ptr<double>(), in.numel());
+  return out;
+}
+
+Tensor log_gamma(const Tensor& x) { return mapped(x, special::lgamma, at::lgamma); }
+Tensor digamma_of(const Tensor& x) { return mapped(x, special::digamma, at::digamma); }
+
+Tensor log_normaliser(const Tensor& alpha) { return log_gamma(alpha).sum(-1) - log_gamma(alpha.sum(-1)); }
+
+Tensor expected_log(const Tensor& alpha) { return digamma_of(alpha) - digamma_of(alpha.sum(-1, true)); }
 
 }  // namespace
 

@@ -174,8 +174,9 @@ std::vector<Wrong> wrong_files() {
       {"a.svm", "1 3:1\n2 3:0.25\n", ":2: a count is '0.25'; a whole number from 0 to 2147483647 is expected"},
       {"a.svm", "3:1 4:1\n", ":1: a label is expected before '3:1'"},
       {"a.svm", "1 2:1 2:1\n", ":1: word 1 (counted from 0) is there twice in document 1 (counted from 1)"},
-      {"docword.a.txt", "2\n4\n", ": truncated: the number of entries is missing"},
-      {"docword.a.txt", "2\n4\n3\n1 1 1\n2 1 1\n", ": truncated: the header announces 3 entries, the file holds 2"},
+      {"docword.a.txt", "2\n4\n", ":3: truncated: the number of entries is missing"},
+      {"docword.a.txt", "2\n4\n3\n1 1 1\n2 1 1\n",
+       ":6: truncated: the header announces 3 entries, the file ends after 2"},
       {"docword.a.txt", "2\n4\n1\n1 1 1\n2 1 1\n", ":5: more entries than the 1 of the header"},
       {"docword.a.txt", "2\n4\n1\n3 1 1\n", ":4: a document is '3'; a whole number from 1 to 2 is expected"},
       {"docword.a.txt", "2\n4\n1\n1 5 1\n", ":4: a word is '5'; a whole number from 1 to 4 is expected"},
@@ -193,17 +194,17 @@ std::vector<Wrong> wrong_files() {
       {"docword.a.txt", "1\n4000000000\n1\n1 1 1\n",
        ":3: the header announces 4000000000 words for 1 entries; is it damaged?"},
       {"docword.a.txt", "1\n1\n9007199254740992\n1 1 1\n",
-       ": truncated: the header announces 9007199254740992 entries, the file holds 1"},
+       ":5: truncated: the header announces 9007199254740992 entries, the file ends after 1"},
       {"a.mtx", "3 4 1\n1 1 1\n",
        ":1: '3 4 1' is expected to be '%%MatrixMarket matrix coordinate integer general' (or real, or pattern)"},
       {"a.mtx", kMm + "3 4\n",
        ":2: the number of entries is ''; a whole number from 0 to 9007199254740992 is expected"},
       {"a.mtx", kMm + "3 4 1\n4 1 1\n", ":3: a row (document) is '4'; a whole number from 1 to 3 is expected"},
       {"a.mtx", kMm + "3 4 1\n1 1 1\n1 2 1\n", ":4: more entries than the 1 of the header"},
-      {"a.mtx", kMm + "3 4 2\n1 1 1\n", ": truncated: the header announces 2 entries, the file holds 1"},
+      {"a.mtx", kMm + "3 4 2\n1 1 1\n", ":4: truncated: the header announces 2 entries, the file ends after 1"},
       {"a.mtx", kMm + "3 4 3\n1 1 1\n2 1 1\n1 1 2\n",
        ":5: word 0 (counted from 0) is there twice in document 1 (counted from 1)"},
-      {"a.low", "3\naa bb\ncc\n", ": truncated: the first line announces 3 documents, the file holds 2"},
+      {"a.low", "3\naa bb\ncc\n", ":4: truncated: the first line announces 3 documents, the file ends after 2"},
       {"a.low", "1\naa bb\ncc\n", ":3: more documents than the 1 of the first line"},
       {"a.low", "many\naa bb\n",
        ":1: the number of documents is 'many'; a whole number from 0 to 2147483647 is expected"},
@@ -250,7 +251,9 @@ TEST(Corpus, TruncatedAndDamagedGzipDataAreSeen) {
     CorpusOptions options;
     options.format = corpus_format(folder.write(w.name, text));
     const std::string message = message_of<DataError>([&] { read_corpus(cut, options); });
-    EXPECT_NE(message.find("truncated"), std::string::npos) << message;
+    const size_t bytes = std::stoul(message.substr(message.rfind("after ") + 6));
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bytes), '\n');
+    EXPECT_EQ(message, fmt::format("{}:{}: truncated: its gzip data end after {} bytes", cut, line, bytes));
   }
 }
 

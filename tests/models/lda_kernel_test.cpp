@@ -142,6 +142,24 @@ TEST(LdaKernel, AnyNumberOfThreadsGivesTheSameBits) {
   }
 }
 
+// Three sweeps, each from where the last one ended. A token whose uniform number lies within rounding of an edge would
+// take another topic and be seen as a difference of one.
+TEST(LdaKernel, EveryGibbsSweepIsTheDenseReferences) {
+  const Toy t = toy(false);
+  const LdaKernel kernel(t.dense.log_beta, t.dense.alpha, at::kDouble);
+  Tensor theta = t.start / t.start.sum(1, true);
+  for (int64_t sweep = 0; sweep < 3; ++sweep) {
+    const Rng rng = Rng(7).at(sweep);
+    const LdaExpectation ours = kernel.sample(t.batch, theta, rng);
+    const DenseDraw dense = dense_draw(t.dense, theta, rng);
+    const Tensor& weight = t.batch.weight;
+    EXPECT_NEAR(ours.bound.item<double>(), (weight * dense.log_prob).sum().item<double>(), 1e-10);
+    EXPECT_LE(difference(ours.topics, (weight.view({-1, 1, 1}) * dense.topics).sum(0)), 1e-10);
+    EXPECT_LE(difference(ours.gamma, dense.theta), 1e-10);
+    theta = dense.theta;
+  }
+}
+
 // The stationary distribution of (z, theta) has p(z | w) in proportion to B(alpha + n(z)) prod_i beta_{z_i w_i}: all
 // 2^3 values of z are summed. 4,000 chains: the standard error of a share is below 0.5 / sqrt(3 * 4,000) = 0.0046.
 TEST(LdaKernel, TheSamplerLeavesTheExactPosterior) {

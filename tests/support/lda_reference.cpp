@@ -18,6 +18,26 @@ DenseSweep dense_sweep(const DenseLda& m, const Tensor& gamma) {
           at::where(empty.unsqueeze(1), at::zeros_like(log_theta), log_theta), m.alpha + expected.sum(1)};
 }
 
+DenseDraw dense_draw(const DenseLda& m, const Tensor& theta, const Rng& rng) {
+  const int64_t D = m.counts.size(0), V = m.counts.size(1), K = m.alpha.size(0);
+  DenseDraw draw{at::zeros({D}, at::kDouble), at::zeros({D, K, V}, at::kDouble), at::empty({D, K}, at::kDouble)};
+  for (int64_t d = 0; d < D; ++d) {
+    const auto tokens = m.counts[d].sum().item<int64_t>();
+    const Tensor u = rng.uniform(at::full({1}, d, at::kLong), {tokens}, "topic")[0];
+    int64_t token = 0;
+    for (int64_t v = 0; v < V; ++v)
+      for (int64_t c = 0; c < m.counts[d][v].item<int64_t>(); ++c) {
+        const Tensor joint = theta[d] * m.log_beta.select(1, v).exp(), conditional = joint / joint.sum();
+        draw.log_prob[d] += joint.sum().log();
+        const int64_t k = conditional.cumsum(0).le(u[token++]).sum().item<int64_t>();  // the first edge above u
+        draw.topics[d][k][v] += 1;
+      }
+    const Tensor gammas = rng.fold(static_cast<uint64_t>(d)).gamma(m.alpha + draw.topics[d].sum(1), "theta");
+    draw.theta[d].copy_(gammas / gammas.sum());
+  }
+  return draw;
+}
+
 Tensor dense_start(const DenseLda& m) { return m.alpha + m.counts.sum(1, true) / static_cast<double>(m.alpha.size(0)); }
 
 Dataset documents_of_counts(const Tensor& counts) {

@@ -23,6 +23,16 @@ struct DenseSweep {
 /// One sweep from gamma [D, K]; bound and sums at that gamma.
 DenseSweep dense_sweep(const DenseLda& model, const Tensor& gamma);
 
+struct DenseDraw {
+  Tensor log_prob;  ///< [D] log p(w | theta, beta)
+  Tensor topics;    ///< [D, K, V] counts of tokens
+  Tensor theta;     ///< [D, K] the new weights
+};
+
+/// One sweep of Gibbs sampling from theta [D, K], token by token: z_i is drawn from p(z_i = k | theta, beta), which is
+/// theta_k beta_kw over its sum, then theta from Dirichlet(alpha + counts), with the numbers that the kernel draws.
+DenseDraw dense_draw(const DenseLda& model, const Tensor& theta, const Rng& rng);
+
 /// alpha + tokens / K.
 Tensor dense_start(const DenseLda& model);
 
