@@ -1,103 +1,74 @@
 #!/usr/bin/env python3
 """Topics of vem, scikit-learn and gensim (batch variational Bayes, their defaults) scored in one common way.
 
-    python3 experiments/lda/peers.py CORPUS.ldac.gz [--vem build/vem] [--topics 50] [--passes 20] [--seeds 3]
+    python3 experiments/lda/peers.py CORPUS.ldac.gz [--vem build/vem] [--topics 50] [--passes 20] [--seeds 1 2]
 
 Needs scikit-learn and gensim (pip install scikit-learn gensim, in an environment of its own). A fifth of the documents
-is held out and halved; theta of a held-out document is found from its first half by 100 steps of
-theta <- alpha + sum of phi, from the mean topics, and the words of the second half are scored. Prints perplexity and
-seconds of training, one thread, with the same priors and numbers of passes for all.
+is held out and halved; the topics of each program are scored by perplexity() in scoring.py. Prints the perplexity and
+processor seconds of training, one thread, with the same priors and numbers of passes for all.
 """
-import argparse, gzip, os, subprocess, tempfile, time
+import argparse, os, tempfile, time
 
 for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]:
     os.environ[name] = "1"
 import numpy as np
-import scipy.sparse
+
+import runs
+import scoring
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("corpus")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--topics", type=int, default=50)
 parser.add_argument("--passes", type=int, default=20)
-parser.add_argument("--seeds", type=int, default=3)
+parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
 parser.add_argument("--tools", nargs="+", default=["vem", "vem cvb0", "scikit-learn", "gensim"])
 arguments = parser.parse_args()
 K = arguments.topics
 
-with gzip.open(arguments.corpus, "rt") as file:
-    documents = [[tuple(map(int, pair.split(":"))) for pair in line.split()[1:]] for line in file]
-V = 1 + max(w for document in documents for w, _ in document)
 rng = np.random.default_rng(0)
-order = rng.permutation(len(documents))
-held = [documents[i] for i in order[: len(documents) // 5]]
-train = [documents[i] for i in np.sort(order[len(documents) // 5:])]
-halves = []
-for document in held:
-    tokens = rng.permutation(np.repeat([w for w, _ in document], [c for _, c in document]))
-    halves.append((np.bincount(tokens[::2], minlength=V), np.bincount(tokens[1::2], minlength=V)))
-
-
-def perplexity(topics, alpha):
-    log_prob = total = 0
-    for seen, target in halves:
-        w, t = np.flatnonzero(seen), np.flatnonzero(target)
-        theta = np.full(K, 1 / K)
-        for _ in range(100):
-            phi = topics[:, w] * theta[:, None]
-            theta = alpha + (phi / phi.sum(0) * seen[w]).sum(1)
-            theta /= theta.sum()
-        log_prob += target[t] @ np.log(theta @ topics[:, t])
-        total += target.sum()
-    return np.exp(-log_prob / total)
+corpus = scoring.read(arguments.corpus)
+D, V = corpus.shape
+order = rng.permutation(D)
+seen, held = scoring.halves(corpus[order[: D // 5]], rng)
+train = corpus[np.sort(order[D // 5:])]
 
 
 def vem(alpha, eta, seed, estimate="posterior"):
     with tempfile.TemporaryDirectory() as folder:
-        with open(folder + "/train.ldac", "w") as file:
-            for d in train:
-                file.write(f"{len(d)} " + " ".join(f"{w}:{c}" for w, c in d) + "\n")
-        with open(folder + "/train.vocab", "w") as file:
-            file.writelines(f"w{w}\n" for w in range(V))
-        command = [arguments.vem, "train", "lda", "--data", folder + "/train.ldac", "--out", folder + "/run", "--seed",
-                   str(seed), "--threads", "1"]
-        for setting in [f"model.num_topics={K}", f"model.estimate={estimate}", f"model.document_concentration={alpha}",
-                        f"model.topic_concentration={eta}", f"train.epochs={arguments.passes}"]:
-            command += ["--set", setting]
-        begin = time.time()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        seconds = time.time() - begin
-        subprocess.run([arguments.vem, "export", folder + "/run", "--format", "npy", "--out", folder + "/topics.npy"],
-                       check=True, stdout=subprocess.DEVNULL)
+        data = scoring.write(folder + "/train", train)
+        settings = [f"model.num_topics={K}", f"model.estimate={estimate}", f"model.document_concentration={alpha}",
+                    f"model.topic_concentration={eta}", f"train.epochs={arguments.passes}", "train.tolerance=0"]
+        seconds, _ = runs.train(arguments.vem, folder + "/run", data, settings, seed)
+        runs.execute([arguments.vem, "export", folder + "/run", "--checkpoint", "last", "--format", "npy", "--out",
+                      folder + "/topics.npy"])
         return np.load(folder + "/topics.npy"), seconds
 
 
 def scikit_learn(alpha, eta, seed):
     from sklearn.decomposition import LatentDirichletAllocation
-    indptr = np.cumsum([0] + [len(d) for d in train])
-    x = scipy.sparse.csr_matrix(([c for d in train for _, c in d], [w for d in train for w, _ in d], indptr),
-                                shape=(len(train), V), dtype=np.float64)
-    begin = time.time()
+    begin = time.process_time()
     model = LatentDirichletAllocation(K, doc_topic_prior=alpha, topic_word_prior=eta, max_iter=arguments.passes,
-                                      random_state=seed).fit(x)
-    return model.components_ / model.components_.sum(1, keepdims=True), time.time() - begin
+                                      random_state=seed).fit(train)
+    return model.components_ / model.components_.sum(1, keepdims=True), time.process_time() - begin
 
 
 def gensim(alpha, eta, seed):
     from gensim.models import LdaModel
-    begin = time.time()
-    model = LdaModel(train, num_topics=K, id2word={w: str(w) for w in range(V)}, alpha=[alpha] * K, eta=eta,
+    documents = [list(zip(train[d].indices.tolist(), train[d].data.tolist())) for d in range(train.shape[0])]
+    begin = time.process_time()
+    model = LdaModel(documents, num_topics=K, id2word={w: str(w) for w in range(V)}, alpha=[alpha] * K, eta=eta,
                      passes=arguments.passes, update_every=0, random_state=seed, eval_every=None)
-    return model.get_topics().astype(np.float64), time.time() - begin
+    return model.get_topics().astype(np.float64), time.process_time() - begin
 
 
 TOOLS = {"vem": vem, "vem cvb0": lambda *a: vem(*a, "cvb0"), "scikit-learn": scikit_learn, "gensim": gensim}
-print("| alpha, eta | tool | perplexity, one number a seed | seconds |\n" + "| --- " * 4 + "|")
+runs.header("alpha, eta", "program", "perplexity, one number a seed", "seconds")
 for alpha, eta in [(0.1, 0.05), (0.5, 0.5)]:
     for name in arguments.tools:
         scores, times = [], []
-        for seed in range(1, arguments.seeds + 1):
+        for seed in arguments.seeds:
             topics, seconds = TOOLS[name](alpha, eta, seed)
-            scores.append(perplexity(topics, alpha))
+            scores.append(f"{scoring.perplexity(topics, alpha, seen, held):.0f}")
             times.append(seconds)
-        print(f"| {alpha}, {eta} | {name} | {' '.join(f'{s:.0f}' for s in scores)} | {np.median(times):.1f} |", flush=True)
+        runs.row(f"{alpha}, {eta}", name, " ".join(scores), f"{np.median(times):.1f}")

@@ -4,16 +4,17 @@
     python3 experiments/lda/stream.py FOLDER [--vem build/vem] [--documents 2000] [--factors 1 10 100]
 
 Writes synthetic corpora of some lengths into FOLDER (20 topics, 5,000 words, 100 words a document), trains on each with
-two stochastic passes from disk, prints peak memory, and completes the same 1,000 further documents. The shorter
-corpora are also fitted by 40 batch passes in memory. Nothing but the standard library is used.
+two stochastic passes from disk, prints processor seconds and peak memory, and completes the same 1,000 further
+documents. The shorter corpora are also fitted by 40 batch passes in memory. What is not set here is vem's default.
+Nothing but the standard library is used.
 """
 import argparse
 import collections
 import itertools
-import json
 import os
 import random
-import time
+
+import runs
 
 TOPICS, WORDS, LENGTH = 20, 5000, 100
 
@@ -22,6 +23,8 @@ parser.add_argument("folder")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--documents", type=int, default=2000)
 parser.add_argument("--factors", type=int, nargs="+", default=[1, 10, 100])
+parser.add_argument("--batch", type=int, default=100, help="documents a stochastic update")
+parser.add_argument("--set", nargs="*", default=[], help="further settings of stochastic runs")
 parser.add_argument("--batch-up-to", type=int, default=10, help="largest factor that is also fitted in memory")
 arguments = parser.parse_args()
 
@@ -37,23 +40,6 @@ def write_corpus(path, documents, seed, topics):
             file.write(f"{len(counts)} " + " ".join(f"{w}:{c}" for w, c in counts.items()) + "\n")
 
 
-def run(*command):
-    """Seconds and peak megabytes of a run of vem."""
-    begin = time.time()
-    process = os.posix_spawn(arguments.vem, [arguments.vem, *command], os.environ, file_actions=[
-        (os.POSIX_SPAWN_OPEN, out, os.devnull, os.O_WRONLY, 0) for out in (1, 2)])
-    _, status, usage = os.wait4(process, 0)
-    if status != 0:
-        raise SystemExit(" ".join(command) + f": status {status}")
-    return time.time() - begin, usage.ru_maxrss / 1024
-
-
-def perplexity(folder, held):
-    run("evaluate", folder, "--checkpoint", "last", "--data", held)
-    with open(os.path.join(folder, "evaluation.json")) as file:
-        return json.load(file)["completion_perplexity"]
-
-
 os.makedirs(arguments.folder, exist_ok=True)
 draw = random.Random(0)
 topics = [list(itertools.accumulate(draw.gammavariate(0.05, 1) + 1e-12 for _ in range(WORDS))) for _ in range(TOPICS)]
@@ -62,19 +48,19 @@ write_corpus(held, 1000, 1, topics)
 vocabulary = os.path.join(arguments.folder, "words.txt")
 with open(vocabulary, "w") as file:
     file.writelines(f"w{w}\n" for w in range(WORDS))
-common = ["--seed", "1", "--threads", "1", "--force", "--set", f"model.num_topics={TOPICS}", "--set",
-          f"data.vocabulary={vocabulary}"]
-print("| documents | file, MB | how | seconds | peak memory, MB | perplexity |\n" + "| --- " * 6 + "|")
+common = [f"model.num_topics={TOPICS}", f"data.vocabulary={vocabulary}"]
+runs.header("documents", "file, MB", "how", "seconds", "peak memory, MB", "perplexity")
 for factor in arguments.factors:
     documents = factor * arguments.documents
     corpus, folder = os.path.join(arguments.folder, f"{factor}.ldac"), os.path.join(arguments.folder, f"run{factor}")
     write_corpus(corpus, documents, 2, topics)
     size = os.path.getsize(corpus) / 2**20
-    hows = [("two stochastic passes from disk", [
-        "--set", "data.stream=true", "--set", "model.gamma_start=fresh", "--set", "model.inner_iterations=20", "--set",
-        "train.batch_size=100", "--set", "train.epochs=2", "--set", "train.rho={kind='power',delay=64,exponent=0.7}"])]
+    hows = [("two stochastic passes from disk",
+             ["data.stream=true", "model.gamma_start=fresh", "model.inner_iterations=5", "train.epochs=2",
+              f"train.batch_size={arguments.batch}", *arguments.set])]
     if factor <= arguments.batch_up_to:
-        hows.append(("40 batch passes in memory", ["--set", "train.epochs=40"]))
+        hows.append(("40 batch passes in memory", ["train.epochs=40"]))
     for how, settings in hows:
-        seconds, memory = run("train", "lda", "--data", corpus, "--out", folder, *common, *settings)
-        print(f"| {documents} | {size:.0f} | {how} | {seconds:.0f} | {memory:.0f} | {perplexity(folder, held):.1f} |", flush=True)
+        seconds, memory = runs.train(arguments.vem, folder, corpus, common + settings)
+        perplexity = runs.evaluate(arguments.vem, folder, held)["completion_perplexity"]
+        runs.row(documents, f"{size:.0f}", how, f"{seconds:.0f}", f"{memory:.0f}", f"{perplexity:.1f}")
