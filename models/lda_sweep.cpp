@@ -24,8 +24,10 @@ VEM_INLINE T total_of(const typename Vector<T>::type& v) {
   typename Vector<T>::quarter q[2];
   std::memcpy(q, h, sizeof h[0]);
   q[0] += q[1];
-  if constexpr (Vector<T>::lanes == 8) return q[0][0] + q[0][1];
-  return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
+  if constexpr (Vector<T>::lanes == 8)
+    return q[0][0] + q[0][1];
+  else
+    return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
 }
 
 /// out[k] += factor * row[k].
