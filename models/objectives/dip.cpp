@@ -57,9 +57,7 @@ class Dip final : public Objective {
 
 void register_dip(Registry& registry) {
   registry.add<Objective, DipOptions>(
-      "dip",
-      "ELBO with the latents' covariance over a batch pulled to the identity; of a whole batch: every process of "
-      "several sees its part",
+      "dip", "ELBO with the latents' covariance pulled to the identity (DIP-VAE); of a batch, no sum over items",
       [](const DipOptions& options, const Objective::Context&) { return std::make_shared<Dip>(options); });
 }
 

@@ -61,9 +61,7 @@ class Info final : public Objective {
 
 void register_info(Registry& registry) {
   registry.add<Objective, InfoOptions>(
-      "info",
-      "InfoVAE: less KL an item, more of the aggregate posterior's discrepancy to the prior (MMD); of a whole batch: "
-      "every process of several sees its part",
+      "info", "less KL, more discrepancy of the aggregate posterior (InfoVAE, MMD); of a batch, no sum over items",
       [](const InfoOptions& options, const Objective::Context&) { return std::make_shared<Info>(options); });
 }
 

@@ -71,8 +71,7 @@ class TotalCorrelation final : public Objective {
 void register_total_correlation(Registry& registry) {
   registry.add<Objective, TotalCorrelationOptions>(
       "total-correlation",
-      "ELBO with information, total correlation and dimensions weighted apart (beta-TCVAE); of a whole batch: every "
-      "process of several sees its part",
+      "information, total correlation and dimensions weighted apart (beta-TCVAE); of a batch, no sum over items",
       [](const TotalCorrelationOptions& options, const Objective::Context& context) {
         return std::make_shared<TotalCorrelation>(options, context);
       });

@@ -69,7 +69,8 @@ class Objective {
   virtual Needs needs() const { return Needs::draws; }
   /// Whether it takes the prior to be N(0, I).
   virtual bool standard_prior() const { return false; }
-  /// False for objectives that are not sums over items.
+  /// False for objectives that are not sums over items: each of several processes then takes its part of a batch for
+  /// the whole.
   virtual bool additive() const { return true; }
   virtual Schedules schedules() const { return {}; }
 };
