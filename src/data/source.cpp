@@ -342,7 +342,7 @@ Splits load_splits(const DataOptions& options) {
   }
   if (options.test > 0) fail<ConfigError>("data.test has no effect: {} has a test set of its own", source);
   auto [train, test] = source == kFashionMnist ? load_fashion_mnist() : load_mnist(source.substr(kMnistPrefix.size()));
-  Splits splits = hold_out(configured(first_items(std::move(train), options.limit), options), options);
+  Splits splits = hold_out(configured(first_items(train, options.limit), options), options);
   splits.test = configured(std::move(test), options);
   return splits;
 }

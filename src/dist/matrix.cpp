@@ -6,7 +6,7 @@ namespace vem {
 namespace {
 
 int64_t order_of(const Tensor& packed) {  // D (D + 1) / 2 = n
-  return static_cast<int64_t>((std::sqrt(8. * static_cast<double>(packed.size(-1)) + 1) - 1) / 2 + 0.5);
+  return std::llround((std::sqrt(8. * static_cast<double>(packed.size(-1)) + 1) - 1) / 2);
 }
 
 /// 2 off the diagonal and 1 on it, packed.

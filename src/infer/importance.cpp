@@ -28,7 +28,7 @@ double shape_at(double theta, const std::vector<double>& x) {
 std::vector<double> theta_grid(const std::vector<double>& x) {
   const auto n = static_cast<double>(x.size());
   const auto m = 30 + static_cast<size_t>(std::sqrt(n));
-  const double quartile = x[static_cast<size_t>(n / 4 + 0.5) - 1];
+  const double quartile = x[static_cast<size_t>(std::llround(n / 4)) - 1];
   std::vector<double> grid(m);
   for (size_t j = 0; j < m; ++j) {
     const double ratio = static_cast<double>(m) / (static_cast<double>(j) + 0.5);

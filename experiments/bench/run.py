@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""Every benchmark of vem against its peers, one after the other, each of which takes turns with vem on the same input.
+
+Usage: python3 experiments/bench/run.py [--quick] [--data DIR] [--only NAME ...] [--vem build/vem] [--out runs/bench]
+
+Peers are installed into OUT/env at the versions in peers.txt; one that can not be had is skipped, and the table says so.
+Data are made from a seed; with --data DIR also DNA (DIR/seq/human-chr3.42M.fa.gz) and documents (DIR/bow/20ng-etm-*).
+--quick takes one round and the small cases, in about five minutes. Writes OUT/results.json, results.md and results.png.
+"""
+import argparse, json, os, subprocess, sys, tempfile, time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--quick", action="store_true")
+parser.add_argument("--data", default="")
+parser.add_argument("--only", nargs="*", default=[], help="training, training_run, mixtures, hmm, lda")
+parser.add_argument("--vem", default="build/vem")
+parser.add_argument("--out", default="runs/bench")
+arguments = parser.parse_args()
+rounds = "1" if arguments.quick else "5"
+
+
+def environment():
+    """The Python that has the peers; the one at hand where they can not be installed."""
+    python = os.path.join(arguments.out, "env", "bin", "python")
+    if not os.path.exists(python):
+        print("installing the peers of peers.txt into", os.path.dirname(os.path.dirname(python)), flush=True)
+        made = subprocess.run([sys.executable, "-m", "venv", os.path.join(arguments.out, "env")]).returncode == 0
+        if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", os.path.join(HERE, "peers.txt")]).returncode:
+            print("they can not be installed: what this Python has is used", flush=True)
+            return sys.executable
+    return python
+
+
+def benchmarks(peers):
+    """Name -> Python and arguments."""
+    data = lambda name: os.path.join(arguments.data, name)
+    yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
+    yield "training_run", [sys.executable, "training_run.py", "--rounds", "1" if arguments.quick else "3"]
+    quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
+    yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
+    dna = ["--dna", data("seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
+    yield "hmm", [peers, "hmm.py", "--rounds", rounds] + (["--only", "many"] if arguments.quick else dna)
+    if arguments.data:
+        yield "lda", [peers, "lda.py", data("bow/20ng-etm-tr.ldac.gz"), "--rounds", rounds]
+
+
+def run(name, command):
+    """The rows of one benchmark, or why there are none."""
+    print("\n==", name, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        result = os.path.join(folder, "result.json")
+        command = [command[0], os.path.join(HERE, command[1])] + command[2:] + ["--vem", arguments.vem, "--json", result]
+        child = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if child.returncode:
+            reason = (child.stderr.strip().splitlines() or ["it failed"])[-1]
+            print("skipped:", reason, flush=True)
+            return {"skipped": reason}
+        with open(result) as file:
+            return json.load(file)
+
+
+def peer_of(row):
+    return next(key for key in row if key not in ("case", "vem", "ratio", "difference", "unit"))
+
+
+def rows_of(results):
+    return [(name, row) for name, result in results.items() for row in result.get("results", [])]
+
+
+def table(results):
+    lines = ["| benchmark | case | peer | peer's | vem's | times faster |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, row in rows_of(results):
+        peer, unit = peer_of(row), row.get("unit", "s")
+        lines.append(f"| {name} | {row['case']} | {peer.replace('_', '-')} | {row[peer]:.4g} {unit} | {row['vem']:.4g} {unit} | {row['ratio']:.2f} |")
+    lines += [f"| {name} | skipped: {result['skipped']} | | | | |" for name, result in results.items() if "skipped" in result]
+    return "\n".join(lines)
+
+
+CHART = """
+import json, sys
+import matplotlib
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+rows, path = json.loads(sys.argv[1]), sys.argv[2]
+figure, axes = plt.subplots(figsize=(8, 1 + 0.32 * len(rows)))
+axes.barh([label for label, _ in rows][::-1], [ratio for _, ratio in rows][::-1], color="#3465a4")
+axes.axvline(1, color="black", linewidth=0.8)
+axes.set_xscale("log")
+axes.set_xlabel("times faster than the peer (1: the same)")
+for y, (_, ratio) in enumerate(rows[::-1]):
+    axes.text(ratio, y, f" {ratio:.1f}", va="center", fontsize=8)
+axes.spines[["top", "right"]].set_visible(False)
+figure.tight_layout()
+figure.savefig(path, dpi=120)
+"""
+
+
+def chart(peers, results, path):
+    rows = [(f"{name}: {row['case']} ({peer_of(row).replace('_', '-')})", row["ratio"]) for name, row in rows_of(results)]
+    if rows and subprocess.run([peers, "-c", CHART, json.dumps(rows), path], stderr=subprocess.DEVNULL).returncode:
+        print("no chart: matplotlib is missing")
+
+
+os.makedirs(arguments.out, exist_ok=True)
+peers = environment()
+results = {}
+for name, command in benchmarks(peers):
+    if not arguments.only or name in arguments.only:
+        results[name] = run(name, command)
+with open(os.path.join(arguments.out, "results.json"), "w") as file:
+    json.dump({"vem": subprocess.run([arguments.vem, "info"], capture_output=True, text=True).stdout.splitlines(),
+               "day": time.strftime("%Y-%m-%d"), "benchmarks": results}, file, indent=1)
+with open(os.path.join(arguments.out, "results.md"), "w") as file:
+    file.write(table(results) + "\n")
+chart(peers, results, os.path.join(arguments.out, "results.png"))
+print("\n" + table(results))
