@@ -17,9 +17,7 @@ Outcome vem(const std::vector<std::string>& arguments) {
   return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
 }
 
-int python(std::vector<std::string> arguments) {
-  return wait_for_program(start_program(kPython, std::move(arguments)));
-}
+int python(const std::vector<std::string>& arguments) { return wait_for_program(start_program(kPython, arguments)); }
 
 /// Exports a run in both formats and gives them to the script.
 void expect_python_reads(const std::string& run) {

@@ -94,10 +94,11 @@ TEST(MixtureRun, ColumnsOfWordsAreCategories) {
   std::string text = table();
   for (int i = 0; i < 3; ++i) text += fmt::format("{},NA,60.5,5100,3\n", 150 + i);  // kind unknown
   const std::string data = folder.write("birds.csv", text), run_folder = folder.file("run");
+  const std::string columns =
+      "model.observation={kind=\"product\", normal_columns=\"length,weight\", poisson_columns=\"eggs\", "
+      "categorical_columns=\"species\"}";
   done({"train", "mixture", "--data", data, "--out", run_folder, "--set", "data.categories=species", "--set",
-        "data.columns=\"length, weight, eggs\"", "--set",
-        "model.observation={kind=\"product\", normal_columns=\"length,weight\", poisson_columns=\"eggs\", "
-        "categorical_columns=\"species\"}"});
+        "data.columns=\"length, weight, eggs\"", "--set", columns});
   EXPECT_NE(done({"describe", run_folder}).find("species: 0 = adelie, 1 = gentoo\n"), std::string::npos);
   const std::string complete = folder.file("complete.csv");
   done({"impute", run_folder, "--out", complete});

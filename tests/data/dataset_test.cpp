@@ -9,7 +9,7 @@
 namespace vem {
 namespace {
 
-Tensor ints(std::vector<int64_t> values) { return at::tensor(values, at::kLong); }
+Tensor ints(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
 
 Dataset grey_images(int64_t n = 40) {
   Dataset data;

@@ -24,7 +24,7 @@
 namespace vem {
 namespace {
 
-Tensor t(std::vector<double> values) { return at::tensor(values, at::kDouble); }
+Tensor t(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
 Tensor zeros(const Shape& shape) { return at::zeros(shape, at::kDouble); }
 
 template <class E = Error>

@@ -61,7 +61,7 @@ class Table : public testing::TestWithParam<Row> {
 TEST_P(Table, DensityIntegratesToOneWithItsMoments) {
   if (!has_grid()) GTEST_SKIP();
   for (const auto& d : {q(), p()}) {
-    EXPECT_TRUE(at::allclose(integral(*d, [](const Tensor& x) { return at::ones({}, at::kDouble); }),
+    EXPECT_TRUE(at::allclose(integral(*d, [](const Tensor&) { return at::ones({}, at::kDouble); }),
                              at::ones(d->batch_shape(), at::kDouble), 0, 1e-6));
     const Tensor mean = d->mean();
     if (!mean.defined()) continue;

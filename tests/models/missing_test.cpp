@@ -58,7 +58,7 @@ TEST(Missing, PointEstimatesGiveTheMarginalLikelihood) {
 }
 
 /// log of the integral of exp over a grid of so many cells that are missing, each from -a to a.
-double log_integral(const std::function<Tensor(const Tensor&)>& log_f, Tensor row) {
+double log_integral(const std::function<Tensor(const Tensor&)>& log_f, const Tensor& row) {
   const Tensor gaps = row.isnan().nonzero().squeeze(-1);
   const int64_t points = 241;
   const double reach = 60, width = 2 * reach / (points - 1);

@@ -77,7 +77,7 @@ TEST(MixtureGolden, MaximumLikelihoodOfTwoComponents) {
         started(mixture(kHardStart + "estimate = \"ml\"\nstandardize = " + standardize + "\n"), faithful());
     EXPECT_NEAR(iterate(*model, faithful(), 200).back(), -1130.263960, 1e-6);
     const auto parts = call(*model, "component_parameters");
-    const auto near = [](const Tensor& t, std::vector<double> wanted) {  // where the other program stopped
+    const auto near = [](const Tensor& t, const std::vector<double>& wanted) {  // where the other program stopped
       return at::allclose(t.flatten(), at::tensor(wanted, at::kDouble), 1e-5, 0);
     };
     EXPECT_TRUE(near(parts[0], {.35587, .64413}));

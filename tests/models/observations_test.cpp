@@ -178,7 +178,9 @@ TEST(Observations, AProductAddsItsParts) {
                                                              "categorical.probabilities", "poisson.rates"}));
   x[1][0] = std::nan("");
   x[2][1] = std::nan("");
-  const auto columns = [&](std::vector<int64_t> places) { return x.index_select(1, at::tensor(places, at::kLong)); };
+  const auto columns = [&](const std::vector<int64_t>& places) {
+    return x.index_select(1, at::tensor(places, at::kLong));
+  };
   const auto part = [&](const std::string& name, const std::string& toml, const Tensor& rows) {
     Tensor complete = rows.clone();
     const auto observation = make_observation(toml, {rows.size(1), at::kDouble, Estimate::posterior, 2}, name);

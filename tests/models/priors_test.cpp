@@ -112,7 +112,7 @@ TEST(MixturePrior, ItsDensityIsTheSumOverComponents) {
 }
 
 TEST(MixturePrior, GradientsAreThoseOfCentralDifferences) {
-  for (const std::string estimate : {"map", "posterior"}) {
+  for (const char* estimate : {"map", "posterior"}) {
     const auto prior = make(mixture(3, estimate));
     const Batch batch = blank_batch(4);
     const auto value = [&](const std::vector<Tensor>& in) {

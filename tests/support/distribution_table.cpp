@@ -21,9 +21,9 @@
 namespace vem {
 namespace {
 
-Tensor t(std::vector<double> values) { return at::tensor(values, at::kDouble); }
-Tensor t2(std::vector<double> values, int64_t columns) { return t(std::move(values)).view({-1, columns}); }
-Tensor t3(std::vector<double> values, int64_t columns) { return t(std::move(values)).view({2, -1, columns}); }
+Tensor t(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
+Tensor t2(const std::vector<double>& values, int64_t columns) { return t(values).view({-1, columns}); }
+Tensor t3(const std::vector<double>& values, int64_t columns) { return t(values).view({2, -1, columns}); }
 
 // ---- quadrature: trapezoids after a change of variables whose ends fall off doubly exponentially ----
 
