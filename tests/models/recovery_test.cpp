@@ -10,13 +10,14 @@ namespace vem {
 namespace {
 
 constexpr int64_t kRows = 3000, kColumns = 12, K = 3;
+constexpr double kRowsOfEach = 1000;
 
-/// Parameters of a family by component [K, D], rows drawn from them, and the standard errors with n_k rows.
+/// Parameters of a family by component [K, ...], rows drawn from them, and the standard errors with a number of rows.
 struct Family {
   std::string name, toml, parameter;
   Tensor truth;
-  std::function<Tensor(const Tensor& theta, const Rng& rng)> draw;             // of rows with parameters [N, D]
-  std::function<Tensor(const Tensor& theta, const Tensor& n)> standard_error;  // [K, D], n [K, 1]
+  std::function<Tensor(const Tensor& theta, const Rng& rng)> draw;  // rows [N, D] of parameters [N, ...]
+  std::function<Tensor(const Tensor& theta, double n)> standard_error;
 };
 
 Tensor uniform(const Tensor& like, const Rng& rng) {
@@ -25,6 +26,8 @@ Tensor uniform(const Tensor& like, const Rng& rng) {
 Tensor normal(const Tensor& like, const Rng& rng) {
   return rng.normal(at::arange(like.size(0), at::kLong), {like.size(1)}, "x");
 }
+/// Where uniform numbers [N, M] fall when probabilities [N, M or 1, C] are laid end to end.
+Tensor category(const Tensor& p, const Tensor& u) { return u.unsqueeze(-1).ge(p.cumsum(-1)).sum(-1); }
 
 std::vector<Family> families() {
   const Tensor u = Rng(5).uniform(at::arange(K, at::kLong), {kColumns}, "truth"),
@@ -34,10 +37,24 @@ std::vector<Family> families() {
   for (const std::string covariance : {"full", "diagonal", "tied", "spherical"})
     all.push_back({covariance, "kind = \"normal\"\ncovariance = \"" + covariance + "\"\n", "means", 6 * k + u,
                    [](const Tensor& theta, const Rng& rng) { return theta + normal(theta, rng); },
-                   [](const Tensor& theta, const Tensor& n) { return (at::ones_like(theta) / n).sqrt(); }});
+                   [](const Tensor& theta, double n) { return (at::ones_like(theta) / n).sqrt(); }});
   all.push_back({"bernoulli", "kind = \"bernoulli\"\n", "probabilities", 0.04 + 0.02 * u + 0.9 * high,
                  [](const Tensor& theta, const Rng& rng) { return (uniform(theta, rng) < theta).to(at::kDouble); },
-                 [](const Tensor& theta, const Tensor& n) { return (theta * (1 - theta) / n).sqrt(); }});
+                 [](const Tensor& theta, double n) { return (theta * (1 - theta) / n).sqrt(); }});
+  // each column has a favourite symbol, another one in each component
+  const Tensor favourite = (at::arange(kColumns, at::kLong).unsqueeze(0) + at::arange(K, at::kLong).unsqueeze(1)) % 3;
+  all.push_back(
+      {"categorical", "kind = \"categorical\"\nnum_symbols = 3\n", "probabilities",
+       0.1 + 0.7 * at::one_hot(favourite, 3).to(at::kDouble),
+       [](const Tensor& theta, const Rng& rng) { return category(theta, uniform(theta, rng)).to(at::kDouble); },
+       [](const Tensor& theta, double n) { return (theta * (1 - theta) / n).sqrt(); }});
+  const Tensor shares = 0.2 + u + 8 * high;
+  all.push_back({"multinomial", "kind = \"multinomial\"\n", "probabilities", shares / shares.sum(1, true),
+                 [](const Tensor& theta, const Rng& rng) {  // 40 words a row
+                   const Tensor words = category(theta.unsqueeze(1), uniform(at::zeros({theta.size(0), 40}), rng));
+                   return at::one_hot(words.clamp_max(kColumns - 1), kColumns).sum(1).to(at::kDouble);
+                 },
+                 [](const Tensor& theta, double n) { return (theta * (1 - theta) / (40 * n)).sqrt(); }});
   all.push_back({"poisson", "kind = \"poisson\"\n", "rates", 2 + u + 30 * high,
                  [](const Tensor& theta, const Rng& rng) {
                    // a sum of exponential gaps; 200 of them are far more than any count here
@@ -48,16 +65,16 @@ std::vector<Family> families() {
                    }
                    return count;
                  },
-                 [](const Tensor& theta, const Tensor& n) { return (theta / n).sqrt(); }});
+                 [](const Tensor& theta, double n) { return (theta / n).sqrt(); }});
   all.push_back({"exponential", "kind = \"exponential\"\n", "rates", 0.05 + 0.01 * u + 20 * high,
                  [](const Tensor& theta, const Rng& rng) { return -uniform(theta, rng).log() / theta; },
-                 [](const Tensor& theta, const Tensor& n) { return theta / n.sqrt(); }});
+                 [](const Tensor& theta, double n) { return theta / std::sqrt(n); }});
   return all;
 }
 
 TEST(Recovery, KnownParametersAreFoundWithinFourStandardErrors) {
   const uint64_t seeds = long_tests() ? 40 : 1;
-  const double bound = long_tests() ? 5.5 : 4;  // in standard errors; of 280 parameters, or of 11,000
+  const double bound = long_tests() ? 5.5 : 4;  // in standard errors; of 420 parameters, or of 17,000
   for (const Family& family : families())
     for (uint64_t seed = 0; seed < seeds; ++seed) {
       const Tensor index = at::arange(kRows, at::kLong), group = index.remainder(3);
@@ -80,9 +97,8 @@ TEST(Recovery, KnownParametersAreFoundWithinFourStandardErrors) {
       ASSERT_NE(place, parameters.outputs.end()) << family.name;
       const Tensor found = values[static_cast<size_t>(place - parameters.outputs.begin())];
       // in whatever order: the nearest component
-      const Tensor order = (family.truth.unsqueeze(1) - found.unsqueeze(0)).abs().sum(-1).argmin(1);
-      const Tensor n = at::tensor({1000., 1000., 1000.}, at::kDouble).unsqueeze(1);
-      const Tensor z = (found.index_select(0, order) - family.truth) / family.standard_error(family.truth, n);
+      const Tensor order = (family.truth.unsqueeze(1) - found.unsqueeze(0)).abs().flatten(2).sum(-1).argmin(1);
+      const Tensor z = (found.index_select(0, order) - family.truth) / family.standard_error(family.truth, kRowsOfEach);
       EXPECT_LT(z.abs().max().item<double>(), bound) << family.name << " seed " << seed;
       EXPECT_TRUE(at::allclose(values[0], at::full({3}, 1. / 3, at::kDouble), 0, 0.01)) << family.name;  // exact shares
     }
