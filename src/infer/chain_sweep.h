@@ -1,6 +1,6 @@
 // One sweep forward and one backward over sequences side by side. Private to chain inference.
 // Legend: K states, P = K rounded up to whole vectors (padding holds zeros), frame t holds the rows first[t] ..
-// first[t + 1] of arrays [rows, P]; sequences are sorted by length, so those of frame t + 1 come first in frame t.
+// first[t + 1] of the group; sequences are sorted by length, so those of frame t + 1 come first in frame t.
 #pragma once
 
 #include "chain_layout.h"
@@ -15,25 +15,31 @@ struct Transitions {
   Tensor matrix, transpose;  ///< [P, P]
 };
 
-/// The arrays of a sweep, for its loops.
+/// A block of frames begin .. end and its arrays, for the loops over it. Arrays begin with the rows of the frame before
+/// the block, where there is one.
 struct Frames {
-  const int64_t *first, *begin;  ///< of frames in the arrays, of sequences in the chain
-  int64_t steps, K, P;
-  double* filtered;  ///< [rows, P]: exp(log_lik - frame maximum), then filtered marginals
-  double* ratio;     ///< [rows, P]: 1 / predicted probabilities of the next frame, then smoothed over predicted
-  double* scratch;   ///< [rows of the first frame, P]
+  const int64_t *first, *start;  ///< of frames in the group, of sequences in the chain
+  int64_t begin, end, K, P;
+  double* filtered;    ///< [rows, P]: filtered marginals
+  double* gain;        ///< [rows, P]: likelihood over the frame's sum, in the place of the row before
+  double *sum, *top;   ///< [rows]: of each frame, and the maximum that its log-likelihoods are scaled by
+  double *state, *to;  ///< [sequences, P]: g of the frame before and of the next one, in turn
+  double* back;        ///< [sequences, P]: v
+  double* scale;       ///< [sequences]: 1 / sum of the last frame
+  int64_t row(int64_t t) const { return first[t] - first[begin > 0 ? begin - 1 : 0]; }
+  int64_t width(int64_t t) const { return first[t + 1] - first[t]; }
 };
 
+/// Short sequences are one block of frames. A long one is several, each of which is filtered again on the way back:
+/// that costs less than arrays of all frames, which no cache holds.
 class Sweep {
  public:
   Sweep(const Potentials& p, const Transitions& transitions, const SideBySide& group);
 
-  /// Filtered marginals of every frame, and log_norm of every item of the group.
-  void forward();
-  /// Smoothed marginals times `weight` (by item of the chain) into `marginals` [R, K]; after forward().
+  /// log_norm of every item of the group, and its filtered marginals into `filtered` [R, K] unless that is null.
+  void forward(double* filtered);
+  /// After forward(): smoothed marginals times `weight` (by item of the chain) into `marginals` [R, K].
   void backward(const double* weight, double* marginals);
-  /// Copies the filtered marginals into [R, K].
-  void write_filtered(double* marginals) const;
   /// After backward(): sums of pairwise marginals [K, K].
   Tensor transition_sums() const;
   double log_norm(size_t s) const { return log_norm_[s]; }
@@ -41,16 +47,23 @@ class Sweep {
   bool lost(size_t s) const { return lost_[s]; }
 
  private:
-  void add_up(const double* sums, const double* logs, double shift);
+  struct State {
+    std::vector<double> rows, scale;  // g [sequences, P] and 1 / its sums
+  };
+  Frames frames(size_t block);
+  void filter(size_t block);
+  void add_up(const Frames& f);
+  void write_filtered(const Frames& f, double* marginals) const;
 
   const Potentials& p_;
   const Transitions& transitions_;
   const SideBySide& group_;
-  Tensor filtered_, ratio_;
-  std::vector<double> scratch_;
+  std::vector<int64_t> bounds_;  // of blocks, in frames
+  std::vector<State> states_;    // that each block begins with
+  size_t filtered_block_ = 0;    // whose rows the arrays hold
+  std::vector<double> start_, filtered_, gain_, sum_, top_, state_, to_, back_, scale_, pairs_;
   std::vector<bool> lost_;
-  std::vector<double> log_norm_;
-  Frames frames_;
+  std::vector<double> log_norm_, product_;  // logarithms so far, and what is to be added to them
 };
 
 }  // namespace vem

@@ -18,21 +18,24 @@ constexpr int64_t kLongRows = 64 * kRowsPerChunk;
 // Numbers in the statistics of a block of rows, which stay in the cache, and its largest number of rows: many blocks of
 // few numbers would cost more in calls than in work.
 constexpr int64_t kBlockNumbers = int64_t{1} << 16, kMostBlockRows = 4096;
+// Log-likelihoods of a chunk of sequences, which are worked on side by side.
+constexpr int64_t kSequenceNumbers = int64_t{1} << 17;
 
 /// Log-likelihoods in the place of those of the rows.
 using LogR = RowReader;
 
 Tensor plus(const Tensor& a, const Tensor& b) { return a.defined() ? a + b : b; }
 
-/// The items that each chunk begins with, and their number at the end: [0, 0] for an empty batch.
-std::vector<int64_t> chunk_bounds(const Batch& batch) {
+/// The items that each chunk of at least so many rows begins with, and their number at the end: [0, 0] for an empty
+/// batch.
+std::vector<int64_t> chunk_bounds(const Batch& batch, int64_t chunk_rows) {
   const int64_t items = batch.size();
   std::vector<int64_t> bounds{0};
   const Tensor offsets = batch.offsets.defined() ? batch.offsets.contiguous() : batch.offsets;
   const int64_t* rows = offsets.defined() ? offsets.data_ptr<int64_t>() : nullptr;
   for (int64_t item = 1; item < items; ++item) {
     const int64_t begin = bounds.back();
-    if ((rows ? rows[item] - rows[begin] : item - begin) >= kRowsPerChunk) bounds.push_back(item);
+    if ((rows ? rows[item] - rows[begin] : item - begin) >= chunk_rows) bounds.push_back(item);
   }
   bounds.push_back(items);
   return bounds;
@@ -114,6 +117,9 @@ class ChunkSums {
 
   /// Numbers in the sums of components.
   int64_t numel() const { return numel_; }
+  int64_t chunk_rows() const {
+    return allocation_.independent_rows() ? kRowsPerChunk : std::max(kRowsPerChunk, kSequenceNumbers / K_);
+  }
 
   Part operator()(const Chunk& chunk) const {
     const int64_t rows = chunk.last_row - chunk.first_row, num_blocks = std::max<int64_t>(1, rows / block_rows_);
@@ -225,7 +231,7 @@ class ChunkSums {
 
 /// All chunks of a batch: short ones spread over the threads, long ones one after the other with their blocks spread.
 Part sum_chunks_of(const Batch& batch, const ChunkSums& sums) {
-  const std::vector<int64_t> bounds = chunk_bounds(batch);
+  const std::vector<int64_t> bounds = chunk_bounds(batch, sums.chunk_rows());
   const auto chunk_at = [&](int64_t c) {
     return chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
   };

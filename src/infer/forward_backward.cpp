@@ -16,11 +16,12 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// Sweeps forward over all items. regular(sweep, sum) for every group, then lost(item, sequence in logarithms, sum) for
-/// those of its items that went out of range. log_norm [N] on the way; sums are added up in the order of groups.
+/// Sweeps forward over all items, filtered marginals into `filtered` unless null. regular(sweep, sum) for every group,
+/// then lost(item, sequence in logarithms, sum) for those of its items that went out of range. log_norm [N] on the way;
+/// sums are added up in the order of groups.
 template <class Regular, class Lost>
-std::pair<Tensor, Tensor> sweep_groups(const Potentials& p, const Tensor& zero, const Regular& regular,
-                                       const Lost& lost) {
+std::pair<Tensor, Tensor> sweep_groups(const Potentials& p, double* filtered, const Tensor& zero,
+                                       const Regular& regular, const Lost& lost) {
   const Transitions transitions(p);
   const std::vector<SideBySide> groups = side_by_side(p);
   const Tensor log_norm = at::zeros({p.items}, at::kDouble);
@@ -28,7 +29,7 @@ std::pair<Tensor, Tensor> sweep_groups(const Potentials& p, const Tensor& zero, 
   const auto num = static_cast<int64_t>(groups.size());
   const auto sweep_group = [&](const SideBySide& group, const Tensor& sum) {
     Sweep sweep(p, transitions, group);
-    sweep.forward();
+    sweep.forward(filtered);
     regular(sweep, sum);
     for (size_t s = 0; s < group.items.size(); ++s) {
       const int64_t item = group.items[s];
@@ -83,7 +84,7 @@ ChainCounts forward_backward(const Chain& chain, const Tensor& weight) {
   const double* const w = weights.data_ptr<double>();
   double* const m = marginals.data_ptr<double>();
   const auto [log_norm, transitions] = sweep_groups(
-      p, at::zeros({p.K, p.K}, at::kDouble),
+      p, nullptr, at::zeros({p.K, p.K}, at::kDouble),
       [&](Sweep& sweep, const Tensor& sum) {
         sweep.backward(w, m);
         sum.add_(sweep.transition_sums());
@@ -106,8 +107,7 @@ ChainFilter filter(const Potentials& p, bool in_logs) {
   std::vector<std::pair<int64_t, Tensor>> lost;
   std::mutex mutex;
   const Tensor log_norm = sweep_groups(
-                              p, at::zeros({}, at::kDouble),
-                              [&](Sweep& sweep, const Tensor&) { sweep.write_filtered(marginals.data_ptr<double>()); },
+                              p, marginals.data_ptr<double>(), at::zeros({}, at::kDouble), [](Sweep&, const Tensor&) {},
                               [&](int64_t item, const LogSweep& sweep, const Tensor&) {
                                 const std::lock_guard<std::mutex> lock(mutex);
                                 lost.emplace_back(item, sweep.log_filtered());

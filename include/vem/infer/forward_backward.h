@@ -25,8 +25,9 @@ struct ChainCounts {
   Tensor start;        ///< [K] sum over items of weight * p(z_1 = k | x)
   Tensor transitions;  ///< [K, K] sum over items and steps of weight * p(z_t-1 = i, z_t = j | x)
 };
-/// Time O(R K^2), memory O(R K). The same bits for any number of threads, and safe to call from several. float64.
-/// Until a sequence is redone, states whose filtered probability is below 1e-150 count as excluded. An item that is
+/// Time O(R K^2), memory for the marginals and for blocks of rows. The same bits for any number of threads, and safe to
+/// call from several. float64. Until a sequence is redone, states whose filtered probability is below 1e-90 may count
+/// as excluded. An item that is
 /// impossible has log_norm -inf and marginals of zero. Throws Error for shapes that do not fit.
 ChainCounts forward_backward(const Chain& chain, const Tensor& weight);
 

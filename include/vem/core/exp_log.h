@@ -1,0 +1,67 @@
+// exp and log by range reduction and a polynomial, without branches, so that a loop in a VEM_CLONES function that calls
+// them becomes vector instructions.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "vem/core/target_clones.h"
+
+namespace vem {
+
+VEM_INLINE double from_bits(uint64_t bits) {
+  double value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+VEM_INLINE uint64_t to_bits(double value) {
+  uint64_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+/// x = k log 2 + r with |r| <= log(2) / 2, then the Taylor series to r^12: its remainder is below 2e-16.
+VEM_INLINE double exp_of(double x) {
+  constexpr double kRound = 0x1.8p52, kHigh = 0x1.62e42fefa3800p-1, kLow = 0x1.ef35793c76730p-45;
+  const double inside = x < -708 ? -708 : x > 709 ? 709 : x;
+  const double shifted = inside * 0x1.71547652b82fep0 + kRound, k = shifted - kRound;
+  const double r = (inside - k * kHigh) - k * kLow;
+  double p = 1. / 479001600;
+  p = p * r + 1. / 39916800;
+  p = p * r + 1. / 3628800;
+  p = p * r + 1. / 362880;
+  p = p * r + 1. / 40320;
+  p = p * r + 1. / 5040;
+  p = p * r + 1. / 720;
+  p = p * r + 1. / 120;
+  p = p * r + 1. / 24;
+  p = p * r + 1. / 6;
+  p = p * r + 0.5;
+  p = p * r + 1;
+  p = p * r + 1;
+  const double power = from_bits((to_bits(shifted) + 1023) << 52);  // k sits in the low bits of `shifted`
+  return x < -708 ? 0 : p * power;
+}
+
+/// x = 2^k m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh(f), f = (m - 1) / (m + 1), to f^19: below 1e-16.
+VEM_INLINE double log_of(double x) {
+  const uint64_t bits = to_bits(x);
+  const double m1 = from_bits((bits & 0x000fffffffffffffull) | 0x3ff0000000000000ull);
+  const double exponent = from_bits((bits >> 52) | 0x4330000000000000ull) - (0x1.0p52 + 1023);
+  const bool high = m1 > 1.4142135623730951;
+  const double m = high ? 0.5 * m1 : m1, k = high ? exponent + 1 : exponent;
+  const double f = (m - 1) / (m + 1), f2 = f * f;
+  double p = 1. / 19;
+  p = p * f2 + 1. / 17;
+  p = p * f2 + 1. / 15;
+  p = p * f2 + 1. / 13;
+  p = p * f2 + 1. / 11;
+  p = p * f2 + 1. / 9;
+  p = p * f2 + 1. / 7;
+  p = p * f2 + 1. / 5;
+  p = p * f2 + 1. / 3;
+  p = p * f2 + 1;
+  return k * 0.69314718055994531 + 2 * f * p;
+}
+
+}  // namespace vem
