@@ -1,8 +1,62 @@
 // Rows of symbols 0 .. C - 1, each column with probabilities of its own a component and a Dirichlet prior.
 #include "dirichlet_rows.h"
+#include "vem/core/target_clones.h"
 
 namespace vem {
 namespace {
+
+/// f(row, the table's row of its symbol) for every cell of x [rows, D] that is there.
+template <class F>
+VEM_INLINE void each_symbol(const double* x, int64_t rows, int64_t D, int64_t C, const F& f) {
+  for (int64_t n = 0; n < rows; ++n)
+    for (int64_t d = 0; d < D; ++d)
+      if (const double symbol = x[n * D + d]; symbol >= 0 && symbol < static_cast<double>(C))
+        f(n, d * C + static_cast<int64_t>(symbol));
+}
+/// log_lik [rows, K] += table [D C, K].
+VEM_CLONES void look_up(const double* x, int64_t rows, int64_t D, int64_t C, int64_t K, const double* table,
+                        double* log_lik) {
+  each_symbol(x, rows, D, C, [&](int64_t n, int64_t symbol) {
+    const double* const from = table + symbol * K;
+    double* const to = log_lik + n * K;
+#pragma omp simd
+    for (int64_t k = 0; k < K; ++k) to[k] += from[k];
+  });
+}
+/// table [D C, K] += marginals [rows, K].
+VEM_CLONES void count(const double* x, int64_t rows, int64_t D, int64_t C, int64_t K, const double* marginals,
+                      double* table) {
+  each_symbol(x, rows, D, C, [&](int64_t n, int64_t symbol) {
+    const double* const from = marginals + n * K;
+    double* const to = table + symbol * K;
+#pragma omp simd
+    for (int64_t k = 0; k < K; ++k) to[k] += from[k];
+  });
+}
+
+/// Features are the rows: a symbol is a place in a table, which costs C times less than its statistics.
+class SymbolKernel final : public RowKernel {
+ public:
+  /// t [K, D C].
+  SymbolKernel(const Tensor& t, int64_t num_symbols)
+      : table_(t.to(at::kDouble).t().contiguous()), D_(t.size(1) / num_symbols), C_(num_symbols), K_(t.size(0)) {}
+  Tensor features(const Tensor& x) const override { return x.to(at::kDouble).contiguous(); }
+  Tensor log_lik(const Tensor& x) const override {
+    const Tensor log_lik = at::zeros({x.size(0), K_}, at::kDouble), rows = x.contiguous();
+    look_up(rows.data_ptr<double>(), x.size(0), D_, C_, K_, table_.data_ptr<double>(), log_lik.data_ptr<double>());
+    return log_lik;
+  }
+  Tensor sums(const Tensor& x, const Tensor& marginals) const override {
+    const Tensor table = at::zeros({D_ * C_, K_}, at::kDouble), r = marginals.contiguous(), rows = x.contiguous();
+    count(rows.data_ptr<double>(), x.size(0), D_, C_, K_, r.data_ptr<double>(), table.data_ptr<double>());
+    return table.t().contiguous();
+  }
+  Tensor statistics(const Tensor& sums) const override { return sums; }
+
+ private:
+  Tensor table_;
+  int64_t D_, C_, K_;
+};
 
 struct CategoricalOptions final : DirichletRowsOptions {
   int64_t num_symbols = 2;
@@ -36,6 +90,9 @@ class CategoricalRows final : public DirichletRows {
 
   Tensor statistics(const Tensor& x) const override { return one_hot(x).flatten(1); }
   Tensor log_base(const Tensor& s) const override { return at::zeros({}, s.options()); }
+  std::unique_ptr<const RowKernel> kernel(const Tensor& t, bool) const override {
+    return std::make_unique<SymbolKernel>(t, C_);
+  }
 
   Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
     const Tensor p = at::mm(r, describe(t).at("probabilities").flatten(1)).view({x.size(0), D(), C_});
