@@ -4,7 +4,9 @@
 #include <cmath>
 #include <cstring>
 
+#include "mapped.h"
 #include "vem/core/error.h"
+#include "vem/data/readers.h"
 
 namespace vem {
 
@@ -39,6 +41,18 @@ void reorder_rows(const Tensor& column, const Tensor& kept, const Tensor& held) 
   column.narrow(0, kept.numel(), held.numel()).copy_(aside);
 }
 
+/// The rows of `column` in this order: where they are many in a file of their own, since the column may be a file that
+/// is never written to and a second copy may not fit into memory; else in place.
+Tensor in_order(Tensor column, const Tensor& order, int64_t num_kept) {
+  if (static_cast<int64_t>(column.nbytes()) < kLargeFile) {
+    reorder_rows(column, order.narrow(0, 0, num_kept), order.narrow(0, num_kept, order.numel() - num_kept));
+    return column;
+  }
+  Tensor ordered = temporary_tensor(column.sizes().vec(), column.scalar_type());
+  at::index_select_out(ordered, column, 0, order);
+  return ordered;
+}
+
 /// Neighbouring items as a data set of their own, on the same storage.
 Dataset part(const Dataset& all, int64_t start, int64_t count) {
   if (all.offsets.defined()) return all.subset(at::arange(start, start + count, at::kLong));
@@ -64,9 +78,8 @@ Splits hold_out(Dataset all, const DataOptions& options) {
     all = all.subset(new_order(n, validation, test, options));
   } else if (train < n) {
     all.index = new_order(n, validation, test, options);
-    const Tensor kept = all.index.narrow(0, 0, train), held = all.index.narrow(0, train, n - train);
     if (options.split == DataOptions::Split::random)
-      for (const auto& entry : all.columns) reorder_rows(entry.second, kept, held);
+      for (auto& entry : all.columns) entry.second = in_order(entry.second, all.index, train);
   }
   return {part(all, 0, train), part(all, train, validation), part(all, train + validation, test)};
 }

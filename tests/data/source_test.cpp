@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
+#include "vem/data/readers.h"
 #include "vem/data/writers.h"
 
 namespace vem {
@@ -205,6 +208,35 @@ TEST(Split, IsAFunctionOfTheSeedAlone) {
   EXPECT_TRUE(at::equal(load_splits(options).test.index, first));
   options.seed = 1;
   EXPECT_FALSE(at::equal(load_splits(options).test.index, first));
+}
+
+// A file of 256 MiB stays on disk and is not written to; its blocks of zeros take no space.
+TEST(Split, RowsOfALargeFileAreOrderedInAnotherFile) {
+  const TemporaryFolder folder;
+  const int64_t rows = 4096, width = kLargeFile / rows;
+  const std::string header =
+      fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, {}), }}", rows, width);
+  std::string start = std::string("\x93NUMPY\x01", 7) + std::string(1, '\0');
+  const size_t length = 128 - start.size() - 2;
+  start += std::string(1, static_cast<char>(length)) + std::string(1, '\0') + header +
+           std::string(length - header.size() - 1, ' ') + "\n";
+  const std::string path = folder.write("large.npy", start);
+  std::filesystem::resize_file(path, static_cast<uintmax_t>(128 + kLargeFile));
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  for (int64_t row = 0; row < rows; ++row) {  // the first two bytes name the row
+    const char name[2] = {static_cast<char>(row % 64), static_cast<char>(row / 64)};
+    file.seekp(128 + row * width);
+    file.write(name, 2);
+  }
+  file.close();
+  DataOptions options = options_for(path);
+  options.validation = 0.25;
+  const Splits splits = load_splits(options);
+  EXPECT_EQ(splits.train.size, 3072);
+  for (const Dataset* part : {&splits.train, &splits.validation}) {
+    const Tensor x = part->columns.at("x").slice(1, 0, 2).to(at::kLong);
+    EXPECT_TRUE(at::equal(x.select(1, 0) + 64 * x.select(1, 1), part->index));
+  }
 }
 
 TEST(Split, TailTakesTheLastItems) {
