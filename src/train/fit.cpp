@@ -43,6 +43,8 @@ class Fit {
     accelerated_ = options.acceleration == FitOptions::Acceleration::squarem;
     if (accelerated_ && (!closed_form_ || sampled_ || batches_ > 1))
       fail<ConfigError>("fit: train.acceleration needs passes in closed form over all of the data");
+    if (accelerated_ && keeps_item_state())
+      fail<ConfigError>("fit: train.acceleration does not go with a model that keeps a state for each item");
     if (sampled_ && options.memoised) fail<ConfigError>("fit: train.memoised does not go with Gibbs sampling");
     if (options.memoised && !closed_form_)
       fail<ConfigError>(
@@ -84,6 +86,12 @@ class Fit {
       state_.cache.resize(static_cast<size_t>(batches_));
       state_.entropy.resize(static_cast<size_t>(batches_));
     }
+  }
+
+  /// An E-step of no item says so.
+  bool keeps_item_state() const {
+    const Batch none = train_.batch(at::empty({0}, at::kLong), 0, model_.dtype());
+    return !model_.e_step(none, Step(), root_).local.empty();
   }
 
   /// One pass over the data, from where the state stands.
@@ -148,8 +156,6 @@ class Fit {
       }
       stored.index_copy_(0, mine, rows);
     }
-    if (accelerated_ && !part.local.empty())
-      fail<ConfigError>("fit: train.acceleration does not go with a model that keeps a state for each item");
     part.local.clear();
     tell_others(part);
     return part;

@@ -138,6 +138,13 @@ TEST(SquaremExample, TakesSeveralTimesFewerPassesToTheSameBound) {
   }
 }
 
+class Started final : public Callback {
+ public:
+  void on_start(const Model&, int64_t, int64_t) override { started = true; }
+  bool started = false;
+};
+
+// Before the run begins, so that nothing is left behind.
 TEST(SquaremExample, IsRefusedWhereItMakesNoSense) {
   const Dataset data = sample_data(Sample::blobs);
   FitOptions options = passes(3, true);
@@ -148,7 +155,9 @@ TEST(SquaremExample, IsRefusedWhereItMakesNoSense) {
   EXPECT_THROW(fit(*sampler, data, passes(3, true), {plugins()}), ConfigError);
   const Dataset documents = sample_data(Sample::documents);
   const auto topics = make_model("[model]\nkind = \"lda\"\nnum_topics = 2\n", documents);
-  EXPECT_THROW(fit(*topics, documents, passes(3, true), {plugins()}), ConfigError);
+  Started started;
+  EXPECT_THROW(fit(*topics, documents, passes(3, true), {plugins(), nullptr, nullptr, {&started}}), ConfigError);
+  EXPECT_FALSE(started.started);
 }
 
 }  // namespace
