@@ -2,6 +2,7 @@
 // take no input, whose tensors start with the components.
 #include "vem/train/parameters.h"
 #include "inputs.h"
+#include "remarks.h"
 #include "topics.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
@@ -44,6 +45,7 @@ int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
   if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
+  for (const std::string& remark : remarks(*run.model)) fmt::print("{}\n", remark);
   for (const auto& [column, words] : run.checkpoint.schema.categories) {
     fmt::print("{}:", column);
     for (size_t i = 0; i < words.size(); ++i) fmt::print(" {} = {}{}", i, words[i], i + 1 < words.size() ? "," : "\n");

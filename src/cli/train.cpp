@@ -8,6 +8,7 @@
 #include "metrics_log.h"
 #include "platform.h"
 #include "progress.h"
+#include "remarks.h"
 #include "signals.h"
 #include "text.h"
 #include "vem/core/error.h"
@@ -91,22 +92,6 @@ void print_next(const Model& model, const RunDirectory& directory) {
   fmt::print(", vem export {}\n", directory.path());
 }
 
-/// Components that are no good, in words.
-void print_remarks(const Model& model) {
-  const auto ends_with = [](const std::string& name, const std::string& end) {
-    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
-  };
-  for (const auto& [name, value] : model.diagnostics()) {
-    const std::string components = counted(std::llround(value), "component");
-    if (ends_with(name, ".empty")) fmt::print("Empty: {} with less than half a row\n", components);
-    if (ends_with(name, ".floored"))
-      fmt::print(
-          "At the smallest variance (or largest rate) that is allowed: {}; the likelihood has no maximum there. Fewer "
-          "components, model.restarts, or model.estimate = \"map\" or \"posterior\" may help\n",
-          components);
-  }
-}
-
 int finish(const FitResult& result, const Model& model, const RunDirectory& directory) {
   const int signal = Signals::received();
   const std::string by = !signal ? "" : signal == SIGINT ? " (Ctrl-C)" : " (SIGTERM)";
@@ -114,7 +99,7 @@ int finish(const FitResult& result, const Model& model, const RunDirectory& dire
   fmt::print("Stopped after {} and {}: {}{}\n", counted(result.epoch, "epoch"), counted(result.iteration, "update"),
              result.reason, by);
   for (const auto& [move, times] : result.kept) fmt::print("Kept {} of kind {}\n", counted(times, "move"), move);
-  print_remarks(model);
+  for (const std::string& remark : remarks(model)) fmt::print(stderr, "vem: warning: {}\n", remark);
   fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)

@@ -44,6 +44,23 @@ std::string table() {
   return text;
 }
 
+// In the metrics of each pass, on the terminal at the end, and whenever the run is described.
+TEST(MixtureRun, EmptiedComponentsAreReported) {
+  const TemporaryFolder folder;
+  const std::string data = folder.write("birds.csv", table()), run_folder = folder.file("run");
+  const Outcome trained = vem({"train", "gmm", "--data", data, "--set", "data.columns=\"length, weight\"", "--set",
+                               "model.num_components=12", "--set", "train.epochs=300", "--out", run_folder});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  std::ifstream metrics(run_folder + "/metrics.jsonl");
+  double last = 0;
+  for (std::string line; std::getline(metrics, line);)
+    last = nlohmann::json::parse(line).value("components.empty", last);
+  ASSERT_GT(last, 1);
+  const std::string words = fmt::format("empty: {:.0f} components with less than half a row", last);
+  EXPECT_NE(trained.err.find("vem: warning: " + words), std::string::npos) << trained.err;
+  EXPECT_NE(done({"describe", run_folder}).find(words), std::string::npos);
+}
+
 TEST(MixtureRun, SelectsTrainsImputesAndDescribes) {
   const TemporaryFolder folder;
   const std::string data = folder.write("birds.csv", table()), out = folder.file("scores.json"),

@@ -1,0 +1,27 @@
+// The words for Model::diagnostics().
+#include "remarks.h"
+
+#include "text.h"
+#include "vem/core/error.h"
+
+namespace vem {
+
+std::vector<std::string> remarks(const Model& model) {
+  const auto ends_with = [](const std::string& name, const std::string& end) {
+    return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+  };
+  std::vector<std::string> all;
+  for (const auto& [name, value] : model.diagnostics()) {
+    const std::string components = counted(std::llround(value), "component");
+    if (ends_with(name, ".empty"))
+      all.push_back(fmt::format("empty: {} with less than half a row; fewer, or model.restarts, may help", components));
+    if (ends_with(name, ".floored"))
+      all.push_back(fmt::format(
+          "at the smallest variance (or largest rate) that is allowed: {}; the likelihood has no maximum there. Fewer "
+          "components, model.restarts, or model.estimate = \"map\" or \"posterior\" may help",
+          components));
+  }
+  return all;
+}
+
+}  // namespace vem
