@@ -9,10 +9,9 @@ table has the median seconds of one pass (E-step and M-step) and their ratio; th
 passes must agree, or the script fails. vem's figure is the difference of the times of two whole runs, one of which makes more passes;
 hmmlearn's is the time of its fit over its number of passes.
 """
-import argparse, gzip, json, os, statistics, subprocess, sys, tempfile, time
+import argparse, gzip, os, sys, tempfile, time
 
-for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]:
-    os.environ[name] = "1"
+import turns  # before NumPy
 import numpy as np
 from hmmlearn import hmm
 
@@ -21,6 +20,7 @@ parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--dna", default="", help="FASTA file; without it that row is left out")
 parser.add_argument("--only", default="")
+parser.add_argument("--json", default="", help="file for the results")
 arguments = parser.parse_args()
 PASSES, MORE = 4, 16  # that are compared; that are timed on top in vem
 
@@ -74,32 +74,12 @@ def hmmlearn_run(case, x, state, lengths):
     return (time.perf_counter() - begin) / PASSES, list(model.monitor_.history)
 
 
-def vem_passes(case, folder, data, passes):
-    run = os.path.join(folder, "run")
+def vem_run(case, folder, data):
     kind = '{kind = "categorical", num_symbols = 4}' if case["kind"] == "categorical" else '{kind = "normal", covariance = "%s"}' % case["kind"]
     settings = ["model.num_components=%d" % case["K"], "model.estimate=ml", 'model.start="labels"',
-                "model.observation=" + kind, 'data.sequence="sequence"', 'data.label="state"',
-                "train.epochs=%d" % passes, "train.tolerance=0"]
-    command = [arguments.vem, "train", "hmm", "--data", data, "--out", run, "--force", "--threads", "1"]
-    for setting in settings:
-        command += ["--set", setting]
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    seconds = time.perf_counter() - begin
-    rows = [json.loads(line) for line in open(os.path.join(run, "metrics.jsonl"))]
-    return seconds, [row["bound"] * case["items"] for row in rows if "bound" in row]
-
-
-def vem_run(case, folder, data):
-    few, bounds = vem_passes(case, folder, data, PASSES)
-    return (vem_passes(case, folder, data, PASSES + MORE)[0] - few) / MORE, bounds
-
-
-def write_table(path, x, state, items, steps):
-    with open(path, "w") as out:
-        out.write("sequence,state," + ",".join("x%d" % d for d in range(x.shape[1])) + "\n")
-        for r in range(len(x)):
-            out.write("%d,%d,%s\n" % (r // steps, state[r], ",".join(repr(v) for v in x[r].tolist())))
+                "model.observation=" + kind, 'data.sequence="sequence"', 'data.label="state"']
+    seconds, bounds = turns.vem_pass(arguments.vem, "hmm", data, os.path.join(folder, "run"), settings, PASSES, MORE)
+    return seconds, [bound * case["items"] for bound in bounds]
 
 
 CASES = [
@@ -109,7 +89,9 @@ CASES = [
     dict(name="dna", kind="categorical", items=1, steps=0, K=8, D=1),
 ]
 
+print(turns.machine())
 print("%-16s %10s %10s %8s %14s" % ("case", "hmmlearn", "vem", "ratio", "difference"))
+results = []
 for case in CASES:
     if (case["name"] == "dna" and not arguments.dna) or (arguments.only and case["name"] != arguments.only):
         continue
@@ -122,15 +104,13 @@ for case in CASES:
     lengths = [case["steps"]] * case["items"]
     with tempfile.TemporaryDirectory() as folder:
         data = os.path.join(folder, "data.csv")
-        write_table(data, x, state, case["items"], case["steps"])
-        theirs, ours = [], []
-        for _ in range(arguments.rounds):
-            seconds, history = hmmlearn_run(case, x, state, lengths)
-            theirs.append(seconds)
-            seconds, bounds = vem_run(case, folder, data)
-            ours.append(seconds)
-        difference = max(abs(a - b) / abs(a) for a, b in zip(history, bounds))
-        a, b = statistics.median(theirs), statistics.median(ours)
-        print("%-16s %8.3f s %8.3f s %8.2f %14.1e" % (case["name"], a, b, a / b, difference), flush=True)
-        if difference > 1e-9:
-            sys.exit("the log-likelihoods differ")
+        turns.write_table(data, {"sequence": np.arange(len(x)) // case["steps"], "state": state}, x)
+        both = turns.in_turn(arguments.rounds, {"hmmlearn": lambda: hmmlearn_run(case, x, state, lengths),
+                                                "vem": lambda: vem_run(case, folder, data)})
+    (a, history), (b, bounds) = both["hmmlearn"], both["vem"]
+    difference = max(abs(p - q) / abs(p) for p, q in zip(history, bounds))
+    print("%-16s %8.3f s %8.3f s %8.2f %14.1e" % (case["name"], a, b, a / b, difference), flush=True)
+    results.append(dict(case=case["name"], hmmlearn=a, vem=b, ratio=a / b, difference=difference))
+    if difference > 1e-9:
+        sys.exit("the log-likelihoods differ")
+turns.save(arguments.json, results)
