@@ -12,7 +12,7 @@ namespace vem {
 namespace {
 
 struct Case {
-  std::string observation, toml, allocation, chain;
+  std::string observation, toml, allocation, chain = {};
 };
 
 const std::vector<Case> kCases{{"normal", "covariance = \"full\"\ndegrees_of_freedom = 6.0\n", "mixture-weights"},
