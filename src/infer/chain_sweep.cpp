@@ -257,19 +257,22 @@ void Sweep::forward(double* filtered) {
   for (size_t s = 0; s < log_norm_.size(); ++s) log_norm_[s] += std::log(product_[s]);
 }
 
-/// Logarithms of products of many sums, each of at least kLost unless the sequence is lost.
+/// Logarithms of products of many sums, each of at least kLost unless the sequence is lost. Those of a block are added
+/// up first: millions of small numbers that repeat would all be rounded the same way beside a large one.
 void Sweep::add_up(const Frames& f) {
   constexpr double kSmall = 1e-200, kLarge = 1e200;
+  std::vector<double> added(log_norm_.size(), 0.0);
   for (int64_t t = f.begin; t < f.end; ++t)
     for (int64_t s = 0, r = f.row(t); s < f.width(t); ++s, ++r) {
       const auto i = static_cast<size_t>(s);
-      log_norm_[i] += f.top[r] + (t == 0 ? 0 : transitions_.log_scale);
+      added[i] += f.top[r] + (t == 0 ? 0 : transitions_.log_scale);
       product_[i] *= f.sum[r];
       if (f.sum[r] < kLost) lost_[i] = true;
       if (product_[i] > kSmall && product_[i] < kLarge) continue;
-      log_norm_[i] += std::log(product_[i]);
+      added[i] += std::log(product_[i]);
       product_[i] = 1;
     }
+  for (size_t i = 0; i < added.size(); ++i) log_norm_[i] += added[i];
 }
 
 void Sweep::write_filtered(const Frames& f, double* marginals) const {
