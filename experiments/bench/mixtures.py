@@ -80,7 +80,7 @@ def vem_run(case, folder, data):
     subprocess.run([arguments.vem, "export", run, "--checkpoint", "last", "--format", "json", "--out", run + ".json"],
                    check=True, stdout=subprocess.DEVNULL)
     with open(run + ".json") as file:
-        return seconds, (bounds, np.array(json.load(file)["parameters"]["means"]))
+        return seconds, (bounds, np.array(json.load(file)["component_parameters"]["means"]))
 
 
 def difference_of(case, theirs, ours):

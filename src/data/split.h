@@ -7,7 +7,8 @@ namespace vem {
 
 /// Holds out items as options.validation, options.test, options.split and options.seed say. `all` must be the only
 /// owner of its columns: for a random split their rows are put in order in place or, if they are many, in a temporary
-/// file, because a second copy of the data may not fit into memory. Identities (`index`) are the positions in `all`. Throws ConfigError if no training item would be left.
+/// file, because a second copy of the data may not fit into memory. Identities (`index`) are the positions in `all`.
+/// Throws ConfigError if no training item would be left.
 Splits hold_out(Dataset all, const DataOptions& options);
 
 }  // namespace vem
