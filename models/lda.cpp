@@ -186,7 +186,8 @@ Expectation Lda::e_step(const Batch& batch, const Step& step, const Rng& rng) co
 
 void register_lda(Registry& registry) {
   // Steps that start small: two stochastic passes then come close to many batch passes (experiments/lda).
-  registry.add<Model, LdaOptions>("lda", "topics of bags of words: latent Dirichlet allocation", create,
+  registry.add<Model, LdaOptions>("lda", "topics of bags of words: latent Dirichlet allocation (train.rho.delay: 64)",
+                                  create,
                                   "train.epochs = 100\ntrain.rho = {kind = \"power\", delay = 64, exponent = 0.7}");
 }
 
