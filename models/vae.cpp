@@ -72,7 +72,11 @@ Vae::Vae(const VaeOptions& options, const Context& context)
       o_.prior, {o_.latent_dim, dtype_, networks_, registry, scaling_, posterior_, encode, features_, range});
   objective_ = registry.create<Objective>(o_.objective, {registry});
   Shape output = schema_.item_shape;
-  output[0] *= likelihood_->parameters_per_feature();
+  const int64_t parameters = likelihood_->parameters_per_feature();
+  if (output.size() == 1)
+    output = {parameters, output[0]};
+  else
+    output[0] *= parameters;
   decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_});
   densities_.add(networks_->globals());
   if (o_.e_step != EStep::local)
@@ -97,6 +101,14 @@ void Vae::check_combination() const {
     fail<ConfigError>(
         "vae: prior {} takes posteriors whose density is known everywhere, posterior {} has it along draws only",
         o_.prior.name, o_.posterior.name);
+  if (posterior_->discrete() != prior_->discrete())
+    fail<ConfigError>("vae: posterior {} has {} latents, prior {} has {} ones", o_.posterior.name,
+                      posterior_->discrete() ? "discrete" : "real", o_.prior.name,
+                      prior_->discrete() ? "discrete" : "real");
+  if (posterior_->discrete() && !objective_->analytic())
+    fail<ConfigError>("vae: objective {}: posterior {} goes with objectives whose KL is analytic only",
+                      o_.objective.name, o_.posterior.name);
+  posterior_->check_samples(objective_->num_samples());
   const Objective::Needs needs = objective_->needs();
   if (posterior_->flows() && needs != Objective::Needs::draws)
     fail<ConfigError>("vae: objective {} needs the density of any z, posterior {} has that of its draws only",
@@ -111,6 +123,7 @@ void Vae::check_combination() const {
 
 Schedules Vae::schedules() const {
   Schedules all = objective_->schedules();
+  all.merge(posterior_->schedules());
   all.merge(Model::schedules());
   return all;
 }
@@ -203,9 +216,10 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
   const bool gaps = encoder_ && std::isnan(x.sum().item<double>());
-  const Tensor own = encoder_ ? encoder_->forward(gaps ? filled(x) : x) : start_of(batch);
+  const Tensor own = encoder_ ? encoder_->forward(gaps ? filled(x) : x, dropout(batch, step, rng)) : start_of(batch);
   const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);
-  Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities);
+  const Network::Noise dropped = dropout(batch, step, rng);
+  Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities, dropped);
   Expectation e;
   e.count = batch.weight.sum();
   e.bound = weighted_sum(pulled.value.bound, batch.weight);
@@ -218,7 +232,7 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   e.sums = std::move(pulled.sums);
   if (!encoder_) return e;
   // Refined or not, the encoder learns from the gradient at its own output.
-  if (o_.e_step == EStep::semi_amortized) pulled = pull(x, own, draws, batch, step, Sums::none);
+  if (o_.e_step == EStep::semi_amortized) pulled = pull(x, own, draws, batch, step, Sums::none, dropped);
   const auto gradients = gradients_of(pulled.outputs, encoders_.tensors, pulled.gradients);
   for (size_t i = 0; i < gradients.size(); ++i) {
     Tensor& sum = e.sums[encoders_.keys[i]];
@@ -228,11 +242,19 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
 }
 
 Tensor Vae::noise(const Batch& batch, const Rng& rng, int64_t samples) const {
-  return batch.normal(rng, {samples, o_.latent_dim}, "posterior", dtype_).transpose(0, 1).contiguous();
+  return batch.normal(rng, {samples, posterior_->num_noise()}, "posterior", dtype_).transpose(0, 1).contiguous();
 }
 
-Tensor Vae::decode(const Tensor& z) const {
-  const Tensor outputs = decoder_->forward(z.reshape({-1, o_.latent_dim}));
+Network::Noise Vae::dropout(const Batch& batch, const Step& step, const Rng& rng) const {
+  if (!step.training) return {};
+  return [&batch, key = rng.fold("dropout")](const Tensor& hidden, const std::string& stream) {
+    const int64_t rows = batch.at("x").size(0), width = hidden.size(1), samples = rows ? hidden.size(0) / rows : 1;
+    return batch.uniform(key, {samples, width}, stream).transpose(0, 1).reshape({-1, width});
+  };
+}
+
+Tensor Vae::decode(const Tensor& z, const Network::Noise& dropped) const {
+  const Tensor outputs = decoder_->forward(z.reshape({-1, o_.latent_dim}), dropped);
   return outputs.view({z.size(0), z.size(1), outputs.size(-1)});
 }
 
@@ -240,14 +262,14 @@ Tensor Vae::decode(const Tensor& z) const {
 // on into the encoder afterwards, or into the inner optimisation of q. Networks ascend the surrogate; conjugate blocks
 // take the gradient of the bound itself, since a KL weight must not shrink the statistics that they count.
 Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch,
-                    const Step& step, Sums wanted) const {
+                    const Step& step, Sums wanted, const Network::Noise& dropped) const {
   const bool differentiate = at::GradMode::is_enabled();
   Pull p;
-  const Tensor z = posterior_->at(parameters)->rsample(noise);
+  const Tensor z = posterior_->states(parameters, noise, step);
   const Tensor z_leaf = z.detach().requires_grad_(differentiate),
                leaf = parameters.detach().requires_grad_(differentiate);
   const Latent latent(*posterior_, leaf, z_leaf, *prior_, batch, globals_);
-  const Trace trace{{latent}, batch.per_item(likelihood_->log_prob(decode(latent.z()), x))};
+  const Trace trace{{latent}, batch.per_item(latent.expected(likelihood_->log_prob(decode(latent.z(), dropped), x)))};
   p.value = (*objective_)(trace, step);
   p.log_px = trace.log_px.detach();
   p.mean = trace.latents[0].mean().detach();
@@ -276,8 +298,12 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   }
   std::vector<Tensor> gradients = gradients_of({p.value.surrogate}, leaves, {weight});
   if (p.value.path_scale.defined()) gradients[0] = gradients[0] * p.value.path_scale.unsqueeze(-1);
-  p.outputs = {z, parameters};
-  p.gradients = {gradients[0], gradients[1]};
+  p.outputs = {parameters};
+  p.gradients = {gradients[1]};
+  if (z.requires_grad()) {
+    p.outputs.push_back(z);
+    p.gradients.push_back(gradients[0]);
+  }
   for (size_t i = 0; i < keys.size(); ++i) p.sums[keys[i]] = gradients[i + 2];
   return p;
 }

@@ -81,7 +81,8 @@ class Vae final : public Model {
   struct Pull {
     ObjectiveValue value;
     Tensor log_px, kl, mean;                 // for the metrics: [S, items], [items, L or 1], E_q[z] [rows, L]
-    std::vector<Tensor> outputs, gradients;  // z and the parameters of q, and the surrogate's gradients there
+    std::vector<Tensor> outputs, gradients;  // the parameters of q and, where it depends on them, z; the surrogate's
+                                             // gradients there
     TensorMap sums;                          // of everything but the encoder
   };
 
@@ -103,10 +104,12 @@ class Vae final : public Model {
   Tensor noise(const Batch& batch, const Rng& rng, int64_t samples) const;
   /// The parameters of q that per-datum inference begins with: those of the last time, else zeros.
   Tensor start_of(const Batch& batch) const;
+  /// Of the networks in a training step, a function of items and not of batches; none elsewhere.
+  Network::Noise dropout(const Batch& batch, const Step& step, const Rng& rng) const;
   /// The decoder on samples [S, rows, L] -> [S, rows, outputs].
-  Tensor decode(const Tensor& z) const;
+  Tensor decode(const Tensor& z, const Network::Noise& dropped = {}) const;
   Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
-            Sums wanted) const;
+            Sums wanted, const Network::Noise& dropped = {}) const;
   void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
   /// `settle`: steps shrink to nothing, so that what remains of their noise goes too.
   Tensor refine(const Tensor& x, const Tensor& start, const Batch& batch, const Step& step, int64_t steps,
@@ -116,6 +119,8 @@ class Vae final : public Model {
   /// The bound of each row [rows] float64 at the encoder's q, and at what `steps` inner steps make of it.
   std::vector<Tensor> bounds(const Tensor& x, int64_t steps, const Rng& rng) const;
 
+  /// Annealed importance sampling, which moves along gradients with respect to z.
+  void add_annealing(std::vector<Method>& methods) const;
   Batch rows(const Tensor& x) const;
   Tensor encoded(const Tensor& x, const Rng& rng) const;
   /// The mean of q or, of a flow, the image of the mean that it begins with.

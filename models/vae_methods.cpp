@@ -46,28 +46,7 @@ std::vector<Method> Vae::methods() const {
                        {},
                        "",
                        {"samples"}});
-    Method annealed{"annealed",
-                    "log weights [chains, rows] of annealed importance sampling, and the share of moves accepted",
-                    {"x", "chains", "temperatures"},
-                    {"log_weights", "acceptance"},
-                    {}};
-    annealed.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
-      const int64_t chains = in[1].item<int64_t>(), rows = in[0].size(0);
-      const Tensor draws = prior_->sample(chains * rows, rng).view({chains, rows, o_.latent_dim});
-      return this->annealed(in[0], draws, in[2].item<int64_t>(), false, rng);
-    };
-    annealed.integers = {"chains", "temperatures"};
-    methods.push_back(annealed);
-    Method simulated{"annealed_from",
-                     "the same backwards, from the z that rows were made of",
-                     {"x", "z", "temperatures"},
-                     {"log_weights", "acceptance"},
-                     {}};
-    simulated.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
-      return this->annealed(in[0], in[1].unsqueeze(0), in[2].item<int64_t>(), true, rng);
-    };
-    simulated.integers = {"temperatures"};
-    methods.push_back(simulated);
+    if (!posterior_->discrete()) add_annealing(methods);
     methods.push_back({"simulate",
                        "n draws from the model, x with its noise, and the z that they were made of",
                        {"n"},
@@ -117,6 +96,31 @@ std::vector<Method> Vae::methods() const {
   return methods;
 }
 
+void Vae::add_annealing(std::vector<Method>& methods) const {
+  Method annealed{"annealed",
+                  "log weights [chains, rows] of annealed importance sampling, and the share of moves accepted",
+                  {"x", "chains", "temperatures"},
+                  {"log_weights", "acceptance"},
+                  {}};
+  annealed.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+    const int64_t chains = in[1].item<int64_t>(), rows = in[0].size(0);
+    const Tensor draws = prior_->sample(chains * rows, rng).view({chains, rows, o_.latent_dim});
+    return this->annealed(in[0], draws, in[2].item<int64_t>(), false, rng);
+  };
+  annealed.integers = {"chains", "temperatures"};
+  methods.push_back(annealed);
+  Method simulated{"annealed_from",
+                   "the same backwards, from the z that rows were made of",
+                   {"x", "z", "temperatures"},
+                   {"log_weights", "acceptance"},
+                   {}};
+  simulated.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+    return this->annealed(in[0], in[1].unsqueeze(0), in[2].item<int64_t>(), true, rng);
+  };
+  simulated.integers = {"temperatures"};
+  methods.push_back(simulated);
+}
+
 Batch Vae::rows(const Tensor& x) const {
   Batch batch;
   batch.columns["x"] = x;
@@ -152,7 +156,7 @@ Tensor Vae::responsibilities(const Tensor& x, const Rng& rng) const {
 std::pair<Tensor, Tensor> Vae::weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x);
-  const Tensor draws = batch.normal(rng, {samples, o_.latent_dim}, "importance", dtype_).transpose(0, 1);
+  const Tensor draws = batch.normal(rng, {samples, posterior_->num_noise()}, "importance", dtype_).transpose(0, 1);
   const Tensor parameters = encoded(x, rng), y = scaled(x);
   const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, batch, globals_);
   const Tensor& z = latent.z();

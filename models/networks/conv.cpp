@@ -1,21 +1,36 @@
 // Convolutional networks: one class that goes down from an image to numbers (encoder) or up from numbers to an image
-// (decoder, transposed convolutions that undo the encoder's sizes exactly).
+// (decoder, transposed convolutions that undo the encoder's sizes exactly). Residual ones refine the image at each of
+// its sizes by blocks h + conv(act(conv(act(h)))) (He et al. 2016, "Identity mappings in deep residual networks").
 #include "linear.h"
 #include "vem/core/error.h"
 
 namespace vem {
 namespace {
 
-struct ConvOptions final : Options {
+constexpr int64_t kBlockKernel = 3;  // side of the kernels of a residual block
+
+struct ConvOptions : Options {
   std::vector<int64_t> channels{32, 64};
-  int64_t kernel = 4, stride = 2, hidden = 256;
+  int64_t kernel = 4, stride = 2, hidden = 256, blocks = 0;
   Activation activation = Activation::relu;
+  bool weight_norm = false;
+  double dropout = 0;
   void visit(OptionVisitor& v) override {
     v("channels", channels, {1, 65536}, "channels after each convolution, from input to output");
     v("kernel", kernel, {1, 64}, "side of the square kernels");
     v("stride", stride, {1, 16}, "pixels between two positions of a kernel");
     v("hidden", hidden, {1, 65536}, "units of the fully connected layer beside the latents");
     visit_activation(v, activation);
+    visit_weight_norm(v, weight_norm);
+    v("dropout", dropout, {0, 0.99}, "probability with which one of those units is left out in training; 0: none");
+  }
+};
+
+struct ResidualConvOptions final : ConvOptions {
+  ResidualConvOptions() { blocks = 1; }
+  void visit(OptionVisitor& v) override {
+    ConvOptions::visit(v);
+    v("blocks", blocks, {1, 100}, "residual blocks after each convolution down, or before each one up");
   }
 };
 
@@ -41,13 +56,16 @@ class Conv final : public Network {
     down_ ? build_down(context) : build_up(context);
   }
 
-  Tensor forward(const Tensor& x) const override { return down_ ? forward_down(x) : forward_up(x); }
+  Tensor forward(const Tensor& x, const Noise& noise) const override {
+    return down_ ? forward_down(x, noise) : forward_up(x, noise);
+  }
 
   void initialize(const Rng& rng) override {
-    for (const Layer& layer : layers_) {
-      initialize_uniform(layer.weight, layer.name + ".weight", layer.fan_in, rng);
-      initialize_uniform(layer.bias, layer.name + ".bias", layer.fan_in, rng);
-    }
+    for (const auto* layers : {&layers_, &inner_})
+      for (const Layer& layer : *layers) {
+        layer.weight.initialize(rng);
+        initialize_uniform(layer.bias, layer.name + ".bias", layer.fan_in, rng);
+      }
     for (const Linear& linear : linear_) linear.initialize(rng);
     if (!down_) pixel_bias_.detach().zero_();
   }
@@ -58,7 +76,8 @@ class Conv final : public Network {
   struct Layer {
     std::string name;
     int64_t fan_in;
-    Tensor weight, bias;
+    Weight weight;
+    Tensor bias;
   };
   int64_t padding() const { return (o_.kernel - 1) / 2; }
   int64_t reduced(int64_t size) const {
@@ -70,45 +89,65 @@ class Conv final : public Network {
     int64_t channels = input_[0];
     for (size_t i = 0; i < o_.channels.size(); ++i) {
       const int64_t next = o_.channels[i];
-      add_layer(c, i, {next, channels, o_.kernel, o_.kernel}, next, channels);
+      layers_.push_back(layer(c, fmt::format("conv.{}", i), {next, channels, o_.kernel, o_.kernel}, 0, channels));
+      add_blocks(c, i, next);
       channels = next;
     }
-    linear_.emplace_back(c.block, name_ + ".hidden", channels * sizes_.back()[0] * sizes_.back()[1], o_.hidden,
-                         c.dtype);
-    linear_.emplace_back(c.block, name_ + ".output", o_.hidden, product(output_), c.dtype);
+    linear_.emplace_back(c.block, name_ + ".hidden", channels * sizes_.back()[0] * sizes_.back()[1], o_.hidden, c.dtype,
+                         o_.weight_norm);
+    linear_.emplace_back(c.block, name_ + ".output", o_.hidden, product(output_), c.dtype, o_.weight_norm);
   }
   void build_up(const Context& c) {
     const int64_t first = o_.channels.front();
-    linear_.emplace_back(c.block, name_ + ".hidden", product(input_), o_.hidden, c.dtype);
-    linear_.emplace_back(c.block, name_ + ".spread", o_.hidden, first * sizes_.back()[0] * sizes_.back()[1], c.dtype);
+    linear_.emplace_back(c.block, name_ + ".hidden", product(input_), o_.hidden, c.dtype, o_.weight_norm);
+    linear_.emplace_back(c.block, name_ + ".spread", o_.hidden, first * sizes_.back()[0] * sizes_.back()[1], c.dtype,
+                         o_.weight_norm);
     int64_t channels = first;
     for (size_t i = 0; i < o_.channels.size(); ++i) {
       const int64_t next = i + 1 < o_.channels.size() ? o_.channels[i + 1] : output_[0];
-      add_layer(c, i, {channels, next, o_.kernel, o_.kernel}, next, channels);
+      add_blocks(c, i, channels);
+      layers_.push_back(layer(c, fmt::format("conv.{}", i), {channels, next, o_.kernel, o_.kernel}, 1, channels));
       channels = next;
     }
     pixel_bias_ = c.block.add(name_ + ".output.bias", {product(output_)}, c.dtype);
   }
-  void add_layer(const Context& c, size_t i, const Shape& shape, int64_t outputs, int64_t channels) {
-    const std::string name = fmt::format("{}.conv.{}", name_, i);
-    layers_.push_back({name, channels * o_.kernel * o_.kernel, c.block.add(name + ".weight", shape, c.dtype),
-                       c.block.add(name + ".bias", {outputs}, c.dtype)});
+  Layer layer(const Context& c, const std::string& part, const Shape& shape, int64_t output_dim, int64_t inputs) const {
+    const std::string name = fmt::format("{}.{}", name_, part);
+    const int64_t fan_in = inputs * shape[2] * shape[3];
+    return {name, fan_in, Weight(c.block, name, shape, fan_in, c.dtype, o_.weight_norm, output_dim),
+            c.block.add(name + ".bias", {shape[static_cast<size_t>(output_dim)]}, c.dtype)};
+  }
+  void add_blocks(const Context& c, size_t i, int64_t channels) {
+    for (int64_t j = 0; j < 2 * o_.blocks; ++j)
+      inner_.push_back(
+          layer(c, fmt::format("block.{}.{}", i, j), {channels, channels, kBlockKernel, kBlockKernel}, 0, channels));
   }
 
-  Tensor forward_down(const Tensor& x) const {
-    Tensor h = x.reshape({-1, input_[0], input_[1], input_[2]});
-    for (const Layer& layer : layers_)
-      h = activate(at::conv2d(h, layer.weight, layer.bias, o_.stride, padding()), o_.activation);
-    return linear_[1](activate(linear_[0](h.flatten(1)), o_.activation));
+  /// The blocks at one of the image's sizes, and the nonlinearity that ends it.
+  Tensor refined(size_t i, Tensor h) const {
+    const auto inner = [&](size_t j, const Tensor& x) {
+      return at::conv2d(activate(x, o_.activation), inner_[j].weight(), inner_[j].bias, 1, kBlockKernel / 2);
+    };
+    const size_t convolutions = 2 * static_cast<size_t>(o_.blocks);
+    for (size_t j = i * convolutions; j < (i + 1) * convolutions; j += 2) h = h + inner(j + 1, inner(j, h));
+    return activate(h, o_.activation);
   }
-  Tensor forward_up(const Tensor& x) const {
-    Tensor h = activate(linear_[1](activate(linear_[0](x), o_.activation)), o_.activation);
-    h = h.reshape({-1, o_.channels.front(), sizes_.back()[0], sizes_.back()[1]});
+  Tensor hidden(const Tensor& x, const Noise& noise) const {
+    return drop(activate(linear_[0](x), o_.activation), o_.dropout, noise, name_ + ".hidden");
+  }
+  Tensor forward_down(const Tensor& x, const Noise& noise) const {
+    Tensor h = x.reshape({-1, input_[0], input_[1], input_[2]});
+    for (size_t i = 0; i < layers_.size(); ++i)
+      h = refined(i, at::conv2d(h, layers_[i].weight(), layers_[i].bias, o_.stride, padding()));
+    return linear_[1](hidden(h.flatten(1), noise));
+  }
+  Tensor forward_up(const Tensor& x, const Noise& noise) const {
+    Tensor h = linear_[1](hidden(x, noise)).reshape({-1, o_.channels.front(), sizes_.back()[0], sizes_.back()[1]});
     for (size_t i = 0; i < layers_.size(); ++i) {
       const auto &from = sizes_[sizes_.size() - 1 - i], &to = sizes_[sizes_.size() - 2 - i];
       const auto missing = [&](int d) { return to[d] - ((from[d] - 1) * o_.stride - 2 * padding() + o_.kernel); };
-      h = at::conv_transpose2d(h, layers_[i].weight, layers_[i].bias, o_.stride, padding(), {missing(0), missing(1)});
-      if (i + 1 < layers_.size()) h = activate(h, o_.activation);
+      h = at::conv_transpose2d(refined(i, h), layers_[i].weight(), layers_[i].bias, o_.stride, padding(),
+                               {missing(0), missing(1)});
     }
     return h.flatten(1) + pixel_bias_;
   }
@@ -118,18 +157,23 @@ class Conv final : public Network {
   Shape input_, output_;
   bool down_;
   std::vector<std::array<int64_t, 2>> sizes_;  // of the image before the first and after each convolution down
-  std::vector<Layer> layers_;
+  std::vector<Layer> layers_, inner_;
   std::vector<Linear> linear_;
   Tensor pixel_bias_;
 };
 
+template <class O>
+void add(Registry& registry, const char* name, const char* summary) {
+  registry.add<Network, O>(name, summary, [](const O& options, const Network::Context& context) {
+    return std::make_shared<Conv>(options, context);
+  });
+}
+
 }  // namespace
 
 void register_conv(Registry& registry) {
-  registry.add<Network, ConvOptions>("conv", "convolutions down from an image, or transposed ones up to it",
-                                     [](const ConvOptions& options, const Network::Context& context) {
-                                       return std::make_shared<Conv>(options, context);
-                                     });
+  add<ConvOptions>(registry, "conv", "convolutions down from an image, or transposed ones up to it");
+  add<ResidualConvOptions>(registry, "residual-conv", "the same with residual blocks at each size of the image");
 }
 
 }  // namespace vem

@@ -37,6 +37,19 @@ Tensor activate(const Tensor& x, Activation activation) {
   return x;
 }
 
+void visit_weight_norm(OptionVisitor& v, bool& weight_norm) {
+  v("weight_norm", weight_norm, "weights as a direction and a length for each unit");
+}
+
+void visit_dropout(OptionVisitor& v, double& dropout) {
+  v("dropout", dropout, {0, 0.99}, "probability with which a hidden unit is left out in training; 0: none");
+}
+
+Tensor drop(const Tensor& hidden, double probability, const Network::Noise& noise, const std::string& stream) {
+  if (probability == 0 || !noise) return hidden;
+  return hidden * ((noise(hidden, stream) >= probability).to(hidden.scalar_type()) / (1 - probability));
+}
+
 int64_t product(const Shape& shape) {
   int64_t n = 1;
   for (const int64_t size : shape) n *= size;
@@ -49,15 +62,49 @@ void initialize_uniform(const Tensor& parameter, const std::string& name, int64_
   parameter.detach().copy_((u * (2 * bound) - bound).view(parameter.sizes()));
 }
 
-Linear::Linear(GradientBlock& block, const std::string& name, int64_t inputs, int64_t outputs, at::ScalarType dtype)
+Weight::Weight(GradientBlock& block, const std::string& name, const Shape& shape, int64_t fan_in, at::ScalarType dtype,
+               bool normalised, int64_t output_dim)
+    : name_(name), fan_in_(fan_in), v_(block.add(name + ".weight", shape, dtype)) {
+  for (int64_t d = 0; d < v_.dim(); ++d)
+    if (d != output_dim) input_dims_.push_back(d);
+  if (normalised) scale_ = block.add(name + ".scale", {shape[static_cast<size_t>(output_dim)]}, dtype);
+}
+
+Tensor Weight::length() const { return (v_ * v_).sum(input_dims_, true).sqrt(); }
+
+Tensor Weight::operator()() const {
+  if (!scale_.defined()) return v_;
+  const Tensor v_length = length();
+  return v_ * (scale_.view(v_length.sizes()) / v_length);
+}
+
+void Weight::initialize(const Rng& rng) const {
+  initialize_uniform(v_, name_ + ".weight", fan_in_, rng);
+  if (scale_.defined()) scale_.detach().copy_(length().detach().flatten());
+}
+
+Linear::Linear(GradientBlock& block, const std::string& name, int64_t inputs, int64_t outputs, at::ScalarType dtype,
+               bool weight_norm)
     : name_(name),
       inputs_(inputs),
-      weight_(block.add(name + ".weight", {outputs, inputs}, dtype)),
+      weight_(block, name, {outputs, inputs}, inputs, dtype, weight_norm),
       bias_(block.add(name + ".bias", {outputs}, dtype)) {}
 
 void Linear::initialize(const Rng& rng) const {
-  initialize_uniform(weight_, name_ + ".weight", inputs_, rng);
+  weight_.initialize(rng);
   initialize_uniform(bias_, name_ + ".bias", inputs_, rng);
+}
+
+LayerNorm::LayerNorm(GradientBlock& block, const std::string& name, int64_t width, at::ScalarType dtype)
+    : weight_(block.add(name + ".weight", {width}, dtype)), bias_(block.add(name + ".bias", {width}, dtype)) {}
+
+Tensor LayerNorm::operator()(const Tensor& x) const {
+  return at::layer_norm(x, weight_.sizes(), weight_, bias_, 1e-5, false);
+}
+
+void LayerNorm::initialize() const {
+  weight_.detach().fill_(1);
+  bias_.detach().zero_();
 }
 
 }  // namespace vem

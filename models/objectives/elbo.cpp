@@ -52,6 +52,7 @@ class Elbo final : public Objective {
     return {bound, weight == 1 && bent.is_same(kl) ? bound : log_px - weight * bent, {}};
   }
   int64_t num_samples() const override { return options_.num_samples; }
+  bool analytic() const override { return options_.kl == Kl::analytic; }
   Needs needs() const override { return options_.kl == Kl::sticking ? Needs::density : Needs::draws; }
   Schedules schedules() const override {
     Schedules all{{"kl_weight", weight_}};

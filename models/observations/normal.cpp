@@ -98,8 +98,10 @@ Tensor variance_of(const Distribution& q) {
 }
 
 Tensor covariance_of(const Distribution& q) {
-  const auto* full = dynamic_cast<const FullNormal*>(&q);
-  return full ? at::matmul(full->cholesky(), full->cholesky().mT()) : at::diag_embed(variance_of(q));
+  if (const auto* full = dynamic_cast<const FullNormal*>(&q))
+    return at::matmul(full->cholesky(), full->cholesky().mT());
+  const auto* low_rank = dynamic_cast<const LowRankNormal*>(&q);
+  return low_rank ? low_rank->covariance() : at::diag_embed(variance_of(q));
 }
 
 std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType dtype, const Tensor& weights, bool full,

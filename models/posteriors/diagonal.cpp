@@ -12,6 +12,7 @@ class DiagonalPosterior final : public Posterior {
  public:
   explicit DiagonalPosterior(int64_t latent_dim) : latent_dim_(latent_dim) {}
   int64_t num_parameters() const override { return 2 * latent_dim_; }
+  int64_t num_noise() const override { return latent_dim_; }
   bool independent() const override { return true; }
   std::shared_ptr<const Distribution> at(const Tensor& parameters) const override {
     const auto [mean, log_std] = split(parameters);

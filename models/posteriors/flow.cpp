@@ -31,6 +31,7 @@ class FlowPosterior final : public Posterior {
     for (const int64_t size : sizes_) sum += size;
     return sum;
   }
+  int64_t num_noise() const override { return base_->num_noise(); }
   std::shared_ptr<const Distribution> at(const Tensor& parameters) const override {
     return base_->at(parameters.narrow(-1, 0, sizes_[0]));
   }

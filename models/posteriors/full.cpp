@@ -15,6 +15,7 @@ class FullPosterior final : public Posterior {
  public:
   explicit FullPosterior(int64_t latent_dim) : latent_dim_(latent_dim), below_(latent_dim) {}
   int64_t num_parameters() const override { return 2 * latent_dim_ + below_.numel(); }
+  int64_t num_noise() const override { return latent_dim_; }
   std::shared_ptr<const Distribution> at(const Tensor& parameters) const override {
     return std::make_shared<FullNormal>(mean(parameters), cholesky(parameters));
   }

@@ -58,6 +58,13 @@ Tensor gaussians(const Q& q, const P& p) {
          half_log_det(of_p) - half_log_det(of_q);
 }
 
+/// By the entropy and two moments: no matrix of all dimensions.
+Tensor low_rank_diagonal(const LowRankNormal& q, const DiagonalNormal& p) {
+  const Tensor precision = (-2 * p.log_std()).exp(), distance = q.mean() - p.mean();
+  const Tensor square = ((q.variance() + distance * distance) * precision).sum(-1);
+  return normal_log_density(square, p.log_std().sum(-1), distance.size(-1)).neg() - q.entropy();
+}
+
 Tensor independents(const Independent& q, const Independent& p) {
   const Tensor base = q.dims() == p.dims() ? kl(q.base(), p.base()) : Tensor();
   return base.defined() && q.dims() > 0 ? base.flatten(-q.dims()).sum(-1) : base;
@@ -107,7 +114,7 @@ const std::vector<Pair>& table() {
       pair(gaussians<DiagonalNormal, LowRankNormal>),
       pair(gaussians<LowRankNormal, LowRankNormal>),
       pair(gaussians<LowRankNormal, FullNormal>),
-      pair(gaussians<LowRankNormal, DiagonalNormal>),
+      pair(low_rank_diagonal),
       pair(independents),
       pair(laplace_laplace),
       pair(normal_laplace),

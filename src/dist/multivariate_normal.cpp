@@ -100,11 +100,16 @@ Tensor LowRankNormal::log_prob(const Tensor& x) const {
   return normal_log_density(square, half_log_det(), mean_.size(-1));
 }
 
+Tensor LowRankNormal::rsample(const Tensor& noise) const {
+  const auto parts = noise.split_with_sizes({mean_.size(-1), factor_.size(-1)}, -1);
+  return mean_ + product(factor_, parts[1]) + diagonal_.sqrt() * parts[0];
+}
 Tensor LowRankNormal::draw(const Shape& sample_shape, const Rng& rng) const {
   const at::ScalarType dtype = mean_.scalar_type();
   const Shape few = concatenated(batch_shape(), {factor_.size(-1)});
-  return mean_ + product(factor_, normal_noise(sample_shape, few, rng, dtype, "factor")) +
-         diagonal_.sqrt() * normal_noise(sample_shape, mean_.sizes().vec(), rng, dtype, "diagonal");
+  return rsample(at::cat({normal_noise(sample_shape, mean_.sizes().vec(), rng, dtype, "diagonal"),
+                          normal_noise(sample_shape, few, rng, dtype, "factor")},
+                         -1));
 }
 
 }  // namespace vem

@@ -19,12 +19,16 @@ AggregateDensity aggregate_density(const Distribution& q, const Tensor& z, const
   return {(q.log_prob(repeated) + weight).logsumexp(2), {}};
 }
 
-// <eta_k, t(z)> - A(eta_k) for all k at once.
+// Where there is a natural form, <eta_k, t(z)> - A(eta_k) for all k at once.
 Tensor mixture_log_density(const Distribution& components, const Tensor& z, const Tensor& log_weight) {
-  const auto* family = dynamic_cast<const NaturalForm*>(&components);
-  if (!family) fail<Error>("mixture_log_density: {} has no natural form", components.name());
-  const Tensor eta = family->natural(), rows = z.reshape({-1, z.size(-1)});
-  const Tensor log_q = at::addmm(log_weight - family->log_partition(eta), family->statistics(rows), eta.t());
+  const Tensor rows = z.reshape({-1, z.size(-1)});
+  Tensor log_q;
+  if (const auto* family = dynamic_cast<const NaturalForm*>(&components)) {
+    const Tensor eta = family->natural();
+    log_q = at::addmm(log_weight - family->log_partition(eta), family->statistics(rows), eta.t());
+  } else {
+    log_q = log_weight + components.log_prob(rows.unsqueeze(1).expand({-1, components.batch_shape()[0], -1}));
+  }
   return at::logsumexp(log_q, {1}).view({z.size(0), z.size(1)});
 }
 

@@ -22,6 +22,7 @@ Tensor Latent::log_q() const {
   return batch_.per_item(log_det_.defined() ? log_q - log_det_ : log_q);
 }
 Tensor Latent::log_q_stopped() const { return batch_.per_item(posterior_.at(parameters_.detach())->log_prob(z0_)); }
+Tensor Latent::expected(const Tensor& f) const { return posterior_.expected(f, *q_, z0_); }
 Tensor Latent::log_p() const { return prior_.log_prob(z_, batch_, globals_); }
 
 const Tensor& Latent::kl() const {

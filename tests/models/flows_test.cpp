@@ -88,32 +88,79 @@ TEST(FlowPosterior, ItsDensityIsThatOfTheChangeOfVariables) {
   }
 }
 
-// p(z) at z = f(noise) is N(noise) / |df / dnoise|, and only where f is the inverse of what the density applies.
-TEST(MafPrior, ItsDensityIsThatOfItsDraws) {
+// ---- flows as priors ----
+
+const std::vector<std::string>& priors() {
+  static const std::vector<std::string> all{"kind = \"maf\"\nnum_flows = 3\nwidths = [8]\n",
+                                            "kind = \"real-nvp\"\nnum_flows = 3\nwidths = [8]\n"};
+  return all;
+}
+
+/// With parameters that are not at their start.
+std::shared_ptr<Prior> prior_of(const std::string& toml, int64_t latent_dim) {
   const auto block = parameter_block();
-  const auto prior = plugins().create<Prior>(chosen("prior", "kind = \"maf\"\nnum_flows = 3\nwidths = [8]\n"),
-                                             {kLatent, at::kDouble, block, plugins()});
+  const auto prior = plugins().create<Prior>(chosen("prior", toml), {latent_dim, at::kDouble, block, plugins()});
   prior->initialize({}, Rng(3));
   for (const Parameter& p : block->parameters()) p.value.detach().copy_(0.5 * random(p.value.sizes().vec(), p.name));
-  const Tensor noise = random({6, kLatent}, "noise");
-  const Tensor z = prior->methods()[0].call({noise}, Rng(1))[0];
-  const auto density = [&](const Tensor& at_z) { return prior->log_prob(at_z.unsqueeze(0), blank_batch(6), {})[0]; };
-  // by central differences of the draws: h^2 of a third derivative
-  const double h = 1e-5;
-  std::vector<Tensor> columns;
-  for (int64_t d = 0; d < kLatent; ++d) {
-    Tensor up = noise.clone(), down = noise.clone();
-    up.select(1, d).add_(h);
-    down.select(1, d).sub_(h);
-    columns.push_back((prior->methods()[0].call({up}, Rng(1))[0] - prior->methods()[0].call({down}, Rng(1))[0]) /
-                      (2 * h));
+  return prior;
+}
+
+// p(z) at z = f(noise) is N(noise) / |df / dnoise|, and only where f is the inverse of what the density applies. The
+// Jacobian by central differences of the draws: h^2 of a third derivative.
+TEST(FlowPriors, DensitiesAreThoseOfTheirDraws) {
+  for (const std::string& toml : priors())
+    for (const int64_t L : {1, 3, 4}) {
+      const auto prior = prior_of(toml, L);
+      const Method draw = prior->methods()[0];
+      const Tensor noise = random({6, L}, "noise"), z = draw.call({noise}, Rng(1))[0];
+      const double h = 1e-5;
+      std::vector<Tensor> columns;
+      for (int64_t d = 0; d < L; ++d) {
+        Tensor up = noise.clone(), down = noise.clone();
+        up.select(1, d).add_(h);
+        down.select(1, d).sub_(h);
+        columns.push_back((draw.call({up}, Rng(1))[0] - draw.call({down}, Rng(1))[0]) / (2 * h));
+      }
+      const Tensor log_det = std::get<1>(at::slogdet(at::stack(columns, -1)));
+      const Tensor expected =
+          -0.5 * (noise * noise).sum(1) - 0.5 * static_cast<double>(L) * std::log(2 * M_PI) - log_det;
+      const Tensor density = prior->log_prob(z.unsqueeze(0), blank_batch(6), {})[0];
+      EXPECT_LT((density.detach() - expected).abs().max().item<double>(), 1e-6) << toml << L;
+      const Tensor drawn = prior->sample(5, Rng(4));
+      EXPECT_EQ(drawn.sizes(), at::IntArrayRef({5, L}));
+      EXPECT_TRUE(drawn.isfinite().all().item<bool>());
+    }
+}
+
+TEST(FlowPriors, GradientsAreThoseOfCentralDifferences) {
+  for (const std::string& toml : priors()) {
+    const auto prior = prior_of(toml, kLatent);
+    const auto value = [&](const std::vector<Tensor>& in) { return prior->log_prob(in[0], blank_batch(4), {}).sum(); };
+    EXPECT_LT(gradient_error(value, {random({2, 4, kLatent}, "z")}), 1e-6) << toml;
   }
-  const Tensor log_det = std::get<1>(at::slogdet(at::stack(columns, -1)));
-  const Tensor expected = -0.5 * (noise * noise).sum(1) - 0.5 * kLatent * std::log(2 * M_PI) - log_det;
-  EXPECT_LT((density(z).detach() - expected).abs().max().item<double>(), 1e-6);
-  const Tensor drawn = prior->sample(5, Rng(4));
-  EXPECT_EQ(drawn.sizes(), at::IntArrayRef({5, kLatent}));
-  EXPECT_TRUE(drawn.isfinite().all().item<bool>());
+}
+
+// Trapezoids on a grid of two dimensions: a density of an analytic function integrates to one.
+TEST(FlowPriors, DensitiesIntegrateToOne) {
+  for (const std::string& toml : priors()) {
+    const auto prior = prior_of(toml, 2);
+    const int64_t n = 801;
+    const double reach = 40, width = 2 * reach / static_cast<double>(n - 1);
+    const Tensor line = at::linspace(-reach, reach, n, at::kDouble);
+    const Tensor z = at::stack({line.repeat_interleave(n), line.repeat({n})}, -1);
+    const Tensor mass = prior->log_prob(z.unsqueeze(0), blank_batch(n * n), {}).detach().exp().sum() * width * width;
+    EXPECT_NEAR(mass.item<double>(), 1, 1e-3) << toml;
+  }
+}
+
+// At its start a real-NVP prior is the standard normal.
+TEST(FlowPriors, RealNvpStartsAtTheStandardNormal) {
+  const auto prior =
+      plugins().create<Prior>(chosen("prior", priors()[1]), {3, at::kDouble, parameter_block(), plugins()});
+  prior->initialize({}, Rng(3));
+  const Tensor z = random({1, 5, 3}, "z");
+  const Tensor expected = -0.5 * (z * z).sum(-1) - 1.5 * std::log(2 * M_PI);
+  EXPECT_LT((prior->log_prob(z, blank_batch(5), {}).detach() - expected).abs().max().item<double>(), 1e-13);
 }
 
 }  // namespace

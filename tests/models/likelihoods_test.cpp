@@ -225,6 +225,95 @@ TEST(Multinomial, ItsBiasIsTheBestConstantAndDrawsHaveTheMean) {
   EXPECT_LT((error.abs() / (draws.std(0) / std::sqrt(static_cast<double>(n)))).max().item<double>(), 4.5);
 }
 
+// ---- counts given their total ----
+
+const std::vector<std::string>& with_library() {
+  static const std::vector<std::string> all{
+      "kind = \"poisson\"\nlibrary = \"observed\"\n", "kind = \"negative-binomial\"\nlibrary = \"observed\"\n",
+      "kind = \"negative-binomial\"\nlibrary = \"observed\"\nzero_inflated = true\ndispersion = \"predicted\"\n"};
+  return all;
+}
+
+// The same family without a total, at the logs of total * softmax(outputs): cell by cell, missing ones left out.
+TEST(Library, DensitiesAreThoseOfMeansThatShareTheTotal) {
+  for (const std::string& toml : with_library()) {
+    std::string plain_toml = toml;
+    plain_toml.replace(toml.find("observed"), 8, "none");
+    const auto given = make(toml, 4, at::kDouble), plain = make(plain_toml, 4, at::kDouble);
+    const int64_t P = given->parameters_per_feature();
+    const Tensor x = (6 * at::sigmoid(random({5, 4}, "x"))).floor(), outputs = random({2, 5, P * 4}, "outputs");
+    Tensor rows = x.clone();
+    rows[1][2] = NAN;
+    rows[2].zero_();
+    for (const int64_t hidden : {0, 1, 2}) {
+      const Tensor row = rows[hidden].view({1, 4}), seen = row.isnan().logical_not();
+      const Tensor logits = outputs.narrow(-1, 0, 4).select(1, hidden).unsqueeze(1).exp() * seen;
+      const Tensor share = logits / logits.sum(-1, true);
+      const double total = std::max(1e-8, row.nan_to_num().sum().item<double>());
+      const Tensor log_mean = (total * share).log().masked_fill(seen.logical_not(), 0),
+                   rest = outputs.select(1, hidden).unsqueeze(1).slice(-1, 4);
+      const Tensor expected = plain->log_prob(at::cat({log_mean, rest}, -1), row),
+                   got = given->log_prob(outputs.select(1, hidden).unsqueeze(1), row);
+      EXPECT_LT((got - expected).abs().max().item<double>(), 1e-10) << toml << hidden;
+    }
+  }
+}
+
+// Given its total a row's cells are independent, each a distribution over all counts: exact sums at the means that a
+// total of 60 gives, and the row 25 + 35 as the product of its cells.
+TEST(Library, CellsSumToOneAndMultiply) {
+  const int64_t n = 4000;  // means up to 60, far into the tails
+  const Tensor row = at::tensor({25., 35.}, at::kDouble).view({1, 2});
+  for (const std::string& toml : with_library()) {
+    std::string none = toml;
+    none.replace(toml.find("observed"), 8, "none");
+    const auto given = make(toml, 2, at::kDouble), family = make(none, 2, at::kDouble);
+    const Tensor outputs = random({1, 1, given->parameters_per_feature() * 2}, "outputs"),
+                 share = at::softmax(outputs.narrow(-1, 0, 2), -1),
+                 means = at::cat({(60 * share).log(), outputs.slice(-1, 2)}, -1);
+    double product = 0;
+    for (const int64_t d : {0, 1}) {
+      Tensor counts = at::full({n, 2}, NAN, at::kDouble);
+      counts.select(1, d).copy_(at::arange(n, at::kDouble));
+      const Tensor cells = family->log_prob(means.expand({1, n, -1}), counts)[0];
+      EXPECT_NEAR(cells.exp().sum().item<double>(), 1, 1e-8) << toml;
+      product += cells[row[0][d].item<int64_t>()].item<double>();
+    }
+    EXPECT_NEAR(given->log_prob(outputs, row).item<double>(), product, 1e-10) << toml;
+  }
+}
+
+TEST(Library, GradientsAreThoseOfCentralDifferences) {
+  for (const std::string& toml : with_library()) {
+    const auto likelihood = make(toml, kFeatures, at::kDouble);
+    Tensor x = (6 * at::sigmoid(random({4, kFeatures}, "x"))).floor();
+    x[2][1] = NAN;
+    x[3].fill_(NAN);
+    const Tensor outputs = random({2, 4, kFeatures * likelihood->parameters_per_feature()}, "outputs");
+    const auto value = [&](const std::vector<Tensor>& in) {
+      return (likelihood->log_prob(in[0], x) * random({2, 4}, "w")).sum();
+    };
+    EXPECT_LT(gradient_error(value, {outputs}), 1e-6) << toml;
+    EXPECT_EQ(likelihood->log_prob(outputs, x).select(1, 3).abs().max().item<double>(), 0) << toml;
+  }
+}
+
+// The size of a row says nothing of what it is made of: twice the counts, twice the means.
+TEST(Library, MeansAndDrawsAreThoseOfAnAverageRow) {
+  for (const std::string& toml : with_library()) {
+    const auto likelihood = make(toml, 4, at::kDouble);
+    const Tensor x = (9 * at::sigmoid(random({50, 4}, "x"))).floor();
+    const Tensor bias = likelihood->output_bias(x.mean(0), x.var(0, false));
+    const Tensor mean = likelihood->mean(bias);
+    const bool inflated = toml.find("zero_inflated") != std::string::npos;
+    EXPECT_TRUE(inflated || at::allclose(mean, x.mean(0), 1e-6, 1e-9)) << toml;
+    const int64_t n = 20000;
+    const Tensor draws = likelihood->sample(bias.expand({n, -1}), Rng(5));
+    const Tensor error = draws.std(0) / std::sqrt(static_cast<double>(n));
+    EXPECT_LT(((draws.mean(0) - mean).abs() / error).max().item<double>(), 4.5) << toml;
+  }
+}
+
 TEST(NormalLikelihood, TheScaleHasAFloorThatKillsNoGradient) {
   const auto likelihood = make("kind = \"normal\"\nscale = \"predicted\"\nmin_scale = 0.01\n", 1, at::kDouble);
   const Tensor outputs = at::tensor({0.0, -12.0}, at::kDouble).view({1, 1, 2}).requires_grad_();

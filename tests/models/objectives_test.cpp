@@ -40,18 +40,6 @@ Step with_kl_weight(double weight, bool training = true) {
   return step;
 }
 
-TEST(Posterior, ReparameterisedDrawsHaveTheRightGradient) {
-  const Scene scene;
-  const Tensor p = parameters();
-  const Tensor held = scene.posterior->at(p)->rsample(noise(3));
-  const auto value = [&](const std::vector<Tensor>& in) {
-    const auto q = scene.posterior->at(in[0]);
-    return (q->rsample(noise(3)) * random({3, kItems, kLatent}, "weight")).sum() + q->log_prob(held).sum() +
-           q->entropy().sum();
-  };
-  EXPECT_LT(gradient_error(value, {p}), 1e-6);
-}
-
 TEST(Objectives, SurrogatesHaveTheRightGradient) {
   const Scene scene;
   for (const std::string toml :

@@ -88,7 +88,8 @@ std::vector<Variant> variants(const std::string& precision) {
       "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n[model.decoder]\nkind = \"mlp\"\nwidths "
       "= [12]\nactivation = \"tanh\"\n";
   const auto vae = [&](const std::string& name, const std::string& top, const std::string& networks, Sample sample) {
-    rows.push_back({"vae_" + name, "kind = \"vae\"\nlatent_dim = 2\n" + top + networks, sample, false});
+    const std::string two = top.find("latent_dim") == std::string::npos ? "latent_dim = 2\n" : "";
+    rows.push_back({"vae_" + name, "kind = \"vae\"\n" + two + top + networks, sample, false});
   };
   vae("elbo", "", mlp, Sample::images);
   vae("elbo_monte_carlo", "objective = {kind = \"elbo\", kl = \"monte-carlo\", num_samples = 3}\n", mlp,
@@ -110,9 +111,16 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("full_posterior", "posterior = \"full\"\n", mlp, Sample::images);
   vae("full_posterior_mixture", "posterior = \"full\"\nprior = {kind = \"mixture\", num_components = 3}\n", mlp,
       Sample::images);
+  vae("low_rank_posterior", "latent_dim = 4\nposterior = {kind = \"low-rank\", rank = 2}\n", mlp, Sample::images);
+  vae("low_rank_posterior_mixture", "posterior = \"low-rank\"\nprior = {kind = \"mixture\", num_components = 3}\n", mlp,
+      Sample::images);
+  vae("low_rank_posterior_vamp", "posterior = \"low-rank\"\nprior = {kind = \"vamp\", num_components = 5}\n", mlp,
+      Sample::images);
+  vae("low_rank_posterior_normal", "posterior = \"low-rank\"\nprior = \"normal\"\n", mlp, Sample::images);
   for (const std::string flow : {"planar", "radial", "sylvester", "iaf"})
     vae("flow_" + flow, "posterior = {kind = \"flow\", num_flows = 2, flow = \"" + flow + "\"}\n", mlp, Sample::images);
   vae("maf_prior", "prior = {kind = \"maf\", num_flows = 2, widths = [6]}\n", mlp, Sample::images);
+  vae("real_nvp_prior", "prior = {kind = \"real-nvp\", num_flows = 3, widths = [6]}\n", mlp, Sample::images);
   vae("normal_prior", "prior = \"normal\"\n", mlp, Sample::images);
   vae("normal_mixture_prior", "prior = {kind = \"normal-mixture\", num_components = 3}\n", mlp, Sample::images);
   vae("vamp", "prior = {kind = \"vamp\", num_components = 5}\n", mlp, Sample::images);
@@ -125,6 +133,41 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("conv", "",
       "[model.encoder]\nkind = \"conv\"\nchannels = [4, 6]\n[model.decoder]\nkind = \"conv\"\nchannels = [6, 4]\n",
       Sample::images);
+  const auto both = [](const std::string& options) {
+    return "[model.encoder]\n" + options + "[model.decoder]\n" + options;
+  };
+  vae("residual_conv", "", both("kind = \"residual-conv\"\nchannels = [4]\nhidden = 8\nactivation = \"tanh\"\n"),
+      Sample::images);
+  vae("conv_weight_norm", "",
+      both("kind = \"conv\"\nchannels = [4]\nhidden = 8\nactivation = \"tanh\"\nweight_norm = true\ndropout = 0.3\n"),
+      Sample::images);
+  vae("gru", "", both("kind = \"gru\"\nhidden = 5\nnum_layers = 2\n"), Sample::images);
+  vae("gru_table", "likelihood = {kind = \"normal\", scale = \"predicted\"}\n", both("kind = \"gru\"\nhidden = 5\n"),
+      Sample::gaps);
+  vae("embedding_bag", "likelihood = \"multinomial\"\n",
+      "[model.encoder]\nkind = \"embedding-bag\"\nembedding = 6\nwidths = [5]\ndropout = 0.2\n"
+      "[model.decoder]\nkind = \"embedding-bag\"\ndropout = 0.2\n",
+      Sample::counts);
+  vae("normalised_dropout", "objective = {kind = \"iwae\", num_samples = 3}\n",
+      both("kind = \"mlp\"\nwidths = [8, 6]\nactivation = \"tanh\"\nweight_norm = true\nlayer_norm = true\n"
+           "dropout = 0.3\n"),
+      Sample::images);
+  vae("weight_norm", "", both("kind = \"mlp\"\nwidths = [8]\nactivation = \"tanh\"\nweight_norm = true\n"),
+      Sample::images);
+  vae("gated_layer_norm", "", both("kind = \"mlp\"\nwidths = [8]\ngated = true\nlayer_norm = true\n"), Sample::images);
+  for (const std::string gradient : {"enumerate", "score-function", "straight-through", "relaxed"}) {
+    std::string name = "categorical_" + gradient;
+    std::replace(name.begin(), name.end(), '-', '_');
+    vae(name,
+        "latent_dim = 6\nprior = {kind = \"categorical\", learned = true}\nposterior = {kind = \"categorical\", "
+        "num_classes = 3, gradient = \"" +
+            gradient + "\"}\n" + (gradient == "enumerate" ? "" : "objective = {kind = \"elbo\", num_samples = 3}\n"),
+        mlp, Sample::images);
+  }
+  vae("categorical_local",
+      "latent_dim = 4\nprior = \"categorical\"\nposterior = {kind = \"categorical\", num_classes = 4, gradient = "
+      "\"enumerate\"}\ne_step = \"local\"\ninner_steps = 5\n",
+      "[model.decoder]\nkind = \"mlp\"\nwidths = [12]\n", Sample::images);
   vae("continuous_bernoulli", "likelihood = \"continuous-bernoulli\"\n", mlp, Sample::positive_images);
   for (const std::string scale : {"fixed", "shared", "predicted"})
     vae("normal_" + scale, "likelihood = {kind = \"normal\", scale = \"" + scale + "\"}\n", mlp, Sample::blobs);
@@ -138,6 +181,13 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("negative_binomial", "likelihood = {kind = \"negative-binomial\", dispersion = \"predicted\"}\n", mlp,
       Sample::counts);
   vae("zero_inflated", "likelihood = {kind = \"negative-binomial\", zero_inflated = true}\n", mlp, Sample::counts);
+  vae("poisson_library", "likelihood = {kind = \"poisson\", library = \"observed\"}\n", mlp, Sample::counts);
+  vae("negative_binomial_library", "likelihood = {kind = \"negative-binomial\", library = \"observed\"}\n", mlp,
+      Sample::counts);
+  vae("zero_inflated_library",
+      "likelihood = {kind = \"negative-binomial\", library = \"observed\", zero_inflated = true, dispersion = "
+      "\"predicted\"}\n",
+      mlp, Sample::counts);
   vae("multinomial", "likelihood = \"multinomial\"\n", mlp, Sample::counts);
   vae("standardized_gaps", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::gaps);

@@ -161,7 +161,10 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, model->dtype());
     TensorMap inputs = batch.columns;
     inputs.at("x") = inputs.at("x").nan_to_num();  // exported methods of normal rows take complete ones
-    for (const char* latent : {"z", "noise"}) inputs[latent] = rows(data.size, 2, model->dtype());
+    for (const Method& method : model->methods())
+      if (method.name == "decode" && !method.example.empty())
+        for (const char* latent : {"z", "noise"})
+          inputs[latent] = rows(data.size, method.example[0].size(1), model->dtype());
     if (batch.offsets.defined()) {
       inputs["offsets"] = batch.offsets;
       const Tensor x = inputs.at("x");  // autoregressive variants look two rows back

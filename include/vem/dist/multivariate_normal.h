@@ -37,6 +37,7 @@ class FullNormal final : public Distribution, public NaturalForm {
 };
 
 /// N(mean, W W' + diag(d)) with W [D, R] of few columns: O(D R^2) a density, by the R x R capacitance I + W' W / d.
+/// x = mean + W f + sqrt(d) e with f ~ N(0, I) [R] and e ~ N(0, I) [D].
 class LowRankNormal final : public Distribution {
  public:
   /// mean [batch, D], factor [batch, D, R], diagonal [batch, D] > 0 (variances).
@@ -48,6 +49,9 @@ class LowRankNormal final : public Distribution {
   Tensor entropy() const override;
   Tensor log_prob(const Tensor& x) const override;
   bool reparameterised() const override { return true; }
+  using Distribution::rsample;
+  /// noise [..., batch, D + R]: e, then f.
+  Tensor rsample(const Tensor& noise) const override;
 
  protected:
   Tensor draw(const Shape& sample_shape, const Rng& rng) const override;

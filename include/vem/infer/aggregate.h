@@ -16,8 +16,8 @@ struct AggregateDensity {
 /// At draws z [S, R, L]; q holds J items; log_weight [R, J] or [1, J]. Differentiable in z and q. Memory S x R x J x L.
 AggregateDensity aggregate_density(const Distribution& q, const Tensor& z, const Tensor& log_weight);
 
-/// log sum_k w_k q_k(z) at draws z [S, R, L] -> [S, R], by one matrix product; log_weight [K]. Throws Error where the
-/// components [K] have no natural form.
+/// log sum_k w_k q_k(z) at draws z [S, R, L] -> [S, R], by one matrix product where the components [K] have a natural
+/// form; log_weight [K].
 Tensor mixture_log_density(const Distribution& components, const Tensor& z, const Tensor& log_weight);
 
 }  // namespace vem

@@ -41,7 +41,7 @@ class Likelihood {
 /// Features that are independent given the decoder's outputs.
 class IndependentLikelihood : public Likelihood {
  public:
-  Tensor log_prob(const Tensor& outputs, const Tensor& x) const final;
+  Tensor log_prob(const Tensor& outputs, const Tensor& x) const override;
   Tensor sample(const Tensor& outputs, const Rng& rng) const override { return at(outputs)->sample({}, rng); }
 
  protected:

@@ -1,6 +1,7 @@
 // Neural networks of an amortised model: encoders and decoders alike map rows to rows.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "vem/core/registry.h"
@@ -16,12 +17,17 @@ class Network {
     GradientBlock& block;
     std::string prefix;  ///< "encoder", "decoder"
     Shape input;         ///< shape of one row: {features}, or {channels, height, width} where the row is an image
-    Shape output;        ///< likewise; flattened to [rows, product] either way
+    Shape output;        ///< likewise, or {parameters, features}; flattened to [rows, product] either way
     at::ScalarType dtype;
   };
   virtual ~Network() = default;
-  /// [rows, inputs] -> [rows, outputs]; leading dimensions beyond one are flattened by the caller.
-  virtual Tensor forward(const Tensor& x) const = 0;
+  /// What dropout draws from in a training step: uniform numbers on (0, 1) of the shape of hidden units [rows, width],
+  /// from the stream of that name.
+  using Noise = std::function<Tensor(const Tensor& hidden, const std::string& stream)>;
+  /// [rows, inputs] -> [rows, outputs]; leading dimensions beyond one are flattened by the caller. Without noise
+  /// nothing is dropped.
+  virtual Tensor forward(const Tensor& x, const Noise& noise) const = 0;
+  Tensor forward(const Tensor& x) const { return forward(x, Noise()); }
   /// Draws the initial weights: uniform on +-1/sqrt(fan in), the default of torch.nn.
   virtual void initialize(const Rng& rng) = 0;
   /// The bias of the last layer [outputs], for data-dependent starts.

@@ -19,13 +19,14 @@ class Latent {
   Latent(const Posterior& posterior, const Tensor& parameters, const Tensor& z0, const Prior& prior, const Batch& batch,
          const TensorMap& globals);
 
-  const Tensor& z() const { return z_; }         ///< [S, rows, L]: z0, or its image
-  Tensor mean() const;                           ///< E_q[z] [rows, L]; of a flow, that of the draws
-  Tensor log_q() const;                          ///< [S, items]
-  Tensor log_q_stopped() const;                  ///< [S, items], a gradient through z alone
-  Tensor log_p() const;                          ///< [S, items]
-  const Tensor& kl() const;                      ///< [items, L or 1], computed once; undefined without a closed form
-  const Distribution& q() const { return *q_; }  ///< of a flow, what it begins with
+  const Tensor& z() const { return z_; }   ///< [S, rows, L]: z0, or its image
+  Tensor mean() const;                     ///< E_q[z] [rows, L]; of a flow, that of the draws
+  Tensor log_q() const;                    ///< [S, items]
+  Tensor log_q_stopped() const;            ///< [S, items], a gradient through z alone
+  Tensor log_p() const;                    ///< [S, items]
+  Tensor expected(const Tensor& f) const;  ///< [S, rows]: f at z, as samples whose mean is E_q[f] (Posterior::expected)
+  const Tensor& kl() const;                ///< [items, L or 1], computed once; undefined without a closed form
+  const Distribution& q() const { return *q_; }           ///< of a flow, what it begins with
   const Tensor& weight() const { return batch_.weight; }  ///< [items] float64
 
  private:
@@ -64,6 +65,8 @@ class Objective {
   virtual ~Objective() = default;
   virtual ObjectiveValue operator()(const Trace& trace, const Step& step) const = 0;
   virtual int64_t num_samples() const = 0;
+  /// Whether q enters by closed-form KLs and the mean of log p(x | z) over samples alone.
+  virtual bool analytic() const { return false; }
   /// What it asks of q beyond draws and their density: the density of any z, or of any one dimension of it.
   enum class Needs { draws, density, independent };
   virtual Needs needs() const { return Needs::draws; }

@@ -21,6 +21,8 @@ class Posterior {
   virtual ~Posterior() = default;
   /// Numbers a row: the width of an encoder's output.
   virtual int64_t num_parameters() const = 0;
+  /// Standard normal numbers that a draw takes: the width of the noise for rsample() of at().
+  virtual int64_t num_noise() const = 0;
   /// q at parameters [rows, num_parameters]; of a flow, the distribution that it begins with.
   virtual std::shared_ptr<const Distribution> at(const Tensor& parameters) const = 0;
   /// Whether z is the image of a draw from at(): then q's density is log q(z0) - log |det|, known along draws only.
@@ -29,6 +31,20 @@ class Posterior {
   virtual std::pair<Tensor, Tensor> transform(const Tensor& z0, const Tensor& /*parameters*/) const { return {z0, {}}; }
   /// Whether the dimensions of z are independent given x.
   virtual bool independent() const { return false; }
+  /// Whether z is a corner of a grid (one-hot), of which no draw is a differentiable function of the parameters.
+  virtual bool discrete() const { return false; }
+  /// The z0 [S, rows, L] at which an E-step looks, from noise [S, rows, num_noise]. Draws of at() or, of discrete
+  /// latents, what stands for them in training.
+  virtual Tensor states(const Tensor& parameters, const Tensor& noise, const Step& /*step*/) const {
+    return at(parameters)->rsample(noise);
+  }
+  /// Numbers [S, rows] whose mean over S is E_q[f] and has its gradient with respect to the parameters of q, from
+  /// values f [S, rows] at z0 = states(). What reaches the parameters by way of z0 itself is not counted here.
+  virtual Tensor expected(const Tensor& f, const Distribution& /*q*/, const Tensor& /*z0*/) const { return f; }
+  /// Throws ConfigError for numbers of draws that it has no use for.
+  virtual void check_samples(int64_t /*num_samples*/) const {}
+  /// Numbers that change with the step, by the name under which states() finds them in it.
+  virtual Schedules schedules() const { return {}; }
   virtual void initialize(const Rng&) {}
   /// The parameters by name ("mean", "log_std" [rows, L]), for `encode`.
   virtual std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const = 0;

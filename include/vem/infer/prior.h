@@ -28,7 +28,8 @@ class Prior {
   virtual ~Prior() = default;
   /// z [S, rows, L] -> [S, items], differentiable in z and in the prior's entries of `globals`.
   virtual Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const = 0;
-  /// KL(q || p) [items, L] where it is a sum over dimensions, else [items, 1]; undefined where there is no closed form.
+  /// KL(q || p) [items, L] where it is a sum over dimensions, [items, groups] where it is one over groups of them, else
+  /// [items, 1]; undefined where there is no closed form.
   /// Where the prior has latent variables of its own it is the tight upper bound over them.
   virtual Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const = 0;
   /// Blocks that the prior brings (conjugate ones).
@@ -43,6 +44,8 @@ class Prior {
   virtual std::string sample_script() const = 0;
   /// Methods that the prior adds to the model's.
   virtual std::vector<Method> methods() const { return {}; }
+  /// Whether z is one-hot.
+  virtual bool discrete() const { return false; }
   /// Whether the rows of an item are independent: only then can rows be drawn, or weighed, one by one.
   virtual bool independent_rows() const { return true; }
   /// Whether the prior has components that items belong to.
