@@ -1,6 +1,9 @@
 // The E-step of the amortised model: one backward pass a network, whatever the objective.
 #include "vae.h"
 
+#include <limits>
+
+#include "networks/linear.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -47,6 +50,13 @@ std::string wanted(const Range& support) {
 
 }  // namespace
 
+std::string VaeOptions::advice(int64_t batch_size) const {
+  if (precision != Precision::bf16 || bf16_pays(batch_size)) return {};
+  if (bf16_pays(std::numeric_limits<int64_t>::max()))
+    return fmt::format("precision = \"bf16\": batches of {} are faster in float32, which they stay in", batch_size);
+  return "precision = \"bf16\": this processor has no tiles of bfloat16 (AMX); products stay in float32";
+}
+
 void Vae::Leaves::add(const TensorMap& globals) {
   for (const auto& [key, value] : globals) {
     keys.push_back(key);
@@ -77,11 +87,12 @@ Vae::Vae(const VaeOptions& options, const Context& context)
     output = {parameters, output[0]};
   else
     output[0] *= parameters;
-  decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_});
+  const bool bf16 = o_.precision == Precision::bf16;
+  decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_, bf16});
   densities_.add(networks_->globals());
   if (o_.e_step != EStep::local)
     encoder_ = registry.create<Network>(
-        o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_});
+        o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_, bf16});
   check_combination();
   TensorMap added = networks_->globals();
   for (const std::string& key : densities_.keys) added.erase(key);
@@ -95,6 +106,9 @@ Vae::Vae(const VaeOptions& options, const Context& context)
 }
 
 void Vae::check_combination() const {
+  for (const Choice* network : {&o_.encoder, &o_.decoder})
+    if (o_.precision == Precision::bf16 && network->name != "mlp")
+      fail<ConfigError>("vae: precision = \"bf16\" is for networks of kind mlp, got {}", network->name);
   if (!encoder_ && prior_->uses_encoder())
     fail<ConfigError>("vae: prior {} needs an encoder, and e_step = \"local\" has none", o_.prior.name);
   if (posterior_->flows() && prior_->uses_encoder())
@@ -213,6 +227,7 @@ void Vae::require_support(const Batch& batch) const {
 
 Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) const {
   const at::AutoGradMode grad_mode(step.training);
+  const Bf16Products products(step.training && o_.precision == Precision::bf16);
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
   const bool gaps = encoder_ && std::isnan(x.sum().item<double>());

@@ -27,7 +27,7 @@ struct VaeOptions final : ModelOptions {
 
   void visit(OptionVisitor& v) override {
     v("latent_dim", latent_dim, {1, 65536}, "dimensions of z");
-    visit_precision(v, precision);
+    visit_precision(v, precision, true);
     v("e_step", e_step,
       {{"amortized", EStep::amortized}, {"local", EStep::local}, {"semi-amortized", EStep::semi_amortized}},
       "how q(z | x) is found: by an encoder, by optimising it for each datum, or by both");
@@ -55,6 +55,7 @@ struct VaeOptions final : ModelOptions {
     return chosen && chosen->conjugate();
   }
   bool has_gradient() const override { return true; }
+  std::string advice(int64_t batch_size) const override;
 };
 
 class Vae final : public Model {

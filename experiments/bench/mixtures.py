@@ -51,16 +51,17 @@ def sklearn_run(case, x, label):
     history, times = [], []
 
     class Recorded(base):
-        def _initialize_parameters(self, X, random_state):
-            self._initialize(X, np.eye(case["K"])[label])
+        # Later versions also pass the array library by name.
+        def _initialize_parameters(self, X, random_state, **library):
+            self._initialize(X, np.eye(case["K"])[label], **library)
 
-        def _m_step(self, X, log_resp):
-            super()._m_step(X, log_resp)
+        def _m_step(self, X, log_resp, **library):
+            super()._m_step(X, log_resp, **library)
             times.append(time.perf_counter())
 
-        def _compute_lower_bound(self, log_resp, log_prob_norm):
+        def _compute_lower_bound(self, log_resp, log_prob_norm, **library):
             history.append(log_prob_norm)
-            return super()._compute_lower_bound(log_resp, log_prob_norm)
+            return super()._compute_lower_bound(log_resp, log_prob_norm, **library)
 
     options = dict(n_components=case["K"], covariance_type={"full": "full", "diagonal": "diag"}[case["covariance"]],
                    tol=0, reg_covar=0, max_iter=PASSES)

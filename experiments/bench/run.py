@@ -5,7 +5,9 @@ Usage: python3 experiments/bench/run.py [--quick] [--data DIR] [--only NAME ...]
 
 Peers are installed into OUT/env at the versions in peers.txt; one that can not be had is skipped, and the table says so.
 Data are made from a seed; with --data DIR also DNA (DIR/seq/human-chr3.42M.fa.gz) and documents (DIR/bow/20ng-etm-*).
---quick takes one round and the small cases, in about five minutes. Writes OUT/results.json, results.md and results.png.
+--quick takes one round and the small cases, in about five minutes. Writes OUT/results.json, results.md and results.png,
+and scaling.png. "kernels" needs the target bench_kernels beside the program; it compares with the machine, not with a
+peer.
 """
 import argparse, json, os, subprocess, sys, tempfile, time
 
@@ -14,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--quick", action="store_true")
 parser.add_argument("--data", default="")
-parser.add_argument("--only", nargs="*", default=[], help="training, training_run, mixtures, hmm, lda")
+parser.add_argument("--only", nargs="*", default=[], help="training, training_run, mixtures, hmm, lda, scaling, kernels")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--out", default="runs/bench")
 arguments = parser.parse_args()
@@ -42,6 +44,8 @@ def benchmarks(peers):
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
     dna = ["--dna", data("seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
     yield "hmm", [peers, "hmm.py", "--rounds", rounds] + (["--only", "many"] if arguments.quick else dna)
+    scaling = ["--only", "mixture", "chain, "] if arguments.quick else []
+    yield "scaling", [peers, "scaling.py", "--rounds", "1" if arguments.quick else "3", "--chart", os.path.join(arguments.out, "scaling.png")] + scaling
     if arguments.data:
         yield "lda", [peers, "lda.py", data("bow/20ng-etm-tr.ldac.gz"), "--rounds", rounds]
 
@@ -61,21 +65,44 @@ def run(name, command):
             return json.load(file)
 
 
+def kernels():
+    """What Google Benchmark says of the hot paths."""
+    program = os.path.join(os.path.dirname(arguments.vem), "bench_kernels")
+    if not os.path.exists(program):
+        return {"skipped": f"{program} is missing: cmake --build build --target bench_kernels"}
+    print("\n== kernels", flush=True)
+    child = subprocess.run([program, "--benchmark_format=json"], stdout=subprocess.PIPE, text=True,
+                           env=dict(os.environ, OMP_NUM_THREADS="1"))
+    return {"kernels": json.loads(child.stdout)["benchmarks"]} if child.returncode == 0 else {"skipped": "it failed"}
+
+
 def peer_of(row):
     return next(key for key in row if key not in ("case", "vem", "ratio", "difference", "unit"))
 
 
 def rows_of(results):
-    return [(name, row) for name, result in results.items() for row in result.get("results", [])]
+    return [(name, row) for name, result in results.items() for row in result.get("results", []) if "ratio" in row]
 
 
-def table(results):
-    lines = ["| benchmark | case | peer | peer's | vem's | times faster |", "| --- | --- | --- | --- | --- | --- |"]
-    for name, row in rows_of(results):
-        peer, unit = peer_of(row), row.get("unit", "s")
-        lines.append(f"| {name} | {row['case']} | {peer.replace('_', '-')} | {row[peer]:.4g} {unit} | {row['vem']:.4g} {unit} | {row['ratio']:.2f} |")
-    lines += [f"| {name} | skipped: {result['skipped']} | | | | |" for name, result in results.items() if "skipped" in result]
-    return "\n".join(lines)
+def markdown(header, rows):
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in [header, ["---"] * len(header), *rows]) + "\n"
+
+
+def tables(results):
+    rows = [(name, row["case"], peer_of(row).replace("_", "-"), f"{row[peer_of(row)]:.4g} {row.get('unit', 's')}",
+             f"{row['vem']:.4g} {row.get('unit', 's')}", f"{row['ratio']:.2f}") for name, row in rows_of(results)]
+    skipped = [(name, "skipped: " + result["skipped"], "", "", "", "") for name, result in results.items() if "skipped" in result]
+    text = markdown(["benchmark", "case", "peer", "peer's", "vem's", "times faster"], rows + skipped)
+    if kernels := results.get("kernels", {}).get("kernels"):
+        speed = lambda row: f"{row['GFLOP/s']:.1f} GFLOP/s" if "GFLOP/s" in row else f"{row['GB/s']:.1f} GB/s"
+        share = lambda row: f"{100 * row['of_product']:.0f} % of a product" if "of_product" in row else f"{100 * row['of_copy']:.0f} % of a copy"
+        text += "\n" + markdown(["hot path", "milliseconds", "speed", "of what the machine can do"],
+                                [(row["name"], f"{row['real_time']:.3g}", speed(row), share(row)) for row in kernels])
+    if scaling := results.get("scaling", {}).get("results"):
+        text += "\n" + markdown(["what grows", "sizes", "milliseconds", "exponent", "of the last doubling", "expected"],
+                                [(row["case"], " ".join(map(str, row["sizes"])), " ".join(f"{1e3 * s:.4g}" for s in row["seconds"]),
+                                  f"{row['exponent']:.2f}", f"{row['last']:.2f}", row["expected"]) for row in scaling])
+    return text
 
 
 CHART = """
@@ -109,10 +136,12 @@ results = {}
 for name, command in benchmarks(peers):
     if not arguments.only or name in arguments.only:
         results[name] = run(name, command)
+if not arguments.only or "kernels" in arguments.only:
+    results["kernels"] = kernels()
 with open(os.path.join(arguments.out, "results.json"), "w") as file:
     json.dump({"vem": subprocess.run([arguments.vem, "info"], capture_output=True, text=True).stdout.splitlines(),
                "day": time.strftime("%Y-%m-%d"), "benchmarks": results}, file, indent=1)
 with open(os.path.join(arguments.out, "results.md"), "w") as file:
-    file.write(table(results) + "\n")
+    file.write(tables(results))
 chart(peers, results, os.path.join(arguments.out, "results.png"))
-print("\n" + table(results))
+print("\n" + tables(results))

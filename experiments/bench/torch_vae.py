@@ -3,6 +3,10 @@ import gzip, os, sys
 
 # The BLAS flavour that does not fight with OpenMP, for both: vem finds it by itself.
 BLAS = "/usr/lib/x86_64-linux-gnu/openblas-openmp"
+with open("/proc/cpuinfo") as file:
+    VECTORS = "avx512f" in file.read()
+if VECTORS:  # kernels for it, also where Debian's OpenBLAS does not know the processor: vem sees to that by itself
+    os.environ.setdefault("OPENBLAS_CORETYPE", "SKYLAKEX")
 if os.path.isdir(BLAS) and BLAS not in os.environ.get("LD_LIBRARY_PATH", ""):
     os.environ["LD_LIBRARY_PATH"] = BLAS
     os.execv(sys.executable, [sys.executable] + sys.argv)

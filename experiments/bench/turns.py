@@ -34,9 +34,9 @@ def write_table(path, columns, x):
             out.write(",".join([str(values[r]) for values in columns.values()] + [repr(v) for v in x[r].tolist()]) + "\n")
 
 
-def vem_train(vem, model, data, run, settings, passes):
+def vem_train(vem, model, data, run, settings, passes, threads=1):
     """Seconds of the whole run, and the bound of each pass in nats an item."""
-    command = [vem, "train", model, "--data", data, "--out", run, "--force", "--threads", "1"]
+    command = [vem, "train", model, "--data", data, "--out", run, "--force", "--threads", str(threads)]
     for setting in settings + ["train.epochs=%d" % passes, "train.tolerance=0"]:
         command += ["--set", setting]
     begin = time.perf_counter()
@@ -46,11 +46,11 @@ def vem_train(vem, model, data, run, settings, passes):
     return seconds, [row["bound"] for row in rows if "bound" in row]
 
 
-def vem_pass(vem, model, data, run, settings, passes, more):
+def vem_pass(vem, model, data, run, settings, passes, more, threads=1):
     """Seconds of a pass: the difference between a run and one that makes `more` passes, over them. The bounds are those
     of the shorter run, which is the one that stays in `run`."""
-    longer = vem_train(vem, model, data, run, settings, passes + more)[0]
-    seconds, bounds = vem_train(vem, model, data, run, settings, passes)
+    longer = vem_train(vem, model, data, run, settings, passes + more, threads)[0]
+    seconds, bounds = vem_train(vem, model, data, run, settings, passes, threads)
     return (longer - seconds) / more, bounds
 
 

@@ -4,6 +4,8 @@
 #include <limits>
 
 #include "vem/core/error.h"
+#include "vem/core/exp_log.h"
+#include "vem/core/target_clones.h"
 
 namespace vem {
 namespace {
@@ -14,36 +16,77 @@ constexpr T kInfinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr T kNegligible = sizeof(T) == 4 ? -70 : -650;
 
+/// r = x + t less its maximum, which goes into `largest`.
+template <class T>
+VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T* __restrict r, T* __restrict largest,
+                                int64_t rows, int64_t K) {
+  for (int64_t n = 0; n < rows; ++n, x += K, r += K) {
+    T top = -kInfinity<T>;
+#pragma omp simd reduction(max : top)
+    for (int64_t k = 0; k < K; ++k) {
+      r[k] = x[k] + t[k];
+      top = r[k] > top ? r[k] : top;
+    }
+    for (int64_t k = 0; k < K; ++k) r[k] -= top;
+    largest[n] = top;
+  }
+}
+
+template <class T>
+VEM_INLINE void exponentials(T* r, int64_t numbers) {
+#pragma omp simd
+  for (int64_t i = 0; i < numbers; ++i) r[i] = r[i] < kNegligible<T> ? T{0} : exp_of(r[i]);
+}
+
+/// r = weight r / sum r, added to `sums`; the sum of r goes into `z`.
+template <class T>
+VEM_INLINE void divide_by_sums(T* __restrict r, const double* weight, double* __restrict z, double* __restrict sums,
+                               int64_t rows, int64_t K) {
+  for (int64_t n = 0; n < rows; ++n, r += K) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t k = 0; k < K; ++k) sum += r[k];
+    z[n] = sum;
+    const auto scale = static_cast<T>(weight[n] / sum);
+    for (int64_t k = 0; k < K; ++k) sums[k] += r[k] *= scale;
+  }
+}
+
+/// log_lik [rows, K] to weighted responsibilities r; sums and z in float64 whatever T is.
+template <class T>
+struct Rows {
+  const T *log_lik, *log_weights;
+  const double* weight;
+  T *r, *largest;
+  double *z, *sums;
+  int64_t rows, K;
+};
+template <class T>
+VEM_INLINE void normalize_all(const Rows<T>& a) {
+  subtract_maxima(a.log_lik, a.log_weights, a.r, a.largest, a.rows, a.K);
+  exponentials(a.r, a.rows * a.K);
+  divide_by_sums(a.r, a.weight, a.z, a.sums, a.rows, a.K);
+}
+VEM_CLONES void normalize(const Rows<double>& a) { normalize_all(a); }
+VEM_CLONES void normalize(const Rows<float>& a) { normalize_all(a); }
+
 struct Normalized {
+  Tensor responsibilities;  // [rows, K], weighted
   double bound = 0;
   std::vector<double> sums;
 };
 
-/// Turns joint [rows, K] into weighted responsibilities in place; sums and bound in float64 whatever T is.
 template <class T>
-Normalized normalize(const Tensor& joint, const Tensor& log_weights, const Tensor& row_weight) {
-  const int64_t rows = joint.size(0), K = joint.size(1);
-  T* const begin = joint.data_ptr<T>();
-  const T* t = log_weights.data_ptr<T>();
-  const double* weight = row_weight.data_ptr<double>();
+Normalized normalized(const Tensor& log_lik, const Tensor& log_weights, const Tensor& row_weight) {
+  const int64_t rows = log_lik.size(0), K = log_lik.size(1);
+  const double* const weight = row_weight.data_ptr<double>();
   std::vector<T> largest(static_cast<size_t>(rows));
-  for (int64_t n = 0; n < rows; ++n) {
-    T* r = begin + n * K;
-    T top = -kInfinity<T>;
-    for (int64_t k = 0; k < K; ++k) top = std::max(top, r[k] += t[k]);
-    for (int64_t k = 0; k < K; ++k) r[k] = r[k] - top < kNegligible<T> ? -kInfinity<T> : r[k] - top;
-    largest[static_cast<size_t>(n)] = top;
-  }
-  joint.exp_();  // vectorised, unlike std::exp
-  Normalized total{0, std::vector<double>(static_cast<size_t>(K))};
-  for (int64_t n = 0; n < rows; ++n) {
-    T* r = begin + n * K;
-    double z = 0;
-    for (int64_t k = 0; k < K; ++k) z += r[k];
-    if (weight[n] != 0) total.bound += weight[n] * (largest[static_cast<size_t>(n)] + std::log(z));
-    const auto scale = static_cast<T>(weight[n] / z);
-    for (int64_t k = 0; k < K; ++k) total.sums[static_cast<size_t>(k)] += r[k] *= scale;
-  }
+  std::vector<double> z(static_cast<size_t>(rows));
+  Normalized total{at::empty({rows, K}, log_lik.options()), 0, std::vector<double>(static_cast<size_t>(K))};
+  normalize(Rows<T>{log_lik.data_ptr<T>(), log_weights.data_ptr<T>(), weight, total.responsibilities.data_ptr<T>(),
+                    largest.data(), z.data(), total.sums.data(), rows, K});
+  for (size_t n = 0; n < z.size(); ++n)
+    if (weight[n] != 0) total.bound += weight[n] * (largest[n] + std::log(z[n]));
   return total;
 }
 
@@ -63,13 +106,13 @@ Tensor IndependentRows::log_weights() const {
 
 Allocation::Counts IndependentRows::expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const {
   at::NoGradGuard no_grad;
-  const Tensor joint = log_lik.detach().clone(at::MemoryFormat::Contiguous);
-  const Tensor log_weight = expand(globals.at(block_->key()).detach()).to(joint.scalar_type()).contiguous();
+  const Tensor rows = log_lik.detach().contiguous();
+  const Tensor log_weight = expand(globals.at(block_->key()).detach()).to(rows.scalar_type()).contiguous();
   const Tensor row_weight = batch.row_weight().contiguous();
-  const Normalized total = joint.scalar_type() == at::kFloat ? normalize<float>(joint, log_weight, row_weight)
-                                                             : normalize<double>(joint, log_weight, row_weight);
+  const Normalized total = rows.scalar_type() == at::kFloat ? normalized<float>(rows, log_weight, row_weight)
+                                                            : normalized<double>(rows, log_weight, row_weight);
   return {at::scalar_tensor(total.bound, at::kDouble),
-          joint,
+          total.responsibilities,
           {{block_->key(), collapse(at::tensor(total.sums).view({1, -1}))}},
           {}};
 }

@@ -1,6 +1,30 @@
 #include "linear.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace vem {
+namespace {
+
+/// AMX-BF16: bit 22 of EDX in leaf 7 of CPUID (Intel, Architecture instruction set extensions reference).
+bool has_bf16_tiles() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1) != 0;
+#else
+  return false;
+#endif
+}
+
+constexpr int64_t kBf16Rows = 64;
+
+}  // namespace
+
+bool bf16_pays(int64_t rows) {
+  static const bool fast = has_bf16_tiles();
+  return fast && rows >= kBf16Rows;
+}
 
 void visit_activation(OptionVisitor& v, Activation& activation) {
   v("activation", activation,

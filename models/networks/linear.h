@@ -9,6 +9,10 @@ enum class Activation { relu, tanh, elu, leaky_relu, softplus, sigmoid, silu, ge
 void visit_activation(OptionVisitor& v, Activation& activation);
 Tensor activate(const Tensor& x, Activation activation);
 
+/// Whether products of so many rows are faster in bfloat16: this processor multiplies tiles of them (AMX), and the rows
+/// are enough to pay for the change of type.
+bool bf16_pays(int64_t rows);
+
 void visit_weight_norm(OptionVisitor& v, bool& weight_norm);
 void visit_dropout(OptionVisitor& v, double& dropout);
 /// Hidden units [rows, width] of which each is left out with that probability, the others raised by as much (Srivastava

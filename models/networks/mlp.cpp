@@ -4,6 +4,7 @@
 
 #include "linear.h"
 #include "mlp_function.h"
+#include "vem/core/error.h"
 
 namespace vem {
 namespace {
@@ -27,7 +28,8 @@ struct MlpOptions final : Options {
 
 class Mlp final : public Network {
  public:
-  Mlp(const MlpOptions& options, const Context& context) : options_(options), name_(context.prefix) {
+  Mlp(const MlpOptions& options, const Context& context)
+      : options_(options), name_(context.prefix), bf16_(context.bf16) {
     GradientBlock& block = context.block;
     int64_t width = product(context.input);
     for (size_t i = 0; i < options.widths.size(); ++i) {
@@ -38,10 +40,17 @@ class Mlp final : public Network {
       if (options.layer_norm) norms_.emplace_back(block, name_of(i) + ".norm", next, context.dtype);
       width = next;
     }
+    if (bf16_ && (options.layer_norm || options.dropout > 0 || !known_derivative()))
+      fail<ConfigError>(
+          "{}: precision = \"bf16\" is for perceptrons without layer_norm and dropout, that are gated or have the "
+          "activation relu, tanh or sigmoid",
+          name_);
     output_.emplace_back(block, name_ + ".output", width, product(context.output), context.dtype, options.weight_norm);
   }
   Tensor forward(const Tensor& x, const Noise& noise) const override {
-    if (one_node(x, noise)) return mlp_function(tensors(x), options_.activation);
+    if (one_node(x, noise))
+      return mlp_function(tensors(x), options_.activation, options_.gated,
+                          bf16_ && Bf16Products::active() && bf16_pays(x.size(0)));
     Tensor h = x;
     for (size_t i = 0; i < hidden_.size(); ++i) {
       const Tensor gate = options_.gated ? at::sigmoid(gates_[i](h)) : Tensor();
@@ -63,18 +72,24 @@ class Mlp final : public Network {
   std::string name_of(size_t i) const { return fmt::format("{}.hidden.{}", name_, i); }
   /// Where gradients are asked for, all layers make one node; a trace (which runs without) sees the layers.
   bool one_node(const Tensor& x, const Noise& noise) const {
-    const bool plain = !options_.gated && !options_.layer_norm && !(noise && options_.dropout > 0);
-    return plain && at::GradMode::is_enabled() && x.dim() == 2 && has_output_derivative(options_.activation);
+    const bool plain = !options_.layer_norm && !(noise && options_.dropout > 0);
+    return plain && known_derivative() && at::GradMode::is_enabled() && x.dim() == 2;
   }
+  bool known_derivative() const { return options_.gated || has_output_derivative(options_.activation); }
   std::vector<Tensor> tensors(const Tensor& x) const {
     std::vector<Tensor> all{x};
-    for (const auto* layers : {&hidden_, &output_})
-      for (const Linear& layer : *layers) all.insert(all.end(), {layer.weight(), layer.bias()});
+    const auto add = [&](const Linear& layer) { all.insert(all.end(), {layer.weight(), layer.bias()}); };
+    for (size_t i = 0; i < hidden_.size(); ++i) {
+      add(hidden_[i]);
+      if (options_.gated) add(gates_[i]);
+    }
+    add(output_[0]);
     return all;
   }
 
   MlpOptions options_;
   std::string name_;
+  bool bf16_;
   std::vector<Linear> hidden_, gates_, output_;
   std::vector<LayerNorm> norms_;
 };

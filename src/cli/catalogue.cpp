@@ -4,9 +4,9 @@
 
 #include <filesystem>
 
-#include "platform.h"
 #include "run_options.h"
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 #include "verbs.h"
 
 namespace vem {

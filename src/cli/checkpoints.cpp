@@ -3,8 +3,8 @@
 
 #include <torch/version.h>
 
-#include "platform.h"
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 
 namespace vem {
 

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "platform.h"
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 #include "vem/data/writers.h"
 
 namespace vem {

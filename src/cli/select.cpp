@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "inputs.h"
-#include "platform.h"
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
 

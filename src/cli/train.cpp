@@ -6,12 +6,12 @@
 #include "checkpoints.h"
 #include "draws.h"
 #include "metrics_log.h"
-#include "platform.h"
 #include "progress.h"
 #include "remarks.h"
 #include "signals.h"
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
 
@@ -174,6 +174,9 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
   options.data.validation_file = absolute(options.data.validation_file);
   tune_platform(options.threads);
   warn_of_slow_blas();
+  if (const auto* chosen = dynamic_cast<const ModelOptions*>(options.model.options.get()))
+    if (const std::string advice = chosen->advice(options.train.batch_size); !advice.empty())
+      fmt::print(stderr, "vem: warning: {}\n", advice);
   const Splits splits = load_splits(options.data);
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
   fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));

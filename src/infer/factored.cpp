@@ -1,6 +1,7 @@
-// The closed-form E-step of any allocation x observation: chunks of about 256 rows (whole items where items are
-// ragged), whose statistics are formed once and used for both matrix products, the log-likelihoods and the sums. A long
-// item is taken in blocks of its rows, which needs memory for [rows, K] but never for all statistics.
+// The closed-form E-step of any allocation x observation: chunks of 256 rows or more (whole items where items are
+// ragged), whose statistics are formed once, stay in the cache and are used for both matrix products, the
+// log-likelihoods and the sums. A long item is taken in blocks of its rows, which needs memory for [rows, K] but never
+// for all statistics.
 #include "vem/infer/factored.h"
 
 #include <limits>
@@ -15,8 +16,8 @@ namespace {
 constexpr double kLogZero = -1e4;
 // Chunks of so many rows are long: one item whose blocks of rows are worth spreading over threads.
 constexpr int64_t kLongRows = 64 * kRowsPerChunk;
-// Numbers in the statistics of a block of rows, which stay in the cache, and its largest number of rows: many blocks of
-// few numbers would cost more in calls than in work.
+// Numbers in the statistics of a block of rows or in its log-likelihoods, which stay in the cache, and its largest
+// number of rows: many blocks of few numbers would cost more in calls than in work.
 constexpr int64_t kBlockNumbers = int64_t{1} << 16, kMostBlockRows = 4096;
 // Log-likelihoods of a chunk of sequences, which are worked on side by side.
 constexpr int64_t kSequenceNumbers = int64_t{1} << 17;
@@ -113,12 +114,13 @@ class ChunkSums {
         draw_(draw),
         K_(num_components),
         numel_(numel),
-        block_rows_(std::clamp(kBlockNumbers * K_ / std::max<int64_t>(numel, 1), kRowsPerChunk, kMostBlockRows)) {}
+        block_rows_(std::clamp(kBlockNumbers / std::max({numel / K_, K_, int64_t{1}}), kRowsPerChunk, kMostBlockRows)) {
+  }
 
   /// Numbers in the sums of components.
   int64_t numel() const { return numel_; }
   int64_t chunk_rows() const {
-    return allocation_.independent_rows() ? kRowsPerChunk : std::max(kRowsPerChunk, kSequenceNumbers / K_);
+    return allocation_.independent_rows() ? block_rows_ : std::max(kRowsPerChunk, kSequenceNumbers / K_);
   }
 
   Part operator()(const Chunk& chunk) const {

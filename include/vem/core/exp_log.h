@@ -43,6 +43,28 @@ VEM_INLINE double exp_of(double x) {
   return x < -708 ? 0 : p * power;
 }
 
+/// Likewise in float32, to r^7: within two units of the last place.
+VEM_INLINE float exp_of(float x) {
+  constexpr float kRound = 0x1.8p23F, kHigh = 0x1.62e4p-1F, kLow = 0x1.7f7d1cp-20F;
+  const float inside = x < -87 ? -87 : x > 88 ? 88 : x;
+  const float shifted = inside * 0x1.715476p0F + kRound, k = shifted - kRound;
+  const float r = (inside - k * kHigh) - k * kLow;
+  float p = 1.F / 5040;
+  p = p * r + 1.F / 720;
+  p = p * r + 1.F / 120;
+  p = p * r + 1.F / 24;
+  p = p * r + 1.F / 6;
+  p = p * r + 0.5F;
+  p = p * r + 1;
+  p = p * r + 1;
+  uint32_t bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 127) << 23;  // k sits in the low bits of `shifted`
+  float power;
+  std::memcpy(&power, &bits, sizeof power);
+  return x < -87 ? 0 : p * power;
+}
+
 /// x = 2^k m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh(f), f = (m - 1) / (m + 1), to f^19: below 1e-16.
 VEM_INLINE double log_of(double x) {
   const uint64_t bits = to_bits(x);

@@ -90,8 +90,10 @@ struct ChoiceOptions final : Options {
 };
 
 /// Floating-point type of a model, as an option: shared by every model that has one.
-enum class Precision { float32, float64 };
+enum class Precision { float32, float64, bf16 };
+/// Of parameters and bounds: float32 for bf16, which names products only.
 at::ScalarType scalar_type(Precision precision);
-void visit_precision(OptionVisitor& v, Precision& precision);
+/// `with_bf16`: whether products of networks may be bfloat16.
+void visit_precision(OptionVisitor& v, Precision& precision, bool with_bf16 = false);
 
 }  // namespace vem

@@ -116,6 +116,8 @@ struct ModelOptions : Options {
   virtual bool has_conjugate() const = 0;         ///< some block is updated in closed form
   virtual bool has_gradient() const = 0;          ///< some block is updated by an optimiser
   virtual bool sampled() const { return false; }  ///< parameters are draws (Gibbs sampling)
+  /// What is asked for and left out, since this machine is quicker without at that batch size: a sentence, or nothing.
+  virtual std::string advice(int64_t /*batch_size*/) const { return {}; }
 };
 
 }  // namespace vem

@@ -9,6 +9,21 @@
 
 namespace vem {
 
+/// As long as one lives that was made with true, networks of this thread that may take bfloat16 products do so: in a
+/// training step, and not where its results are judged.
+class Bf16Products {
+ public:
+  explicit Bf16Products(bool on) : before_(active_) { active_ = on; }
+  ~Bf16Products() { active_ = before_; }
+  Bf16Products(const Bf16Products&) = delete;
+  Bf16Products& operator=(const Bf16Products&) = delete;
+  static bool active() { return active_; }
+
+ private:
+  inline static thread_local bool active_ = false;
+  bool before_;
+};
+
 /// Parameters live in a gradient block under "<prefix>."; a network holds only the leaves.
 class Network {
  public:
@@ -19,6 +34,7 @@ class Network {
     Shape input;         ///< shape of one row: {features}, or {channels, height, width} where the row is an image
     Shape output;        ///< likewise, or {parameters, features}; flattened to [rows, product] either way
     at::ScalarType dtype;
+    bool bf16 = false;  ///< products within a Bf16Products may be bfloat16 where that is faster
   };
   virtual ~Network() = default;
   /// What dropout draws from in a training step: uniform numbers on (0, 1) of the shape of hidden units [rows, width],

@@ -6,6 +6,7 @@
 
 #include "exponential_mixture.h"
 #include "vem/core/config.h"
+#include "vem/core/platform.h"
 #include "vem/models/registry.h"
 #include "vem/train/fit.h"
 
@@ -43,6 +44,7 @@ double fit_on_ranks(int64_t ranks, const std::string& name, const std::string& t
 }  // namespace
 
 int main() {
+  vem::tune_platform(0);  // fast products, on every processor
   vem::Registry registry = vem::builtin_registry();
   register_exponential_mixture(registry);
   const vem::Dataset data = two_clusters(400);

@@ -1,5 +1,5 @@
 // Threads, denormals and malloc, tuned once; BLAS, identified by the file that its symbols come from.
-#include "platform.h"
+#include "vem/core/platform.h"
 
 #include <ATen/Version.h>
 #include <dlfcn.h>
@@ -8,10 +8,29 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <string>
 
 namespace vem {
 
+namespace {
+
+/// OpenBLAS knows processors by a list; one that is newer than the list gets kernels of 2004, which are five times
+/// slower. Then its choice is made again, by what the processor can do. OPENBLAS_CORETYPE in the environment is heeded.
+void choose_blas_kernels() {
+  const std::string vectors = vector_instructions();
+  const auto name = reinterpret_cast<const char* (*)()>(dlsym(RTLD_DEFAULT, "gotoblas_corename"));
+  const auto quit = reinterpret_cast<void (*)()>(dlsym(RTLD_DEFAULT, "gotoblas_dynamic_quit"));
+  const auto init = reinterpret_cast<void (*)()>(dlsym(RTLD_DEFAULT, "gotoblas_dynamic_init"));
+  if (!name || !quit || !init || vectors == "baseline" || std::string(name()) != "Prescott") return;
+  if (setenv("OPENBLAS_CORETYPE", vectors == "AVX512" ? "SKYLAKEX" : "HASWELL", /*overwrite=*/0) != 0) return;
+  quit();
+  init();
+}
+
+}  // namespace
+
 void tune_platform(int64_t threads) {
+  choose_blas_kernels();
   // Activations and gradients are megabytes that come and go each step: keep them instead of asking the kernel. Without
   // effect where tcmalloc is linked, which does so by itself.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
