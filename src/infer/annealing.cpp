@@ -20,6 +20,15 @@ std::vector<double> temperatures(int64_t T) {
   return b;
 }
 
+/// Where chains are, with both log densities [C, N] float64 and their slopes [C, N, L]: what they are at any
+/// temperature.
+struct Point {
+  Tensor z, log_prior, log_likelihood, prior_slope, likelihood_slope;
+
+  Tensor energy(double b) const { return log_prior + b * log_likelihood; }
+  Tensor slope(double b) const { return prior_slope + b * likelihood_slope; }
+};
+
 /// Hamiltonian moves of all chains of all items side by side (Neal 2011, section 5.3), each item with a step size of
 /// its own.
 class Mover {
@@ -28,35 +37,34 @@ class Mover {
       : target_(target),
         settings_(settings),
         rng_(rng),
-        z_(start.detach().clone()),
+        here_(at_point(start)),
         step_(at::full({1, start.size(1), 1}, kFirstStep, start.options())),
         accepted_(at::zeros({start.size(1)}, at::kDouble)) {}
 
-  const Tensor& z() const { return z_; }
-  Tensor log_likelihood() const {
-    const at::NoGradGuard no_grad;
-    return target_.log_likelihood(z_).to(at::kDouble);
-  }
+  const Tensor& log_likelihood() const { return here_.log_likelihood; }
   Tensor acceptance() const { return accepted_ / static_cast<double>(std::max<int64_t>(moves_, 1)); }
 
   /// One move that leaves p(z) p(x | z)^b as it is.
   void move(double b) {
     const Rng rng = rng_.fold(static_cast<uint64_t>(moves_++));
-    const int64_t C = z_.size(0), N = z_.size(1), L = z_.size(2);
+    const int64_t C = here_.z.size(0), N = here_.z.size(1), L = here_.z.size(2);
     const Tensor index = at::arange(C * N, at::kLong);
-    Tensor p = rng.normal(index, {L}, "momentum", z_.scalar_type()).view({C, N, L}), q = z_;
-    auto [energy, slope] = at_point(q, b);
-    const Tensor before = energy - 0.5 * p.square().sum(-1).to(at::kDouble);
-    p = p + 0.5 * step_ * slope;
+    Tensor p = rng.normal(index, {L}, "momentum", here_.z.scalar_type()).view({C, N, L});
+    const Tensor before = here_.energy(b) - 0.5 * p.square().sum(-1).to(at::kDouble);
+    Point there = here_;
+    p = p + 0.5 * step_ * there.slope(b);
     for (int64_t i = 1; i <= settings_.leapfrog; ++i) {
-      q = q + step_ * p;
-      std::tie(energy, slope) = at_point(q, b);
-      p = p + (i < settings_.leapfrog ? 1.0 : 0.5) * step_ * slope;
+      there = at_point(there.z + step_ * p);
+      p = p + (i < settings_.leapfrog ? 1.0 : 0.5) * step_ * there.slope(b);
     }
-    const Tensor after = energy - 0.5 * p.square().sum(-1).to(at::kDouble);
+    const Tensor after = there.energy(b) - 0.5 * p.square().sum(-1).to(at::kDouble);
     const Tensor log_u = rng.uniform(index, {}, "accept").view({C, N}).log();
     const Tensor accept = log_u < after - before;  // false for NaN
-    z_ = at::where(accept.unsqueeze(-1), q, z_);
+    const auto keep = [&](Tensor Point::*part, const Tensor& accepted) {
+      here_.*part = at::where(accepted, there.*part, here_.*part);
+    };
+    for (const auto part : {&Point::log_prior, &Point::log_likelihood}) keep(part, accept);
+    for (const auto part : {&Point::z, &Point::prior_slope, &Point::likelihood_slope}) keep(part, accept.unsqueeze(-1));
     const Tensor share = accept.to(at::kDouble).mean(0);
     accepted_ = accepted_ + share;
     const Tensor faster = (share > kTarget).view({1, N, 1});
@@ -64,18 +72,21 @@ class Mover {
   }
 
  private:
-  /// The log density [C, N] float64 and its slope.
-  std::pair<Tensor, Tensor> at_point(const Tensor& z, double b) const {
+  Point at_point(const Tensor& z) const {
     const at::AutoGradMode on(true);
     const Tensor leaf = z.detach().requires_grad_();
-    const Tensor value = target_.log_prior(leaf) + b * target_.log_likelihood(leaf);
-    return {value.detach().to(at::kDouble), torch::autograd::grad({value.sum()}, {leaf})[0]};
+    const auto with_slope = [&](const Tensor& value) {
+      return std::make_pair(value.detach().to(at::kDouble), torch::autograd::grad({value.sum()}, {leaf})[0]);
+    };
+    const auto prior = with_slope(target_.log_prior(leaf)), likelihood = with_slope(target_.log_likelihood(leaf));
+    return {leaf.detach(), prior.first, likelihood.first, prior.second, likelihood.second};
   }
 
   const Annealed& target_;
   AnnealingSettings settings_;
   Rng rng_;
-  Tensor z_, step_, accepted_;
+  Point here_;
+  Tensor step_, accepted_;
   int64_t moves_ = 0;
 };
 
