@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--quick", action="store_true")
 parser.add_argument("--data", default="")
-parser.add_argument("--only", nargs="*", default=[], help="training, training_run, mixtures, hmm, lda, scaling, kernels")
+parser.add_argument("--only", nargs="*", default=[], help="training, training_run, importance, mixtures, hmm, lda, scaling, kernels")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--out", default="runs/bench")
 arguments = parser.parse_args()
@@ -40,6 +40,7 @@ def benchmarks(peers):
     data = lambda name: os.path.join(arguments.data, name)
     yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
     yield "training_run", [sys.executable, "training_run.py", "--rounds", "1" if arguments.quick else "3"]
+    yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
     quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
     dna = ["--dna", data("seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []

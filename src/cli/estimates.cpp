@@ -63,7 +63,11 @@ class Importance {
     const Tensor positions = at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong);
     return data_.batch(positions, 0, model_.dtype()).at("x");
   }
-  int64_t most(const Tensor& x) const { return std::max<int64_t>(1, kDecoderRows / x.size(0)); }
+  /// Samples a call: equal shares of what fits.
+  int64_t most(const Tensor& x) const {
+    const int64_t calls = (samples_ * x.size(0) + kDecoderRows - 1) / kDecoderRows;
+    return (samples_ + calls - 1) / calls;
+  }
   Tensor log_weights(const Tensor& x, int64_t begin, int64_t done) const {
     const Tensor count = at::scalar_tensor(std::min(most(x), samples_ - done), at::kLong);
     const Rng rng = rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done));
