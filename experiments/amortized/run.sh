@@ -7,6 +7,7 @@
 #   gaps        what the family of q and the encoder cost, for three sizes of encoder
 #   counts      Poisson, negative binomial and zero-inflated counts
 #   missing     imputation with 30 % of the cells hidden
+#   factors     which dimensions know what images of shapes were made of, for three objectives
 # VEM names the program (build/vem). A run that is there is gone on with. Results are in runs/amortized/.
 set -e
 data=$1
@@ -46,7 +47,7 @@ evaluate() {
   "$vem" evaluate "$run" "$@" 2>> "$run.log"
 }
 
-for name in ${*:-iwae posteriors gaps counts missing static}; do
+for name in ${*:-iwae posteriors gaps counts missing factors static}; do
   case $name in
     static)
       images=$data/images/binmnist-larochelle
@@ -100,8 +101,17 @@ for name in ${*:-iwae posteriors gaps counts missing static}; do
       python3 "$here/tables.py" score $data/tab/diamonds.csv.gz $out/hidden.csv "pPCA, 2 dimensions=$out/ppca-2.csv" \
         "pPCA, 4 dimensions=$out/ppca-4.csv" "VAE=$out/vae.csv"
       ;;
+    factors)
+      python3 "$here/shapes.py" $out/shapes.npy $out/factors.csv
+      train shapes-1 shapes.toml $out/shapes.npy
+      train shapes-4 shapes.toml $out/shapes.npy model.objective.kl_weight=4
+      train shapes-tc shapes.toml $out/shapes.npy model.objective.kind=total-correlation
+      for objective in 1 4 tc; do
+        evaluate shapes-$objective --samples 100 --factors $out/factors.csv
+      done
+      ;;
     *)
-      echo "$name: static, iwae, posteriors, gaps, counts or missing is expected" >&2
+      echo "$name: static, iwae, posteriors, gaps, counts, missing or factors is expected" >&2
       exit 64
       ;;
   esac

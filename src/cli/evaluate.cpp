@@ -1,5 +1,5 @@
 // vem evaluate: the bound, and the log-likelihood where the model has it, exact or by importance sampling.
-#include "estimates.h"
+#include "factors.h"
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
@@ -11,6 +11,7 @@ namespace vem {
 namespace {
 
 constexpr int64_t kBatch = 500;  // items of a pass for the bound
+constexpr size_t kShown = 20;    // numbers of a line
 
 /// Time steps of sequences, weighted as their items are; 0 where items are something else.
 double num_steps(const Dataset& data) {
@@ -41,9 +42,15 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
               fmt::format("in nats, {:.4f} for the parameters taken off", kl));
   }
   for (const auto& [name, values] : model.report(total)) {
-    if (values.size() != 1) continue;
-    print_row(name, values[0]);
-    result[name] = values[0];
+    if (values.size() == 1) {
+      print_row(name, values[0]);
+      result[name] = values[0];
+    } else {  // one number a dimension
+      const size_t shown = std::min(values.size(), kShown);
+      fmt::print("  {:<32}{:.2f}{}\n", name, fmt::join(values.begin(), values.begin() + shown, " "),
+                 shown < values.size() ? fmt::format(" ... ({} in evaluation.json)", values.size()) : "");
+      result[name] = values;
+    }
   }
   return result;
 }
@@ -127,6 +134,9 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   const std::string& kind = run.options.model.name;
   const int64_t temperatures = steps_of(a, "annealing", find("annealed"), kind + " has no 'annealed'");
   const int64_t gap_steps = steps_of(a, "gaps", find("bounds"), kind + " has no encoder");
+  const bool has_factors = a.count("factors") > 0;
+  if (has_factors && !find("encode")) fail<UsageError>("--factors has no effect: {} has no 'encode'", kind);
+  const Factors factors = has_factors ? read_factors(a["factors"].as<std::string>(), items) : Factors();
   if (a.count("held-out") && !find("completion"))
     fail<UsageError>("--held-out has no effect: {} has no 'completion'", kind);
 
@@ -158,6 +168,7 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   }
   if (const Method* method = find("predict"); method && data.columns.count("label"))
     result.update(print_clusters(*method, model, data, seed));
+  if (has_factors) result.update(print_disentanglement(*find("encode"), model, data, factors, seed));
   if (a.count("against"))
     result.update(print_difference(a["against"].as<std::string>(), log_likelihoods, registry, data, samples, seed));
   write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");

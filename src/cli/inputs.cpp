@@ -81,8 +81,13 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
                     fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));
   // A file that is given is taken whole: its items are no training items.
   const std::string items = other && splits.test.size == 0 ? "items of " + source : split + " items of " + source;
-  if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items)};
-  return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items)};
+  int64_t of_file = data.size;
+  if (data.index.defined()) {  // one of the parts that a file was split into
+    of_file = 0;
+    for (const auto& part : parts) of_file += part.second->index.defined() ? part.second->size : 0;
+  }
+  if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items), of_file};
+  return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items), of_file};
 }
 
 Dataset load_items_of(const LoadedRun& run, const std::string& source) {

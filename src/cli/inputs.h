@@ -13,6 +13,7 @@ LoadedRun load_run(const cxxopts::ParseResult& arguments, const Registry& regist
 struct Items {
   Dataset data;
   std::string name;
+  int64_t of_file = 0;  ///< items of the file that they are from
 };
 Items load_items(const cxxopts::ParseResult& arguments, const LoadedRun& run);
 

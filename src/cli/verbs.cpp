@@ -53,7 +53,11 @@ void declare_evaluate(cxxopts::Options& o) {
       "gaps", "say what the family of q and the encoder cost, by so many steps from the encoder's q to the best; 0: no",
       cxxopts::value<int64_t>()->default_value("0"))(
       "against", "another run: the difference of log-likelihoods on these items, with its paired standard error",
-      cxxopts::value<std::string>())(
+      cxxopts::value<std::string>())("factors",
+                                     "file (.csv, .tsv, .npy) with what each item was made of, a column a factor: MIG, "
+                                     "SAP, DCI and FactorVAE scores of "
+                                     "the posterior means; needs thousands of items",
+                                     cxxopts::value<std::string>())(
       "held-out", "documents: the words to predict, one document for each of --data; default: half of each, drawn",
       cxxopts::value<std::string>());
 }
@@ -138,6 +142,7 @@ const std::vector<Verb>& verbs() {
        "  vem evaluate runs/first --limit 500 --gaps 300\n"
        "  vem evaluate runs/first --limit 100 --annealing 200\n"
        "  vem evaluate runs/first --samples 1000 --against runs/second\n"
+       "  vem evaluate runs/shapes --factors factors.csv\n"
        "  vem evaluate runs/first --data mnist:DIR --split test\n",
        declare_evaluate, evaluate},
       {"encode", "write q(z | x), or responsibilities", "RUN",

@@ -81,10 +81,7 @@ class TableReader {
     const int64_t num_lines = count_lines(path_);
     LineReader lines(path_);
     std::optional<Line> line = lines.next();
-    if (!line) fail<DataError>("{}: holds no rows", path_);
-    const std::vector<std::string_view> first = cells(*line, 16);
-    const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
-    const std::vector<std::string> names = column_names(first, has_header);
+    const auto [names, has_header] = column_names(line);
     check_columns(names, text_columns_);
     check_columns(names, number_columns_);
     const std::vector<int64_t> role = roles(names);
@@ -93,6 +90,11 @@ class TableReader {
     Table table = empty_table(num_lines - has_header, names, role);
     for (int64_t r = 0; line; ++r, line = lines.next()) fill_row(table, r, *line, names, role);
     return table;
+  }
+
+  std::vector<std::string> names() const {
+    LineReader lines(path_);
+    return column_names(lines.next()).first;
   }
 
  private:
@@ -111,11 +113,15 @@ class TableReader {
     }
   }
 
-  std::vector<std::string> column_names(const std::vector<std::string_view>& first, bool has_header) const {
+  /// By the first line, and whether it is a header.
+  std::pair<std::vector<std::string>, bool> column_names(const std::optional<Line>& line) const {
+    if (!line) fail<DataError>("{}: holds no rows", path_);
+    const std::vector<std::string_view> first = cells(*line, 16);
+    const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
     std::vector<std::string> names;
     for (size_t c = 0; c < first.size(); ++c)
       names.push_back(has_header ? word_of(first[c]) : fmt::format("x{}", c + 1));
-    return names;
+    return {names, has_header};
   }
 
   /// What a column becomes: a column of numbers (from 0), of words (-1 - its place in text_columns), or nothing.
@@ -194,6 +200,10 @@ class TableReader {
 Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns,
                const std::vector<std::string>& number_columns, int64_t map_from) {
   return TableReader(path, separator, text_columns, number_columns, map_from).read();
+}
+
+std::vector<std::string> read_column_names(const std::string& path, char separator) {
+  return TableReader(path, separator, {}, {}, kLargeFile).names();
 }
 
 }  // namespace vem

@@ -32,12 +32,6 @@ bool has_own_test_set(const std::string& source) {
   return source == kFashionMnist || starts_with(source, kMnistPrefix);
 }
 
-/// ',' or '\t' for the name of a table, 0 for any other.
-char separator_of(const std::string& path) {
-  const std::string name = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
-  return ends_with(name, ".csv") ? ',' : ends_with(name, ".tsv") ? '\t' : '\0';
-}
-
 /// Images of one or three dimensions an item, or plain features, as rows.
 Dataset rows_of(const Tensor& values, const std::string& path) {
   if (values.dim() < 1 || values.dim() > 4)
@@ -259,6 +253,11 @@ Dataset validation_items(const DataOptions& options, const Schema& wanted) {
 }
 
 }  // namespace
+
+char separator_of(const std::string& path) {
+  const std::string name = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
+  return ends_with(name, ".csv") ? ',' : ends_with(name, ".tsv") ? '\t' : '\0';
+}
 
 void DataOptions::visit(OptionVisitor& v) {
   v("source", source,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <thread>
 
 #include "support/command_line.h"
@@ -129,8 +130,19 @@ TEST(Run, AVaeFromStartToPictures) {
   EXPECT_NE(text.find("NLL, 60 importance samples          <= "), std::string::npos) << text;
   EXPECT_EQ(done({"evaluate", run, "--samples", "60", "--limit", "10"}), text);  // a function of the seed
 
-  done({"evaluate", run, "--samples", "20", "--limit", "5", "--gaps", "10", "--annealing", "5"});
+  // All of it again: the same numbers, and nothing of the run has moved.
+  const std::string state = read_bytes(run + "/checkpoints/last.safetensors"), log = read_bytes(run + "/metrics.jsonl");
+  const std::vector<std::string> all{"evaluate", run,      "--samples", "20",          "--limit",
+                                     "5",        "--gaps", "10",        "--annealing", "5"};
+  done(all);
   const auto judged = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  done(all);
+  EXPECT_EQ(nlohmann::json::parse(read_bytes(run + "/evaluation.json")), judged);
+  EXPECT_EQ(read_bytes(run + "/checkpoints/last.safetensors"), state);
+  EXPECT_EQ(read_bytes(run + "/metrics.jsonl"), log);
+  const auto by_dimension = judged["kl_dim"].get<std::vector<double>>();
+  ASSERT_EQ(by_dimension.size(), 3u);
+  EXPECT_NEAR(std::accumulate(by_dimension.begin(), by_dimension.end(), 0.0), judged["kl"].get<double>(), 1e-6);
   for (const char* key :
        {"nll_upper_bound", "annealed_nll", "annealed_gap", "acceptance", "approximation_gap", "amortisation_gap",
         "amortisation_gap_error", "information", "aggregate_kl", "total_correlation"})

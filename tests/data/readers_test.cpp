@@ -128,6 +128,7 @@ TEST(Csv, TabsAndTextColumnsInTheOrderAsked) {
   const Table table = read_csv(path, '\t', {"t", "s"});
   EXPECT_TRUE(same(table.values, {1, 2}));
   EXPECT_EQ(table.words, (std::vector<std::vector<std::string>>{{"u", "v"}, {"x y", "z"}}));
+  EXPECT_EQ(read_column_names(path, '\t'), (std::vector<std::string>{"s", "a", "t"}));
 }
 
 TEST(Csv, ChosenColumnsInTheOrderOfTheFile) {

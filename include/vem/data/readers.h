@@ -31,6 +31,9 @@ struct Table {
 Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns = {},
                const std::vector<std::string>& number_columns = {}, int64_t map_from = kLargeFile);
 
+/// The names of all columns, those of text and row names too.
+std::vector<std::string> read_column_names(const std::string& path, char separator);
+
 /// NumPy .npy, versions 1 to 3, C order: float32, float64, uint8, int32, int64, bool. Throws DataError for others. An
 /// array of at least `map_from` bytes stays in its file, if that is not gzipped: it may be larger than memory.
 Tensor read_npy(const std::string& path, int64_t map_from = kLargeFile);

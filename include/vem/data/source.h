@@ -29,6 +29,9 @@ struct DataOptions final : Options {
   void visit(OptionVisitor& v) override;
 };
 
+/// ',' or '\t' for the name of a table (.csv, .tsv, each also .gz), 0 for any other.
+char separator_of(const std::string& path);
+
 struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none
 };
