@@ -53,7 +53,7 @@ def sklearn_run(case, x, label):
     class Recorded(base):
         # Later versions also pass the array library by name.
         def _initialize_parameters(self, X, random_state, **library):
-            self._initialize(X, np.eye(case["K"])[label], **library)
+            self._initialize(X, np.eye(case["K"])[label])
 
         def _m_step(self, X, log_resp, **library):
             super()._m_step(X, log_resp, **library)
