@@ -2,9 +2,23 @@
 // standard deviation; densities come back in the user's units. Counts and categories are taken as they are.
 #include "factored_model.h"
 
+#include <algorithm>
+
 #include "vem/core/error.h"
 
 namespace vem {
+namespace {
+
+// Rows that are looked at together where all of a batch are: as many numbers as stay small beside a model.
+constexpr int64_t kRowsAtOnce = 4096;
+
+/// body(begin, end) for parts of so many rows, in order.
+template <class Body>
+void for_parts(int64_t rows, const Body& body) {
+  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) body(begin, std::min(rows, begin + kRowsAtOnce));
+}
+
+}  // namespace
 
 void FactoredOptions::visit(OptionVisitor& v) {
   v("num_components", num_components, {1, 4096}, "components of a mixture, states of a chain");
@@ -87,12 +101,18 @@ std::string FactoredModel::column_name(int64_t column) const {
   return place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
 }
 
+RowReader FactoredModel::scaled_rows(const Batch& batch) const {
+  return [this, x = rows_of(batch)](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); };
+}
+
 void FactoredModel::require_support(const Tensor& x) const {
-  const Tensor bad = part_.observation().supported(x).logical_not().nonzero();
-  if (bad.size(0) == 0) return;
-  const int64_t row = bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
-  fail<DataError>("{}: x is {} in row {}, column {}; {} is expected", name_, x[row][column].item<double>(), row,
-                  column_name(column), part_.observation().support(column));
+  for_parts(x.size(0), [&](int64_t begin, int64_t end) {
+    const Tensor bad = part_.observation().supported(x.slice(0, begin, end)).logical_not().nonzero();
+    if (bad.size(0) == 0) return;
+    const int64_t row = begin + bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
+    fail<DataError>("{}: x is {} in row {}, column {}; {} is expected", name_, x[row][column].item<double>(), row,
+                    column_name(column), part_.observation().support(column));
+  });
 }
 
 void FactoredModel::require_values(const Tensor& mean) const {
@@ -112,7 +132,7 @@ void FactoredModel::set_scaling(const Moments& moments) {
 
 void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   at::NoGradGuard no_grad;
-  const Batch batch = train.batch(at::arange(train.size, at::kLong), 0, dtype());
+  const Batch batch = train.batch(at::arange(train.size, at::kLong), 0, at::ScalarType::Undefined);
   require_support(rows_of(batch));
   const Tensor weight = batch.row_weight();
   if (!(weight.sum().item<double>() > 0)) fail<DataError>("{}: the training data have no rows of any weight", name_);
@@ -126,14 +146,13 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     scaling_->load(previous);
   else
     set_scaling(moments);
-  const Tensor x = scaled(batch.at("x"));
   part_.set_priors({(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())});
   if (warm)
     continue_from(previous, rng);
   else if (options_.start == FactoredOptions::Start::labels)
-    start(x, batch, label_column(batch), rng);
+    start(batch, label_column(batch), rng);
   else
-    search(x, batch, rng);
+    search(batch, rng);
 }
 
 std::map<std::string, double> FactoredModel::diagnostics() const {
@@ -155,7 +174,12 @@ Tensor FactoredModel::log_unit(const Tensor& rows) const {
 Tensor FactoredModel::log_units(const Batch& batch) const {
   const Tensor& x = batch.at("x");
   const int64_t lags = part_.observation().lags();
-  if (lags == 0 && std::isnan(x.sum().item<double>())) return (batch.row_weight() * log_unit(x)).sum();
+  if (lags == 0 && std::isnan(x.sum().item<double>())) {
+    const Tensor weight = batch.row_weight(), units = at::empty_like(weight);
+    for_parts(x.size(0),
+              [&](int64_t begin, int64_t end) { units.slice(0, begin, end).copy_(log_unit(x.slice(0, begin, end))); });
+    return (weight * units).sum();
+  }
   const Tensor whole = -scale().log().sum();
   if (!batch.offsets.defined()) return whole * batch.weight.sum();
   const Tensor lengths = batch.offsets.slice(0, 1) - batch.offsets.slice(0, 0, -1);
@@ -166,8 +190,8 @@ Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rn
   at::NoGradGuard no_grad;
   const Tensor& x = rows_of(batch);
   if (!step.training) require_support(x);
-  Expectation e = part_.expect([&](int64_t begin, int64_t end) { return scaled(x.slice(0, begin, end)); }, batch,
-                               globals(), step.training && options_.estimate == Estimate::gibbs ? &rng : nullptr);
+  const bool draw = step.training && options_.estimate == Estimate::gibbs;
+  Expectation e = part_.expect(scaled_rows(batch), batch, globals(), draw ? &rng : nullptr);
   e.bound = e.bound + log_units(batch);
   if (!std::isfinite(e.bound.item<double>())) require_support(x);  // not before: it costs a pass over the data
   return e;

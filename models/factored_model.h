@@ -67,6 +67,8 @@ class FactoredModel final : public Model {
 
   const Tensor& rows_of(const Batch& batch) const;
   std::string column_name(int64_t column) const;
+  /// Rows of a batch as the factors take them, a part at a time: the column itself may be a file.
+  RowReader scaled_rows(const Batch& batch) const;
   void require_support(const Tensor& x) const;
   void require_values(const Tensor& mean) const;
   Tensor log_unit(const Tensor& rows) const;
@@ -75,13 +77,22 @@ class FactoredModel final : public Model {
   void set_scaling(const Moments& moments);
 
   Tensor label_column(const Batch& batch) const;
-  Tensor start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const;
+  /// Rows between which distances mean something, each part formed when it is asked for.
+  struct Points {
+    std::function<Tensor(const Tensor& places)> at;
+    RowReader rows;
+    Tensor weight;
+  };
+  Points points_of(const Batch& batch) const;
+  static Points part_of(const Points& all, const Tensor& places);
+  static Tensor clusters(const Points& points, int64_t num_clusters, const Rng& rng);
+  Tensor start_labels(const Points& points, const Rng& rng) const;
   /// Component indices of rows whose states are known: where a state has several, by k-means among its rows.
-  Tensor component_labels(const Tensor& points, const Tensor& row_weight, const Tensor& states, const Rng& rng) const;
-  void start(const Tensor& x, const Batch& batch, const Tensor& states, const Rng& rng);
-  void search(const Tensor& x, const Batch& batch, const Rng& rng);
+  Tensor component_labels(const Points& points, const Tensor& states, const Rng& rng) const;
+  void start(const Batch& batch, const Tensor& states, const Rng& rng);
+  void search(const Batch& batch, const Rng& rng);
   /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
-  std::pair<bool, double> score(const Tensor& x, const Batch& batch) const;
+  std::pair<bool, double> score(const Batch& batch) const;
   /// The state of the run that this one starts from. Throws DataError where it has other factors or columns.
   TensorMap previous_run() const;
   /// The sums that the previous run's posterior has beyond its prior, under the priors of this one.

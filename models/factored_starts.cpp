@@ -21,20 +21,28 @@ TensorMap copied(const TensorMap& state) {
   return copies;
 }
 
-/// Rows whose missing cells are means of the columns of x.
-Tensor complete(const Tensor& rows, const Tensor& x) {
-  const Tensor gaps = rows.isnan();
-  return gaps.any().item<bool>() ? at::where(gaps, at::nanmean(x, 0), rows) : rows;
+}  // namespace
+
+FactoredModel::Points FactoredModel::points_of(const Batch& batch) const {
+  const auto point = [this](const Tensor& x) { return part_.observation().coordinates(scaled(x)); };
+  const Tensor& x = rows_of(batch);
+  return {[=](const Tensor& places) { return point(x.index_select(0, places)); },
+          [=](int64_t begin, int64_t end) { return point(x.slice(0, begin, end)); }, batch.row_weight()};
+}
+
+FactoredModel::Points FactoredModel::part_of(const Points& all, const Tensor& places) {
+  return {[=](const Tensor& inner) { return all.at(places.index_select(0, inner)); },
+          [=](int64_t begin, int64_t end) { return all.at(places.slice(0, begin, end)); },
+          all.weight.index_select(0, places)};
 }
 
 /// Labels in 0 .. K - 1 by k-means.
-Tensor clusters(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
-  if (x.size(0) <= kKMeansRows) return kmeans(x, weight, K, rng).labels;
-  const Tensor some = rng.permutation(x.size(0)).slice(0, 0, std::max(kKMeansRows, 10 * K));
-  return nearest_center(x, kmeans(x.index_select(0, some), weight.index_select(0, some), K, rng).centers);
+Tensor FactoredModel::clusters(const Points& points, int64_t K, const Rng& rng) {
+  const int64_t N = points.weight.size(0);
+  if (N <= kKMeansRows) return kmeans(points.rows(0, N), points.weight, K, rng).labels;
+  const Tensor some = rng.permutation(N).slice(0, 0, std::max(kKMeansRows, 10 * K));
+  return nearest_center(points.rows, N, kmeans(points.at(some), points.weight.index_select(0, some), K, rng).centers);
 }
-
-}  // namespace
 
 Tensor FactoredModel::label_column(const Batch& batch) const {
   const Tensor& labels = batch.at("label");
@@ -45,21 +53,24 @@ Tensor FactoredModel::label_column(const Batch& batch) const {
   return labels;
 }
 
-Tensor FactoredModel::start_labels(const Tensor& x, const Tensor& row_weight, const Rng& rng) const {
-  const int64_t K = options_.num_components, N = x.size(0);
+Tensor FactoredModel::start_labels(const Points& points, const Rng& rng) const {
+  const int64_t K = options_.num_components, N = points.weight.size(0);
   if (N < K) fail<DataError>("{}: {} rows are too few for {} components", name_, N, K);
   if (options_.start == FactoredOptions::Start::segments) {
     const int64_t length = std::max<int64_t>(1, N / (kSegments * K)), segments = (N + length - 1) / length;
     const Tensor dealt = rng.permutation(segments).remainder(K);
     return dealt.index_select(0, at::arange(N, at::kLong).div(length, "floor"));
   }
-  if (options_.start == FactoredOptions::Start::random)
-    return nearest_center(x, complete(x.index_select(0, rng.permutation(N).slice(0, 0, K)), x));
-  return clusters(x, row_weight, K, rng);
+  if (options_.start == FactoredOptions::Start::random) {
+    const Tensor order = rng.permutation(N), centers = points.at(order.slice(0, 0, K)), gaps = centers.isnan();
+    if (!gaps.any().item<bool>()) return nearest_center(points.rows, N, centers);
+    const Tensor typical = at::nanmean(points.at(std::get<0>(order.slice(0, 0, kKMeansRows).sort())), 0);
+    return nearest_center(points.rows, N, at::where(gaps, typical, centers));
+  }
+  return clusters(points, K, rng);
 }
 
-Tensor FactoredModel::component_labels(const Tensor& points, const Tensor& row_weight, const Tensor& states,
-                                       const Rng& rng) const {
+Tensor FactoredModel::component_labels(const Points& points, const Tensor& states, const Rng& rng) const {
   const int64_t M = part_.allocation().per_state();
   if (M == 1) return states;
   Tensor labels = states * M;
@@ -67,8 +78,7 @@ Tensor FactoredModel::component_labels(const Tensor& points, const Tensor& row_w
     const Tensor rows = states.eq(k).nonzero().squeeze(-1);
     Tensor inner = at::arange(rows.size(0), at::kLong).remainder(M);
     try {
-      inner = clusters(points.index_select(0, rows), row_weight.index_select(0, rows), M,
-                       rng.fold("inner").fold(static_cast<uint64_t>(k)));
+      inner = clusters(part_of(points, rows), M, rng.fold("inner").fold(static_cast<uint64_t>(k)));
     } catch (const DataError&) {  // fewer different rows than components: dealt in turn
     }
     labels = labels.index_add(0, rows, inner);
@@ -76,13 +86,12 @@ Tensor FactoredModel::component_labels(const Tensor& points, const Tensor& row_w
   return labels;
 }
 
-void FactoredModel::start(const Tensor& x, const Batch& batch, const Tensor& states, const Rng& rng) {
-  const Tensor points = part_.observation().coordinates(x);
-  part_.start(x, batch, component_labels(points, batch.row_weight(), states, rng), rng);
+void FactoredModel::start(const Batch& batch, const Tensor& states, const Rng& rng) {
+  part_.start(scaled_rows(batch), batch, component_labels(points_of(batch), states, rng), rng);
 }
 
-std::pair<bool, double> FactoredModel::score(const Tensor& x, const Batch& batch) const {
-  return {floored(), (part_.expect(x, batch, globals()).bound - kl_global()).item<double>()};
+std::pair<bool, double> FactoredModel::score(const Batch& batch) const {
+  return {floored(), (part_.expect(scaled_rows(batch), batch, globals()).bound - kl_global()).item<double>()};
 }
 
 TensorMap FactoredModel::previous_run() const {
@@ -127,18 +136,18 @@ void FactoredModel::continue_from(const TensorMap& state, const Rng& rng) {
   for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
 }
 
-void FactoredModel::search(const Tensor& x, const Batch& batch, const Rng& rng) {
+void FactoredModel::search(const Batch& batch, const Rng& rng) {
   const TensorMap before = copied(state());
-  const Tensor row_weight = batch.row_weight(), points = part_.observation().coordinates(x);
+  const Points points = points_of(batch);
   TensorMap best;
   std::pair<bool, double> best_score;
   for (int64_t r = 0; r < options_.restarts; ++r) {
     load(before);
-    start(x, batch, start_labels(points, row_weight, rng.fold(static_cast<uint64_t>(r))), rng);
+    start(batch, start_labels(points, rng.fold(static_cast<uint64_t>(r))), rng);
     if (options_.restarts == 1) return;
     for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
-      m_step(part_.expect(x, batch, globals()), Step(), rng);
-    const std::pair<bool, double> ours = score(x, batch);
+      m_step(part_.expect(scaled_rows(batch), batch, globals()), Step(), rng);
+    const std::pair<bool, double> ours = score(batch);
     const bool better = ours.first != best_score.first ? !ours.first : ours.second > best_score.second;
     if (!best.empty() && !better) continue;
     best_score = ours;

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "mapped.h"
 #include "vem/core/error.h"
+#include "vem/data/readers.h"
 
 namespace vem {
 
@@ -24,6 +26,17 @@ bool is_run(const Tensor& positions) {
 /// Selected rows; without a copy where they are neighbours, which nobody notices since nobody writes to a batch.
 Tensor select_rows(const Tensor& column, const Tensor& rows, bool run) {
   return run ? column.narrow(0, rows[0].item<int64_t>(), rows.numel()) : column.index_select(0, rows);
+}
+
+/// Likewise, to be kept: a copy of many rows is a file, since a second copy of the data may not fit into memory.
+Tensor kept_rows(const Tensor& column, const Tensor& rows, bool run) {
+  Shape shape = column.sizes().vec();
+  shape[0] = rows.numel();
+  const int64_t bytes = rows.numel() * (column.numel() / std::max<int64_t>(column.size(0), 1)) * column.element_size();
+  if (run || bytes < kLargeFile) return select_rows(column, rows, run);
+  Tensor kept = temporary_tensor(shape, column.scalar_type());
+  at::index_select_out(kept, column, 0, rows);
+  return kept;
 }
 
 Tensor lengths_of(const Tensor& offsets) { return offsets.slice(0, 1) - offsets.slice(0, 0, -1); }
@@ -56,9 +69,10 @@ struct Selection {
     rows_run = rows.defined() && is_run(rows);
   }
 
-  TensorMap columns(const TensorMap& from) const {
+  using Select = Tensor (*)(const Tensor& column, const Tensor& rows, bool run);
+  TensorMap columns(const TensorMap& from, Select select) const {
     TensorMap result;
-    for (const auto& [name, column] : from) result[name] = select_rows(column, rows, rows_run);
+    for (const auto& [name, column] : from) result[name] = select(column, rows, rows_run);
     return result;
   }
   TensorMap item_columns(const TensorMap& from) const {
@@ -122,7 +136,7 @@ int64_t Schema::num_features() const {
 Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const {
   const Selection selection(*this, positions);
   Batch batch;
-  batch.columns = selection.columns(columns);
+  batch.columns = selection.columns(columns, select_rows);
   if (disk) batch.columns.merge(disk->read(selection.disk_begin, lengths_of(selection.offsets)));
   batch.item_columns = selection.item_columns(item_columns);
   batch.offsets = selection.offsets;
@@ -132,8 +146,10 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
   const auto found = batch.columns.find("x");
   if (found == batch.columns.end()) return batch;
   Tensor& x = found->second;
+  const bool as_read = dtype == at::ScalarType::Undefined;
+  if (as_read && (binarize != Binarize::none || pixel_scale != 1)) dtype = at::kDouble;
   if (binarize == Binarize::none) {
-    x = x.to(dtype);
+    if (dtype != at::ScalarType::Undefined) x = x.to(dtype);
     if (pixel_scale != 1) x = x / pixel_scale;
     return batch;
   }
@@ -149,7 +165,7 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
 Dataset Dataset::subset(const Tensor& positions) const {
   const Selection selection(*this, positions);
   Dataset result = *this;
-  result.columns = selection.columns(columns);
+  result.columns = selection.columns(columns, kept_rows);
   result.item_columns = selection.item_columns(item_columns);
   result.offsets = selection.offsets;
   result.disk_begin = selection.disk_begin;

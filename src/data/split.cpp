@@ -74,7 +74,7 @@ Splits hold_out(Dataset all, const DataOptions& options) {
         "data.validation and data.test hold out {} + {} of {} items; at least one must be left to train on", validation,
         test, n);
   const int64_t train = n - validation - test;
-  if (train < n && all.offsets.defined()) {  // rows move with their items, into a second copy
+  if (train < n && all.offsets.defined()) {  // rows move with their items, into a second copy, on disk if it is large
     all = all.subset(new_order(n, validation, test, options));
   } else if (train < n) {
     all.index = new_order(n, validation, test, options);

@@ -291,20 +291,17 @@ Tensor Factored::log_norm(const Tensor& s, const Batch& batch, const TensorMap& 
   return allocation_->log_norm(log_lik.to(at::kDouble), batch, globals);
 }
 
-Expectation Factored::expect(const Tensor& x, const Batch& batch, const TensorMap& globals, const Rng* draw) const {
-  return expect([&](int64_t begin, int64_t end) { return x.slice(0, begin, end); }, batch, globals, draw);
-}
-
 Expectation Factored::expect(const RowReader& rows, const Batch& batch, const TensorMap& globals,
                              const Rng* draw) const {
   return sum_rows(rows, batch, globals, nullptr, draw);
 }
 
-Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const {
+Expectation Factored::assign(const RowReader& rows, const Batch& batch, const Tensor& responsibilities) const {
   const bool hard = responsibilities.dim() == 1;
-  if (responsibilities.size(0) != x.size(0) || (!hard && responsibilities.size(1) != num_components()))
+  const int64_t num_rows = batch.offsets.defined() ? batch.offsets[batch.size()].item<int64_t>() : batch.size();
+  if (responsibilities.size(0) != num_rows || (!hard && responsibilities.size(1) != num_components()))
     fail<Error>("factored.assign: responsibilities have shape [{}] but [{}, {}] is expected",
-                fmt::join(responsibilities.sizes(), ", "), x.size(0), num_components());
+                fmt::join(responsibilities.sizes(), ", "), num_rows, num_components());
   // Where the allocation prefers no component, the posterior of log r is r; what it prefers among rows is taken off.
   const TensorMap at_point = point();
   const Tensor preferred = allocation_->independent_rows()
@@ -314,7 +311,6 @@ Expectation Factored::assign(const Tensor& x, const Batch& batch, const Tensor& 
     const Tensor r = responsibilities.slice(0, begin, end);
     return (hard ? at::one_hot(r, num_components()) : r).to(at::kDouble).log().clamp_min(kLogZero) - preferred;
   };
-  const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end); };
   Expectation e = sum_rows(rows, batch, at_point, log_r, nullptr);
   e.bound = at::zeros_like(e.bound);
   return e;
@@ -341,8 +337,8 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   return e;
 }
 
-void Factored::start(const Tensor& x, const Batch& batch, const Tensor& responsibilities, const Rng& rng) {
-  const Expectation total = assign(x, batch, responsibilities);
+void Factored::start(const RowReader& rows, const Batch& batch, const Tensor& responsibilities, const Rng& rng) {
+  const Expectation total = assign(rows, batch, responsibilities);
   for (const auto& block : blocks()) block->m_step(total, Step(), rng);
 }
 

@@ -96,14 +96,14 @@ Tensor updated(const Tensor& x, const Tensor& weight, const Tensor& centers, con
 
 }  // namespace
 
-Tensor nearest_center(const Tensor& x, const Tensor& centers) {
+Tensor nearest_center(const RowReader& rows, int64_t num_rows, const Tensor& centers) {
   at::NoGradGuard no_grad;
-  const int64_t N = x.size(0), chunks = (N + kRowsPerChunk - 1) / kRowsPerChunk;
+  const int64_t N = num_rows, chunks = (N + kRowsPerChunk - 1) / kRowsPerChunk;
   const Tensor labels = at::empty({N}, at::kLong);
   map_groups(chunks, num_groups(chunks, 1), [&](int64_t first, int64_t last) {
     for (int64_t c = first; c < last; ++c) {
       const int64_t begin = c * kRowsPerChunk, end = std::min(N, begin + kRowsPerChunk);
-      labels.slice(0, begin, end).copy_(shifted_distances(x.slice(0, begin, end), centers).argmin(1));
+      labels.slice(0, begin, end).copy_(shifted_distances(rows(begin, end), centers).argmin(1));
     }
     return 0;
   });
@@ -112,10 +112,10 @@ Tensor nearest_center(const Tensor& x, const Tensor& centers) {
 
 KMeans kmeans(const Tensor& x, const Tensor& weight, int64_t num_clusters, const Rng& rng, int64_t max_iterations) {
   at::NoGradGuard no_grad;
-  Tensor centers = seeds(x, weight, num_clusters, rng), labels = nearest_center(x, centers);
+  Tensor centers = seeds(x, weight, num_clusters, rng), labels = nearest_center(x, x.size(0), centers);
   for (int64_t i = 0; i < max_iterations; ++i) {
     centers = updated(x, weight, centers, labels);
-    const Tensor next = nearest_center(x, centers);
+    const Tensor next = nearest_center(x, x.size(0), centers);
     const bool settled = at::equal(next, labels);
     labels = next;
     if (settled) break;

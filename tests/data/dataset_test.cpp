@@ -32,6 +32,16 @@ Dataset ragged() {
   return data;
 }
 
+TEST(Dataset, ABatchOfNoTypeIsAsItWasRead) {
+  Dataset data = ragged();
+  const auto x = [&] { return data.batch(ints({1, 2}), 0, at::ScalarType::Undefined).at("x"); };
+  data.columns["x"] = data.columns["x"].to(at::kFloat);
+  EXPECT_EQ(x().data_ptr(), data.columns["x"][2].data_ptr());  // nothing is copied
+  data.pixel_scale = 10;
+  EXPECT_EQ(x().scalar_type(), at::kDouble);
+  EXPECT_DOUBLE_EQ(x()[0][0].item<double>(), 0.4);
+}
+
 TEST(Dataset, BatchSelectsAndScales) {
   const Batch batch = grey_images().batch(ints({3, 0}), 0, at::kDouble);
   EXPECT_EQ(batch.size(), 2);

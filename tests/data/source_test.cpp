@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 
+#include "support/memory_limit.h"
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
 #include "vem/data/readers.h"
@@ -210,12 +211,13 @@ TEST(Split, IsAFunctionOfTheSeedAlone) {
   EXPECT_FALSE(at::equal(load_splits(options).test.index, first));
 }
 
-// A file of 256 MiB stays on disk and is not written to; its blocks of zeros take no space.
-TEST(Split, RowsOfALargeFileAreOrderedInAnotherFile) {
+// A file of 256 MiB stays on disk and is not written to; its blocks of zeros take no space. An item is a row or more.
+void expect_ordered_on_disk(int64_t rows_per_item) {
   const TemporaryFolder folder;
   const int64_t rows = 4096, width = kLargeFile / rows;
-  const std::string header =
-      fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}, {}), }}", rows, width);
+  const std::string shape = rows_per_item == 1 ? fmt::format("{}, {}", rows, width)
+                                               : fmt::format("{}, {}, {}", rows, rows_per_item, width / rows_per_item);
+  const std::string header = fmt::format("{{'descr': '|u1', 'fortran_order': False, 'shape': ({}), }}", shape);
   std::string start = std::string("\x93NUMPY\x01", 7) + std::string(1, '\0');
   const size_t length = 128 - start.size() - 2;
   start += std::string(1, static_cast<char>(length)) + std::string(1, '\0') + header +
@@ -223,7 +225,7 @@ TEST(Split, RowsOfALargeFileAreOrderedInAnotherFile) {
   const std::string path = folder.write("large.npy", start);
   std::filesystem::resize_file(path, static_cast<uintmax_t>(128 + kLargeFile));
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  for (int64_t row = 0; row < rows; ++row) {  // the first two bytes name the row
+  for (int64_t row = 0; row < rows; ++row) {  // the first two bytes name the item
     const char name[2] = {static_cast<char>(row % 64), static_cast<char>(row / 64)};
     file.seekp(128 + row * width);
     file.write(name, 2);
@@ -231,13 +233,19 @@ TEST(Split, RowsOfALargeFileAreOrderedInAnotherFile) {
   file.close();
   DataOptions options = options_for(path);
   options.validation = 0.25;
+  if (rows_per_item > 1) options.sequence = "*";
+  const MemoryLimit limit(kLargeFile / 2);
   const Splits splits = load_splits(options);
   EXPECT_EQ(splits.train.size, 3072);
   for (const Dataset* part : {&splits.train, &splits.validation}) {
-    const Tensor x = part->columns.at("x").slice(1, 0, 2).to(at::kLong);
+    const Tensor first = at::arange(part->size, at::kLong) * rows_per_item;
+    const Tensor x = part->columns.at("x").slice(1, 0, 2).index_select(0, first).to(at::kLong);
     EXPECT_TRUE(at::equal(x.select(1, 0) + 64 * x.select(1, 1), part->index));
   }
 }
+
+TEST(Split, RowsOfALargeFileAreOrderedInAnotherFile) { expect_ordered_on_disk(1); }
+TEST(Split, SoAreItsSequences) { expect_ordered_on_disk(16); }
 
 TEST(Split, TailTakesTheLastItems) {
   const TemporaryFolder folder;

@@ -36,7 +36,7 @@ TEST(KMeans, RecoversBlobsFromEverySeed) {
 TEST(KMeans, IsAFixedPointOfLloyd) {
   const Tensor x = corners(500);
   const KMeans result = kmeans(x, ones(500), 7, Rng(2));
-  EXPECT_TRUE(at::equal(result.labels, nearest_center(x, result.centers)));
+  EXPECT_TRUE(at::equal(result.labels, nearest_center(x, x.size(0), result.centers)));
   double inertia = 0;
   for (int64_t k = 0; k < 7; ++k) {
     const Tensor rows = x.index_select(0, result.labels.eq(k).nonzero().squeeze(-1));

@@ -72,9 +72,9 @@ struct Dataset {
   Binarize binarize = Binarize::none;  ///< dynamic: redrawn each epoch; fixed: drawn once from the seed
   uint64_t binarize_seed = 0;
 
-  /// Items at these positions: selected, scaled and binarised; "x" floating [rows, features]. A pure function of its
-  /// arguments: `epoch` matters for dynamic binarisation only (evaluations pass 0). Columns of neighbouring positions
-  /// may be views of the data set's, so a batch is never written to. Throws DataError for positions not [items] int64.
+  /// Items at these positions: selected, scaled and binarised; "x" [rows, features] of `dtype` (Undefined: as it was
+  /// read, float64 where it is scaled). `epoch` matters for dynamic binarisation only (evaluations pass 0). Neighbours
+  /// may be views of the data set's columns, so a batch is never written to. DataError for positions not [items] int64.
   Batch batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const;
   /// The items at these positions as a data set of their own; identities are kept, neighbours share the storage.
   Dataset subset(const Tensor& positions) const;

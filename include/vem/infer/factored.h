@@ -1,15 +1,11 @@
 // Allocation x observation: every closed-form model, and every conjugate prior of a deep one.
 #pragma once
 
-#include <functional>
-
 #include "vem/infer/allocation.h"
 #include "vem/infer/observation.h"
+#include "vem/infer/row_reader.h"
 
 namespace vem {
-
-/// Rows begin .. end of a batch as [end - begin, D]; called from several threads.
-using RowReader = std::function<Tensor(int64_t begin, int64_t end)>;
 
 /// Rows begin .. end beside the `lags` rows before each in its own item, the nearest first: [end - begin, D (1 +
 /// lags)]. NaN stands where an item has no such row. The rows themselves where lags is 0.
@@ -33,22 +29,21 @@ class Factored {
   void set_priors(const Moments& moments);
   /// [items] float64, differentiable in the statistics s [rows, P] and in every t of `globals`.
   Tensor log_norm(const Tensor& s, const Batch& batch, const TensorMap& globals) const;
-  /// The closed-form E-step over rows x [rows, D] in fixed chunks, the same bits for any number of threads.
+  /// The closed-form E-step over the rows of a batch in fixed chunks, the same bits for any number of threads.
   /// With `draw`, components and missing cells are drawn from their posterior instead of summed out (Gibbs sampling).
-  Expectation expect(const Tensor& x, const Batch& batch, const TensorMap& globals, const Rng* draw = nullptr) const;
   Expectation expect(const RowReader& rows, const Batch& batch, const TensorMap& globals,
                      const Rng* draw = nullptr) const;
   /// Sums of given responsibilities [rows, K], or component indices [rows] int64, as expect() would return them. Where
   /// rows depend on each other, needs the allocation at its (symmetric) prior. The bound is 0: a start has none.
-  Expectation assign(const Tensor& x, const Batch& batch, const Tensor& responsibilities) const;
+  Expectation assign(const RowReader& rows, const Batch& batch, const Tensor& responsibilities) const;
   /// One M-step of every block from what assign() returned.
-  void start(const Tensor& x, const Batch& batch, const Tensor& responsibilities, const Rng& rng = Rng(0));
+  void start(const RowReader& rows, const Batch& batch, const Tensor& responsibilities, const Rng& rng = Rng(0));
   /// Draws n rows and their components; from the predictive density for a posterior.
   std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
 
  private:
   /// `log_r` instead of the log-likelihoods of rows first_row .. last_row: what a start is made from.
-  using LogR = std::function<Tensor(int64_t first_row, int64_t last_row)>;
+  using LogR = RowReader;
   Expectation sum_rows(const RowReader& rows, const Batch& batch, const TensorMap& globals, const LogR& log_r,
                        const Rng* draw) const;
 

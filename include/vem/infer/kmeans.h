@@ -2,7 +2,7 @@
 #pragma once
 
 #include "vem/core/rng.h"
-#include "vem/core/types.h"
+#include "vem/infer/row_reader.h"
 
 namespace vem {
 
@@ -17,7 +17,7 @@ struct KMeans {
 /// clusters. The same bits for any number of threads.
 KMeans kmeans(const Tensor& x, const Tensor& weight, int64_t num_clusters, const Rng& rng,
               int64_t max_iterations = 100);
-/// The index of the nearest centre [K, D] for rows x [N, D]: [N] int64, the first of equals.
-Tensor nearest_center(const Tensor& x, const Tensor& centers);
+/// The index of the nearest centre [K, D] for each of so many rows: [N] int64, the first of equals.
+Tensor nearest_center(const RowReader& rows, int64_t num_rows, const Tensor& centers);
 
 }  // namespace vem
