@@ -215,13 +215,22 @@ class OptionReader final : public OptionVisitor {
     options.visit(*this);
     prefix_ = parent;
   }
-  /// Every name between the section and a key below it makes an entry.
+  /// Every name between the section and a field below it makes an entry.
   void operator()(const char* name, Sections& sections, const char*) override {
     const std::string section = path(name);
+    std::set<std::string> fields;
+    const auto blank = sections.blank();
+    for (const OptionRow& row : option_table(*blank, registry_, false))
+      fields.insert(row.info.path.substr(0, row.info.path.find('.')));
     for (const auto& [key, value] : config_.values_) {
-      const size_t dot = key.rfind('.');
-      if (below(key, section) && dot > section.size())
-        sections.entries.emplace(key.substr(section.size() + 1, dot - section.size() - 1), sections.blank());
+      if (!below(key, section)) continue;
+      const std::string rest = key.substr(section.size() + 1);
+      size_t end = rest.rfind('.');
+      if (end == std::string::npos) continue;
+      for (size_t dot = rest.find('.'); dot < end;
+           dot = rest.find('.', dot + 1))  // fields may have fields of their own
+        if (fields.count(rest.substr(dot + 1, rest.find('.', dot + 1) - dot - 1))) end = dot;
+      sections.entries.emplace(rest.substr(0, end), sections.blank());
     }
     for (auto& [entry, options] : sections.entries) (*this)(fmt::format("{}.{}", name, entry).c_str(), *options, "");
   }

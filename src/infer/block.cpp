@@ -133,8 +133,8 @@ void ConjugateBlock::load(const TensorMap& state) { load_all(this->state(), stat
 
 // ---- gradient ----
 
-GradientBlock::GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer, std::string schedule)
-    : Block(std::move(name)), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {}
+GradientBlock::GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer)
+    : Block(std::move(name)), optimizer_(std::move(optimizer)) {}
 
 Tensor GradientBlock::add(const std::string& name, const Shape& shape, at::ScalarType dtype) {
   Parameter parameter{name, at::zeros(shape, dtype).requires_grad_(), {}};
@@ -161,7 +161,7 @@ void GradientBlock::m_step(const Expectation& total, const Step& step, const Rng
   std::vector<Tensor> gradients;
   gradients.reserve(parameters_.size());
   for (const Parameter& p : parameters_) gradients.push_back(sums_of(total, p.name));
-  optimizer_->update(parameters_, gradients, total.count, step.weight(schedule_), optimizer_state_);
+  optimizer_->update(parameters_, gradients, total.count, step, optimizer_state_);
 }
 
 bool GradientBlock::swap_averages() {
@@ -184,6 +184,11 @@ TensorMap GradientBlock::state() const {
   const OptimizerState& s = optimizer_state_;
   const std::string prefix = "optimizer/" + name();
   TensorMap state{{prefix + ".steps", at::scalar_tensor(s.steps, at::kLong)}};
+  if (optimizer_->has_groups()) {
+    std::vector<int64_t> updates;
+    for (const Parameter& p : parameters_) updates.push_back(p.updates);
+    state[prefix + ".updates"] = at::tensor(updates, at::kLong);
+  }
   if (optimizer_->skips()) {
     state[prefix + ".skipped"] = at::tensor({s.skipped, s.seen}, at::kLong);
     state[prefix + ".norm"] = at::scalar_tensor(s.norm, at::kDouble);
@@ -200,6 +205,9 @@ void GradientBlock::load(const TensorMap& state) {
   OptimizerState& s = optimizer_state_;
   const std::string prefix = "optimizer/" + name();
   s.steps = state.at(prefix + ".steps").item<int64_t>();
+  for (size_t i = 0; i < parameters_.size(); ++i)
+    parameters_[i].updates =
+        optimizer_->has_groups() ? state.at(prefix + ".updates")[static_cast<int64_t>(i)].item<int64_t>() : s.steps;
   if (!optimizer_->skips()) return;
   s.skipped = state.at(prefix + ".skipped")[0].item<int64_t>();
   s.seen = state.at(prefix + ".skipped")[1].item<int64_t>();

@@ -64,6 +64,8 @@ bool begins_with(const std::string& name, const std::string& group) {
 void ParameterGroup::visit(OptionVisitor& v) {
   v("learning_rate", learning_rate, at_least(0), "what the learning rate is multiplied by here; 0: nothing moves");
   v("weight_decay", weight_decay, at_least(0), "what the weight decay is multiplied by here; 0: none");
+  v("every", every,
+    "move at every so many updates only, a number or a schedule; between them parameters and moments stay as they are");
 }
 
 void OptimizerOptions::visit(OptionVisitor& v) {
@@ -90,8 +92,12 @@ void OptimizerOptions::visit(OptionVisitor& v) {
   v("groups", groups, "there is such a table: NAME is how the names of its parameters begin (\"encoder\")");
 }
 
-Optimizer::Optimizer(const OptimizerOptions& options, const Context& context)
-    : options_(options), learning_rate_(context.registry.create<Schedule>(options.learning_rate, {context.registry})) {}
+Optimizer::Optimizer(const OptimizerOptions& options, const Context& context) : options_(options) {
+  schedules_["learning_rate"] = context.registry.create<Schedule>(options.learning_rate, {context.registry});
+  for (const auto& [name, group] : options.groups.entries)
+    schedules_[name + ".every"] =
+        context.registry.create<Schedule>(dynamic_cast<const ParameterGroup&>(*group).every, {context.registry});
+}
 
 std::vector<std::string> Optimizer::slots() const {
   std::vector<std::string> names = moments();
@@ -100,7 +106,7 @@ std::vector<std::string> Optimizer::slots() const {
 }
 
 void Optimizer::update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
-                       double learning_rate, OptimizerState& state) const {
+                       const Step& step, OptimizerState& state) const {
   const double per_item = 1 / count.item<double>();
   const bool whole = options_.clip_norm > 0 && !options_.normalize;
   std::vector<Tensor> gradients;
@@ -116,14 +122,15 @@ void Optimizer::update(std::vector<Parameter>& parameters, const std::vector<Ten
   }
   ++state.steps;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    Update u = update_of(parameters[i], learning_rate);
-    u.steps = state.steps;
+    if (!is_due(parameters[i], step, state.steps)) continue;
+    Update u = update_of(parameters[i], step.weight("learning_rate"));
+    u.steps = ++parameters[i].updates;
     u.scale = per_item;
     if (whole && norm > options_.clip_norm) u.scale *= options_.clip_norm / norm;
     if (options_.normalize) u.scale /= std::sqrt(squares[i]) * per_item + kSmallestNorm;
     // A mean of the values so far that forgets: the weights of t values, 1 - d at first glance, add up to 1 - d^t.
     if (averages())
-      u.average_weight = (1 - options_.average) / (1 - std::pow(options_.average, static_cast<double>(state.steps)));
+      u.average_weight = (1 - options_.average) / (1 - std::pow(options_.average, static_cast<double>(u.steps)));
     apply(parameters[i], gradients[i], u);
   }
 }
@@ -153,16 +160,20 @@ void Optimizer::check_groups(const std::vector<Parameter>& parameters) const {
   }
 }
 
-/// The group with the longest name that fits, or null.
-const ParameterGroup* Optimizer::group_of(const std::string& name) const {
-  const ParameterGroup* found = nullptr;  // names are in order, so longer ones come later
+std::pair<const std::string*, const ParameterGroup*> Optimizer::group_of(const std::string& name) const {
+  std::pair<const std::string*, const ParameterGroup*> found{};  // names are in order, so longer ones come later
   for (const auto& [group, options] : options_.groups.entries)
-    if (begins_with(name, group)) found = dynamic_cast<const ParameterGroup*>(options.get());
+    if (begins_with(name, group)) found = {&group, dynamic_cast<const ParameterGroup*>(options.get())};
   return found;
 }
 
+bool Optimizer::is_due(const Parameter& parameter, const Step& step, int64_t steps) const {
+  const std::string* group = group_of(parameter.name).first;
+  return !group || steps % std::max<int64_t>(1, std::llround(step.weight(*group + ".every"))) == 0;
+}
+
 Update Optimizer::update_of(const Parameter& parameter, double learning_rate) const {
-  const ParameterGroup* group = group_of(parameter.name);
+  const ParameterGroup* group = group_of(parameter.name).second;
   Update u;
   u.learning_rate = learning_rate * (group ? group->learning_rate : 1);
   const bool decays = options_.decay_biases || parameter.value.dim() > 1;

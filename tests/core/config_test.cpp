@@ -211,6 +211,23 @@ TEST(Config, SectionsAreNamedByTheUser) {
   EXPECT_EQ(rows.at(1).condition, "there is a group of that name");
 }
 
+// What stands between the section and the first field is the name: a field may be a choice with options of its own.
+TEST(Config, FieldsOfSectionsMayHaveFields) {
+  struct Outer final : Options {
+    Sections groups{[] { return std::make_shared<PairOptions>(); }};
+    void visit(OptionVisitor& v) override { v("groups", groups, "there is a group of that name"); }
+  } o, again;
+  const std::string text =
+      "[groups.a.b]\nfirst = {kind = \"pair\", first = 3.0, until = 2.0, then = 4.0}\nuntil = 5.0\nthen = 1.0\n\n"
+      "[groups.c]\nfirst = 1.0\nuntil = 7.0\nthen = 1.0\n";
+  Config::parse(text, "a.toml").read(o, registry());
+  ASSERT_EQ(o.groups.entries.size(), 2u);
+  EXPECT_EQ(o.groups.entries.begin()->first, "a.b");
+  EXPECT_EQ(to_toml(o, registry()), text);
+  Config::parse("groups.a.b.first.then = 4\ngroups.a.b.first.kind = \"pair\"", "b.toml").read(again, registry());
+  EXPECT_EQ(again.groups.entries.count("a.b"), 1u);
+}
+
 TEST(Config, SectionsAndListsRefuseInClearWords) {
   const auto words = [](const std::string& text) {
     try {

@@ -24,7 +24,8 @@ std::string everything(const std::string& kind) {
       "kind = \"{}\"\nlearning_rate = {{kind = \"plateau\", start = 0.01, factor = 0.5, patience = 0, threshold = 0.5, "
       "min = 1e-3}}\n"
       "weight_decay = 0.01\ndecay_biases = false\nclip_value = 5\nskip_above = 3\naverage = 0.8\n"
-      "[model.optimizer.groups.encoder]\nlearning_rate = 0.5\n",
+      "[model.optimizer.groups.encoder]\nlearning_rate = 0.5\n[model.optimizer.groups.decoder]\n"
+      "every = {{kind = \"sequence\", first = 3, until = 20, then = 1}}\n",
       kind);
 }
 
@@ -109,7 +110,6 @@ class Spiked final : public Model {
   Spiked(const std::string& skip, int64_t from, int64_t to) : from_(from), to_(to) {
     const Choice choice = chosen("optimizer", "kind = \"sgd\"\n" + skip);
     const auto optimizer = plugins().create<Optimizer>(choice, {plugins()});
-    rate_ = optimizer->learning_rate();
     block_ = std::make_shared<GradientBlock>("networks", optimizer);
     p_ = block_->add("p", {1}, at::kDouble);
     weights_ =
@@ -135,7 +135,6 @@ class Spiked final : public Model {
 
  private:
   int64_t from_, to_;
-  std::shared_ptr<const Schedule> rate_;
   std::shared_ptr<GradientBlock> block_;
   std::shared_ptr<ConjugateBlock> weights_;
   Tensor p_;

@@ -179,6 +179,42 @@ TEST(Optimizers, AGroupWithoutParametersIsRefused) {
   }
 }
 
+// A decoder that moves at every third update only: what it takes is what it would have taken alone, at those updates.
+TEST(Optimizers, AGroupMovesAtEverySoManyUpdates) {
+  GradientBlock block("networks", optimizer("adam", "average = 0.9\n[optimizer.groups.decoder]\nevery = 3")),
+      alone("networks", optimizer("adam", "average = 0.9"));
+  const Tensor encoder = block.add("encoder.weight", {2}, at::kDouble);
+  for (GradientBlock* b : {&block, &alone}) b->add("decoder.weight", {2}, at::kDouble);
+  const auto of_decoder = [](const GradientBlock& from) {
+    TensorMap some;
+    for (const auto& [key, value] : from.state())
+      if (key.find("decoder") != std::string::npos) some[key] = value.detach().clone();
+    return some;
+  };
+  const auto step_of = [](GradientBlock& b, const TensorMap& gradients, double every) {
+    Expectation e;
+    e.count = at::ones({}, at::kDouble);
+    e.sums = gradients;
+    Step step;
+    step.weights = {{"learning_rate", 0.1}, {"decoder.every", every}};
+    b.m_step(e, step, Rng(0));
+  };
+  for (int64_t t = 1; t <= 20; ++t) {
+    const Tensor gradient = random({2}, fmt::format("gradient {}", t));
+    const TensorMap before = of_decoder(block);
+    const Tensor at_first = encoder.detach().clone();
+    const double every = t <= 15 ? 3 : 1;  // a schedule that ends
+    step_of(block, {{"encoder.weight", gradient}, {"decoder.weight", gradient}}, every);
+    EXPECT_FALSE(at::equal(encoder, at_first));
+    if (t <= 15 && t % 3 != 0) {
+      EXPECT_EQ(difference(of_decoder(block), before), 0) << t;
+      continue;
+    }
+    step_of(alone, {{"decoder.weight", gradient}}, 1);
+    EXPECT_EQ(difference(of_decoder(block), of_decoder(alone)), 0) << t;
+  }
+}
+
 TEST(Optimizers, SumsOfAnotherShapeAreRefused) {
   GradientBlock block("networks", optimizer("adam", ""));
   block.add("encoder.weight", {2, 3}, at::kFloat);

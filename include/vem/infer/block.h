@@ -107,8 +107,7 @@ class ConjugateBlock final : public Block {
 /// Named parameters that ascend sums / count with one optimiser. Diagnostics count the steps that it left out.
 class GradientBlock final : public Block {
  public:
-  /// `schedule` is the name of the scheduled weight that gives the learning rate.
-  GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer, std::string schedule = "learning_rate");
+  GradientBlock(std::string name, std::shared_ptr<const Optimizer> optimizer);
 
   /// Adds a parameter of zeros under its dotted name and returns the leaf that networks hold. Its value is set in
   /// place.
@@ -120,7 +119,7 @@ class GradientBlock final : public Block {
   void m_step(const Expectation& total, const Step& step, const Rng& rng) override;
   bool conjugate() const override { return false; }
   void check() const override { optimizer_->check_groups(parameters_); }
-  Schedules schedules() const override { return {{schedule_, optimizer_->learning_rate()}}; }
+  Schedules schedules() const override { return optimizer_->schedules(); }
   bool skips_outliers() const override { return optimizer_->skips(); }
   bool swap_averages() override;
   std::map<std::string, double> diagnostics() const override;
@@ -129,7 +128,6 @@ class GradientBlock final : public Block {
 
  private:
   std::shared_ptr<const Optimizer> optimizer_;
-  std::string schedule_;
   std::vector<Parameter> parameters_;
   OptimizerState optimizer_state_;
 };

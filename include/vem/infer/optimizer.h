@@ -17,11 +17,14 @@ struct Parameter {
   std::string name;
   Tensor value;
   TensorMap slots;  ///< "first", "second" ...: shapes as value, zero at first; "average" where parameters are averaged
+  int64_t updates = 0;  ///< so far
 };
 
-/// What differs for parameters whose names begin alike.
+/// What differs for parameters whose names begin alike. A decoder that moves at every tenth step only leaves the
+/// encoder time to follow it: aggressive training against a posterior that lags behind (He et al. 2019).
 struct ParameterGroup final : Options {
   double learning_rate = 1, weight_decay = 1;
+  Choice every = constant_schedule(1);
   void visit(OptionVisitor& v) override;
 };
 
@@ -60,15 +63,18 @@ class Optimizer {
   Optimizer(const OptimizerOptions& options, const Context& context);
   virtual ~Optimizer() = default;
 
-  /// Moves every parameter up `sums` / `count`, the gradient per item of what is maximised; or, where that is an
-  /// outlier and `skip_above` is set, leaves all as they are and counts it.
+  /// Moves every parameter whose turn it is up `sums` / `count`, the gradient per item of what is maximised; or, where
+  /// that is an outlier and `skip_above` is set, leaves all as they are and counts it.
   void update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
-              double learning_rate, OptimizerState& state) const;
+              const Step& step, OptimizerState& state) const;
   /// Throws ConfigError if a group has none of these parameters.
   void check_groups(const std::vector<Parameter>& parameters) const;
   /// Names of the tensors that each parameter carries: the rule's moments and, if wanted, its average.
   std::vector<std::string> slots() const;
-  std::shared_ptr<const Schedule> learning_rate() const { return learning_rate_; }
+  /// "learning_rate", and "NAME.every" of each group.
+  const Schedules& schedules() const { return schedules_; }
+  /// Whether parameters may have been updated a different number of times.
+  bool has_groups() const { return !options_.groups.entries.empty(); }
   /// Whether outlier steps are left out, those with a gradient that is not finite among them.
   bool skips() const { return options_.skip_above > 0; }
   bool averages() const { return options_.average > 0; }
@@ -80,11 +86,14 @@ class Optimizer {
   virtual void apply(Parameter& parameter, const Tensor& sums, const Update& update) const = 0;
 
   bool is_outlier(double norm, OptimizerState& state) const;
-  const ParameterGroup* group_of(const std::string& name) const;
+  /// The name and options of the group with the longest name that fits, or nulls.
+  std::pair<const std::string*, const ParameterGroup*> group_of(const std::string& name) const;
+  /// Whether it is the parameter's turn at this update.
+  bool is_due(const Parameter& parameter, const Step& step, int64_t steps) const;
   Update update_of(const Parameter& parameter, double learning_rate) const;
 
   OptimizerOptions options_;
-  std::shared_ptr<const Schedule> learning_rate_;
+  Schedules schedules_;
 };
 
 /// `adam` with its defaults, for options structs.
