@@ -13,10 +13,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// A gradient model's bound is read on the host only every so many updates.
-constexpr int64_t kCheckEvery = 16;
 // A fall of an exact bound by more than this share of its size is no rounding.
 constexpr double kRounding = 1e-9;
+constexpr const char* kRemedy = "a lower learning rate, gradient clipping or float64 may help";
 
 class Fit {
  public:
@@ -226,7 +225,7 @@ class Fit {
       entropy = options_.memoised ? at::stack(state_.entropy).sum() : scaled(total.bound - model_.linear(total));
     }
     if (on_trial_ && !judge_extrapolation(before.item<double>())) return;
-    if (!skips_outliers_ && (closed_form_ || state_.iteration % kCheckEvery == 0)) check_finite(total);
+    if (!skips_outliers_) check_finite(total);
     model_.m_step(total, step, root_.fold("m_step").at(state_.iteration));
     ++state_.iteration;
     add_to_pass(total);
@@ -300,6 +299,7 @@ class Fit {
       fail<NumericError>("fit: no bound was finite in epoch {}; a lower learning rate or float64 may help",
                          state_.epoch + 1);
     check_finite(state_.epoch_total);
+    check_parameters();  // the last step may have spoiled them, and a checkpoint would keep that
     EpochReport report;
     report.weights = step_at(batches_ - 1).weights;
     report.items_per_second = items_per_second;
@@ -438,15 +438,45 @@ class Fit {
   }
 
   void check_finite(const Expectation& e) const {
-    const auto finite = [](const Tensor& t) { return at::isfinite(t).all().item<bool>(); };
-    if (finite(e.bound)) return;
-    std::string culprit;
-    for (const auto* map : {&e.metrics, &e.sums})
-      for (const auto& [key, value] : *map)
-        if (culprit.empty() && !finite(value)) culprit = "; not finite: " + key;
-    fail<NumericError>(
-        "fit: the bound is {} at iteration {}{}; a lower learning rate, gradient clipping or float64 may help",
-        e.bound.item<double>(), state_.iteration, culprit);
+    if (std::isfinite(e.bound.item<double>())) return;
+    const std::vector<std::pair<const char*, std::vector<std::string>>> parts{
+        {"the term", not_finite(e.metrics)},
+        {"the parameter", not_finite(gradient_parameters())},
+        {"the gradient of", not_finite(e.sums)}};
+    std::string culprits;
+    for (const auto& [what, names] : parts)
+      if (!names.empty())
+        culprits += fmt::format("{} {} {}", culprits.empty() ? "; not finite:" : ",", what, some(names));
+    fail<NumericError>("fit: the bound is {} at iteration {}{}; {}", e.bound.item<double>(), state_.iteration, culprits,
+                       kRemedy);
+  }
+
+  void check_parameters() const {
+    const auto names = not_finite(gradient_parameters());
+    if (!names.empty())
+      fail<NumericError>("fit: not finite after iteration {}: the parameter {}; {}", state_.iteration, some(names),
+                         kRemedy);
+  }
+
+  static std::vector<std::string> not_finite(const TensorMap& tensors) {
+    std::vector<std::string> names;
+    for (const auto& [key, value] : tensors)
+      if (!at::isfinite(value.detach()).all().item<bool>()) names.push_back(key);
+    return names;
+  }
+
+  /// "a" or "a and 2 others".
+  static std::string some(const std::vector<std::string>& names) {
+    if (names.size() == 1) return names[0];
+    return fmt::format("{} and {} other{}", names[0], names.size() - 1, names.size() == 2 ? "" : "s");
+  }
+
+  /// What closed-form blocks hand out may be infinite (the log of a probability that is 0).
+  TensorMap gradient_parameters() const {
+    TensorMap parameters;
+    for (const auto& block : model_.blocks())
+      if (!block->conjugate()) parameters.merge(block->globals());
+    return parameters;
   }
 
   Model& model_;

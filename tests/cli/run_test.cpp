@@ -36,19 +36,6 @@ std::vector<nlohmann::json> lines_of(const std::string& path) {
   return lines;
 }
 
-void expect_equal_states(const std::string& a, const std::string& b) {
-  const TensorMap one = load_checkpoint(a).state, two = load_checkpoint(b).state;
-  ASSERT_EQ(one.size(), two.size());
-  for (const auto& [key, value] : one) {
-    ASSERT_TRUE(two.count(key)) << key;
-    ASSERT_EQ(value.sizes(), two.at(key).sizes()) << key;
-    const Tensor same = at::eq(value, two.at(key));
-    EXPECT_TRUE(
-        (value.is_floating_point() ? same.logical_or(value.isnan() & two.at(key).isnan()) : same).all().item<bool>())
-        << key;
-  }
-}
-
 std::vector<std::string> small_vae(const std::string& images, const std::string& out, int64_t epochs) {
   return {"train",     "vae",
           "--data",    images,
@@ -232,6 +219,28 @@ TEST(Run, StoppedBySignalAndResumedEqualsUninterruptedBitwise) {
   for (const char* name : {"last", "best"})
     expect_equal_states(fmt::format("{}/checkpoints/{}.safetensors", folder.file("whole"), name),
                         fmt::format("{}/checkpoints/{}.safetensors", run, name));
+}
+
+TEST(Run, DivergenceIsNamedAndLeavesTheLastGoodCheckpoint) {
+  const TemporaryFolder folder;
+  const std::string images = write_images(folder, "images.npy", 100), run = folder.file("run"),
+                    good = folder.file("good");
+  const auto rate = [](const std::string& then) {
+    return "model.optimizer.learning_rate={kind = \"sequence\", first = 1e-3, until = 2, then = " + then + "}";
+  };
+  auto arguments = small_vae(images, run, 4);
+  arguments.insert(arguments.end(), {"--set", rate("1e39")});
+  const Outcome outcome = vem(arguments);
+  EXPECT_EQ(outcome.code, 70);
+  const size_t from = outcome.err.find("vem: fit: ");
+  ASSERT_NE(from, std::string::npos) << outcome.err;
+  for (const char* part : {" at iteration 5; not finite: the term ", "the parameter ", "; a lower learning rate"})
+    EXPECT_NE(outcome.err.find(part, from), std::string::npos) << outcome.err;
+  const Checkpoint last = load_checkpoint(run + "/checkpoints/last.safetensors");
+  EXPECT_GE(last.state.at("trainer/counters")[0].item<int64_t>(), 1);  // passes within a second share a write
+  for (const auto& [key, value] : last.state)
+    if (key.rfind("model/", 0) == 0) EXPECT_TRUE(at::isfinite(value).all().item<bool>()) << key;
+  done({"evaluate", run, "--samples", "2"});
 }
 
 TEST(Run, ResumingOtherDataIsRefused) {

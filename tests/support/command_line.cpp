@@ -1,10 +1,12 @@
 #include "support/command_line.h"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/wait.h>
 
 #include "vem/core/rng.h"
 #include "vem/data/writers.h"
+#include "vem/train/checkpoint.h"
 
 namespace vem {
 namespace {
@@ -48,6 +50,19 @@ int wait_for_program(int process) {
   int status = 0;
   waitpid(process, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void expect_equal_states(const std::string& a, const std::string& b) {
+  const TensorMap one = load_checkpoint(a).state, two = load_checkpoint(b).state;
+  ASSERT_EQ(one.size(), two.size());
+  for (const auto& [key, value] : one) {
+    ASSERT_TRUE(two.count(key)) << key;
+    ASSERT_EQ(value.sizes(), two.at(key).sizes()) << key;
+    const Tensor same = at::eq(value, two.at(key));
+    EXPECT_TRUE(
+        (value.is_floating_point() ? same.logical_or(value.isnan() & two.at(key).isnan()) : same).all().item<bool>())
+        << key;
+  }
 }
 
 std::string clusters_csv(int64_t rows) {

@@ -21,6 +21,9 @@ int start_program(const std::string& path, const std::vector<std::string>& argum
 /// Waits for it: the exit code, or -1 if it was killed.
 int wait_for_program(int process);
 
+/// Expects the same state in two checkpoints, bit for bit.
+void expect_equal_states(const std::string& a, const std::string& b);
+
 /// Two clusters in three columns a, b, c and a column of words, as .csv: rows of each.
 std::string clusters_csv(int64_t rows);
 /// Images [items, 8, 8] of uint8 noise, as .npy with `folder/name`; returns the path.
