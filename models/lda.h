@@ -29,6 +29,7 @@ struct LdaOptions final : ModelOptions {
   bool has_conjugate() const override { return true; }
   bool has_gradient() const override { return false; }
   bool sampled() const override { return estimate == LdaEstimate::gibbs; }
+  bool takes_documents() const override { return true; }
   void visit(OptionVisitor& v) override;
 };
 

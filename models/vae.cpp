@@ -9,8 +9,6 @@
 namespace vem {
 namespace {
 
-constexpr int64_t kChunk = 2000;  // rows a look at the training data
-
 /// Calls use(weight, row, column, x) for each element of x [rows, C]. Plain loops: for a few thousand numbers the calls
 /// of tensor operations would cost more than the arithmetic.
 template <class Use>
@@ -41,13 +39,6 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
   return sums;
 }
 
-/// "numbers", "numbers >= 0", "numbers in [0, 1]".
-std::string wanted(const Range& support) {
-  if (std::isinf(support.min)) return "numbers";
-  if (std::isinf(support.max)) return fmt::format("numbers >= {}", support.min);
-  return fmt::format("numbers in [{}, {}]", support.min, support.max);
-}
-
 }  // namespace
 
 std::string VaeOptions::advice(int64_t batch_size) const {
@@ -74,8 +65,10 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   networks_ = std::make_shared<GradientBlock>("networks", registry.create<Optimizer>(o_.optimizer, {registry}));
   scaling_->add("scaling.center", at::zeros({features_}, dtype_));
   scaling_->add("scaling.scale", at::ones({features_}, dtype_));
+  if (of_sequences()) scaling_->add(kLength, at::ones({}, dtype_));
   posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim, dtype_, networks_, &registry});
   likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_, scaling_});
+  bags_ = likelihood_->log_orders(at::ones({1, features_}, dtype_)).defined();
   const auto encode = [this](const Tensor& x) { return encoder_->forward(x); };
   const Range range = o_.standardize ? Range() : likelihood_->support();
   prior_ = registry.create<Prior>(
@@ -88,11 +81,13 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   else
     output[0] *= parameters;
   const bool bf16 = o_.precision == Precision::bf16;
-  decoder_ = registry.create<Network>(o_.decoder, {*networks_, "decoder", {o_.latent_dim}, output, dtype_, bf16});
+  const auto network = [&](const Choice& choice, const std::string& prefix, const Shape& from, const Shape& to) {
+    return registry.create<Network>(choice, {*networks_, prefix, from, to, dtype_, bf16, of_sequences()});
+  };
+  decoder_ = network(o_.decoder, "decoder", {o_.latent_dim}, output);
   densities_.add(networks_->globals());
   if (o_.e_step != EStep::local)
-    encoder_ = registry.create<Network>(
-        o_.encoder, {*networks_, "encoder", schema_.item_shape, {posterior_->num_parameters()}, dtype_, bf16});
+    encoder_ = network(o_.encoder, "encoder", schema_.item_shape, {posterior_->num_parameters()});
   check_combination();
   TensorMap added = networks_->globals();
   for (const std::string& key : densities_.keys) added.erase(key);
@@ -105,122 +100,11 @@ Vae::Vae(const VaeOptions& options, const Context& context)
   globals_ = globals();
 }
 
-void Vae::check_combination() const {
-  for (const Choice* network : {&o_.encoder, &o_.decoder})
-    if (o_.precision == Precision::bf16 && network->name != "mlp")
-      fail<ConfigError>("vae: precision = \"bf16\" is for networks of kind mlp, got {}", network->name);
-  if (!encoder_ && prior_->uses_encoder())
-    fail<ConfigError>("vae: prior {} needs an encoder, and e_step = \"local\" has none", o_.prior.name);
-  if (posterior_->flows() && prior_->uses_encoder())
-    fail<ConfigError>(
-        "vae: prior {} takes posteriors whose density is known everywhere, posterior {} has it along draws only",
-        o_.prior.name, o_.posterior.name);
-  if (posterior_->discrete() != prior_->discrete())
-    fail<ConfigError>("vae: posterior {} has {} latents, prior {} has {} ones", o_.posterior.name,
-                      posterior_->discrete() ? "discrete" : "real", o_.prior.name,
-                      prior_->discrete() ? "discrete" : "real");
-  if (posterior_->discrete() && !objective_->analytic())
-    fail<ConfigError>("vae: objective {}: posterior {} goes with objectives whose KL is analytic only",
-                      o_.objective.name, o_.posterior.name);
-  posterior_->check_samples(objective_->num_samples());
-  const Objective::Needs needs = objective_->needs();
-  if (posterior_->flows() && needs != Objective::Needs::draws)
-    fail<ConfigError>("vae: objective {} needs the density of any z, posterior {} has that of its draws only",
-                      o_.objective.name, o_.posterior.name);
-  if (needs == Objective::Needs::independent && !posterior_->independent())
-    fail<ConfigError>("vae: objective {} needs a posterior with independent dimensions, such as diagonal, got {}",
-                      o_.objective.name, o_.posterior.name);
-  if (objective_->standard_prior() && o_.prior.name != "standard")
-    fail<ConfigError>("vae: objective {} pulls the latents towards prior standard, got {}", o_.objective.name,
-                      o_.prior.name);
-}
-
 Schedules Vae::schedules() const {
   Schedules all = objective_->schedules();
   all.merge(posterior_->schedules());
   all.merge(Model::schedules());
   return all;
-}
-
-// ---- what is learned before training ----
-
-void Vae::initialize(const Dataset& train, const Rng& rng) {
-  if (!objective_->additive() && train.offsets.defined())
-    fail<ConfigError>("vae: objective {} takes items of one row, these are sequences", o_.objective.name);
-  const auto [mean, variance] = moments(train);
-  if (o_.standardize) {
-    scaling_->set("scaling.center", mean);
-    scaling_->set("scaling.scale", at::where(variance > 0, variance.sqrt(), at::ones_like(variance)));
-  }
-  if (encoder_) encoder_->initialize(rng);
-  decoder_->initialize(rng);
-  posterior_->initialize(rng.fold("posterior"));
-  const Tensor bias = o_.standardize ? likelihood_->output_bias(at::zeros_like(mean), at::ones_like(mean))
-                                     : likelihood_->output_bias(mean, variance);
-  decoder_->output_bias().detach().copy_(bias);
-  const Tensor order = at::arange(std::min(train.size, kChunk), at::kLong);
-  prior_->initialize(filled(scaled(train.batch(order, 0, dtype_).at("x"))), rng.fold("prior"));
-}
-
-Tensor Vae::scaled(const Tensor& x) const {
-  return o_.standardize ? (x - scaling_->get("scaling.center")) / scaling_->get("scaling.scale") : x;
-}
-
-Tensor Vae::unscaled(const Tensor& x) const {
-  return o_.standardize ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
-}
-
-Tensor Vae::filled(const Tensor& x) const { return x.masked_fill(x.isnan(), 0); }
-
-// Of the cells that are there.
-Tensor Vae::log_jacobian(const Tensor& x) const {
-  const Tensor log_scale = scaling_->get("scaling.scale").to(at::kDouble).log();
-  return -at::mv(x.isnan().logical_not().to(at::kDouble), log_scale);
-}
-
-// Moments are taken about the first row: far from zero, squares would lose the variance.
-std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
-  const auto rows_from = [&](int64_t begin, int64_t end) {
-    return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
-  };
-  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = sum.clone();
-  const Tensor center = at::nan_to_num(rows_from(0, 1).at("x")[0]);
-  for (int64_t begin = 0; begin < train.size; begin += kChunk) {
-    const Batch batch = rows_from(begin, std::min(train.size, begin + kChunk));
-    require_support(batch);
-    const Tensor& x = batch.at("x");
-    const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0),
-                 weight = batch.row_weight().to(dtype_);
-    total = total + at::mv(missing.logical_not().to(dtype_).t(), weight).to(at::kDouble);
-    sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
-    square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
-  }
-  if (const Tensor empty = (total <= 0).nonzero(); empty.size(0) > 0)
-    fail<DataError>("vae: {} has no value in any row", feature_name(empty[0][0].item<int64_t>()));
-  const Tensor shift = sum / total;
-  const Tensor variance = (square / total - shift * shift).clamp_min(0);
-  return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
-}
-
-std::string Vae::feature_name(int64_t i) const {
-  return schema_.feature_names.empty() ? fmt::format("feature {}", i) : schema_.feature_names[static_cast<size_t>(i)];
-}
-
-void Vae::require_support(const Batch& batch) const {
-  const Range support = likelihood_->support();
-  const bool whole = likelihood_->whole_numbers();
-  const Tensor& x = batch.at("x");
-  Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(x.isinf());  // NaN is missing
-  if (whole) bad = bad.logical_or((x - x.round()).abs() > 0);
-  if (!bad.any().item<bool>()) return;
-  const Tensor where = bad.nonzero()[0];
-  const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
-  fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}{}", feature_name(column),
-                  x[row][column].item<double>(), batch.index[row].item<int64_t>() + 1, o_.likelihood.name,
-                  whole                     ? "whole "
-                  : std::isinf(support.min) ? "finite "
-                                            : "",
-                  wanted(support));
 }
 
 // ---- the E-step ----
@@ -231,7 +115,8 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
   const bool gaps = encoder_ && std::isnan(x.sum().item<double>());
-  const Tensor own = encoder_ ? encoder_->forward(gaps ? filled(x) : x, dropout(batch, step, rng)) : start_of(batch);
+  const Tensor own =
+      encoder_ ? encode(gaps ? filled(x) : x, batch.offsets, dropout(batch, step, rng)) : start_of(batch);
   const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);
   const Network::Noise dropped = dropout(batch, step, rng);
   Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities, dropped);
@@ -256,8 +141,21 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   return e;
 }
 
+Batch Vae::latents_of(const Batch& batch) const {
+  Batch items = batch;
+  if (of_sequences()) items.offsets = Tensor();
+  return items;
+}
+
+Tensor Vae::encode(const Tensor& x, const Tensor& offsets, const Network::Noise& dropped) const {
+  return of_sequences() ? encoder_->forward_sequences(x, offsets, dropped) : encoder_->forward(x, dropped);
+}
+
 Tensor Vae::noise(const Batch& batch, const Rng& rng, int64_t samples) const {
-  return batch.normal(rng, {samples, posterior_->num_noise()}, "posterior", dtype_).transpose(0, 1).contiguous();
+  return latents_of(batch)
+      .normal(rng, {samples, posterior_->num_noise()}, "posterior", dtype_)
+      .transpose(0, 1)
+      .contiguous();
 }
 
 Network::Noise Vae::dropout(const Batch& batch, const Step& step, const Rng& rng) const {
@@ -268,9 +166,16 @@ Network::Noise Vae::dropout(const Batch& batch, const Step& step, const Rng& rng
   };
 }
 
-Tensor Vae::decode(const Tensor& z, const Network::Noise& dropped) const {
-  const Tensor outputs = decoder_->forward(z.reshape({-1, o_.latent_dim}), dropped);
-  return outputs.view({z.size(0), z.size(1), outputs.size(-1)});
+Tensor Vae::decode(const Tensor& z, const Tensor& offsets, const Network::Noise& dropped) const {
+  if (!of_sequences()) {
+    const Tensor outputs = decoder_->forward(z.reshape({-1, o_.latent_dim}), dropped);
+    return outputs.view({z.size(0), z.size(1), outputs.size(-1)});
+  }
+  const Tensor lengths = offsets.slice(0, 1) - offsets.slice(0, 0, -1), all = lengths.repeat({z.size(0)});
+  const Tensor steps = z.index_select(1, at::repeat_interleave(lengths)).reshape({-1, o_.latent_dim});
+  const Tensor ends = at::cat({at::zeros({1}, at::kLong), all.cumsum(0)});
+  const Tensor outputs = decoder_->forward_sequences(steps, ends, dropped);
+  return outputs.view({z.size(0), lengths.sum().item<int64_t>(), outputs.size(-1)});
 }
 
 // z and the parameters of q are cut out as leaves, and the objective sees only the copies. What it sends to them goes
@@ -283,10 +188,13 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   const Tensor z = posterior_->states(parameters, noise, step);
   const Tensor z_leaf = z.detach().requires_grad_(differentiate),
                leaf = parameters.detach().requires_grad_(differentiate);
-  const Latent latent(*posterior_, leaf, z_leaf, *prior_, batch, globals_);
-  const Trace trace{{latent}, batch.per_item(latent.expected(likelihood_->log_prob(decode(latent.z(), dropped), x)))};
+  const Batch items = latents_of(batch);
+  const Latent latent(*posterior_, leaf, z_leaf, *prior_, items, globals_);
+  const Tensor by_row = likelihood_->log_prob(decode(latent.z(), batch.offsets, dropped), x),
+               log_px = of_sequences() ? batch.per_item(by_row) : by_row;
+  const Trace trace{{latent}, items.per_item(log_px), items.per_item(latent.expected(log_px))};
   p.value = (*objective_)(trace, step);
-  p.log_px = trace.log_px.detach();
+  p.log_px = trace.expected.detach();
   p.mean = trace.latents[0].mean().detach();
   {
     const at::NoGradGuard for_the_log;  // an objective that needs the KL has computed it already, with its graph
@@ -311,7 +219,13 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
       for (size_t i = 0; i < sums.size(); ++i) p.sums[conjugate_.keys[i]] = sums[i];
     }
   }
-  std::vector<Tensor> gradients = gradients_of({p.value.surrogate}, leaves, {weight});
+  const Tensor& of_q = p.value.q_surrogate;
+  const bool apart = of_q.defined() && !of_q.is_same(p.value.surrogate);
+  std::vector<Tensor> gradients = gradients_of({p.value.surrogate}, leaves, {weight}, apart);
+  if (apart) {
+    const auto own = gradients_of({of_q}, {z_leaf, leaf}, {weight});
+    std::copy(own.begin(), own.end(), gradients.begin());
+  }
   if (p.value.path_scale.defined()) gradients[0] = gradients[0] * p.value.path_scale.unsqueeze(-1);
   p.outputs = {parameters};
   p.gradients = {gradients[1]};
@@ -328,7 +242,7 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
 // Sums for the log: log p(x | z), KL by dimension, first and second moments of E_q[z].
 void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const {
   const at::NoGradGuard no_grad;
-  const Tensor log_px = mean_over_samples(pulled.log_px), mean = batch.per_item(pulled.mean, 0);
+  const Tensor log_px = mean_over_samples(pulled.log_px), mean = latents_of(batch).per_item(pulled.mean, 0);
   const Tensor kl = pulled.kl.defined() ? pulled.kl : (log_px - pulled.value.bound).unsqueeze(-1);
   e.metrics["log_px"] = weighted_sum(log_px, batch.weight);
   const Tensor kl_sums = weighted_sums(kl, batch.weight);
@@ -336,6 +250,10 @@ void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const 
   if (kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
   e.metrics["mean"] = weighted_sums(mean, batch.weight);
   e.metrics["mean_sq"] = weighted_sums(mean, batch.weight, 2);
+  if (!bags_) return;
+  const Tensor& x = batch.at("x");
+  e.metrics["tokens"] = at::dot(at::nansum(x, {1}).to(at::kDouble), batch.row_weight());
+  e.metrics["log_orders"] = at::dot(likelihood_->log_orders(x), batch.row_weight());
 }
 
 std::map<std::string, std::vector<double>> Vae::report(const Expectation& total) const {
@@ -346,6 +264,11 @@ std::map<std::string, std::vector<double>> Vae::report(const Expectation& total)
   values.erase("mean");
   values.erase("mean_sq");
   values["active_units"] = {active};
+  if (bags_) {  // of the words in their order, as for topic models
+    const Tensor text = total.bound - total.metrics.at("log_orders");
+    values["perplexity_bound"] = {(-text / total.metrics.at("tokens")).exp().item<double>()};
+    values.erase("log_orders");
+  }
   return values;
 }
 

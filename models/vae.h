@@ -1,7 +1,8 @@
 // The amortised model: prior x posterior x likelihood x objective x networks (Kingma and Welling 2014; Rezende et al.
 // 2014), with three E-steps: an encoder, per-datum parameters optimised until the bound stops rising (textbook
 // variational EM), or an encoder refined by a few such steps (Kim et al. 2018). The E-step is in vae.cpp, its inner
-// optimisation in vae_refine.cpp, what can be asked of a model in vae_methods.cpp.
+// optimisation in vae_refine.cpp, what is learned before it in vae_start.cpp, what can be asked of a model in
+// vae_methods.cpp and, of whole sequences, in vae_sequences.cpp.
 // Legend: B items of a batch, S samples, L latent dimensions, P numbers of q a row, D features.
 #pragma once
 
@@ -13,9 +14,11 @@
 namespace vem {
 
 enum class EStep { amortized, local, semi_amortized };
+enum class Latents { rows, sequences };
 
 struct VaeOptions final : ModelOptions {
   int64_t latent_dim = 20;
+  Latents latents = Latents::rows;
   Precision precision = Precision::float32;
   EStep e_step = EStep::amortized;
   int64_t inner_steps = 20;
@@ -27,6 +30,10 @@ struct VaeOptions final : ModelOptions {
 
   void visit(OptionVisitor& v) override {
     v("latent_dim", latent_dim, {1, 65536}, "dimensions of z");
+    v("latents", latents, {{"rows", Latents::rows}, {"sequences", Latents::sequences}},
+      "of sequences: whether each row has a z of its own, or a sequence as a whole, which recurrent networks (gru) "
+      "then "
+      "read and write");
     visit_precision(v, precision, true);
     v("e_step", e_step,
       {{"amortized", EStep::amortized}, {"local", EStep::local}, {"semi-amortized", EStep::semi_amortized}},
@@ -57,6 +64,9 @@ struct VaeOptions final : ModelOptions {
   bool has_gradient() const override { return true; }
   std::string advice(int64_t batch_size) const override;
 };
+
+/// Of the training sequences on average; what is drawn has it.
+constexpr const char* kLength = "sequences.length";
 
 class Vae final : public Model {
  public:
@@ -95,6 +105,8 @@ class Vae final : public Model {
   /// 2019).
   Tensor filled(const Tensor& x) const;
   std::string feature_name(int64_t i) const;
+  /// Rows of the training data that are looked at at once.
+  int64_t chunk() const;
   /// Mean and variance [D] of the weighted training data, which must be within the likelihood's support; NaN is
   /// missing.
   std::pair<Tensor, Tensor> moments(const Dataset& train) const;
@@ -102,13 +114,18 @@ class Vae final : public Model {
   /// Throws ConfigError for factors that do not go together.
   void check_combination() const;
 
+  bool of_sequences() const { return o_.latents == Latents::sequences; }
+  /// The batch as latents see it: an item of one row for each z.
+  Batch latents_of(const Batch& batch) const;
+  /// The encoder's parameters of q.
+  Tensor encode(const Tensor& x, const Tensor& offsets, const Network::Noise& dropped = {}) const;
   Tensor noise(const Batch& batch, const Rng& rng, int64_t samples) const;
   /// The parameters of q that per-datum inference begins with: those of the last time, else zeros.
   Tensor start_of(const Batch& batch) const;
   /// Of the networks in a training step, a function of items and not of batches; none elsewhere.
   Network::Noise dropout(const Batch& batch, const Step& step, const Rng& rng) const;
-  /// The decoder on samples [S, rows, L] -> [S, rows, outputs].
-  Tensor decode(const Tensor& z, const Network::Noise& dropped = {}) const;
+  /// The decoder on samples [S, rows, L], or [S, items, L] of whole sequences, -> [S, rows, outputs].
+  Tensor decode(const Tensor& z, const Tensor& offsets, const Network::Noise& dropped = {}) const;
   Pull pull(const Tensor& x, const Tensor& parameters, const Tensor& noise, const Batch& batch, const Step& step,
             Sums wanted, const Network::Noise& dropped = {}) const;
   void measure(Expectation& e, const Pull& pulled, const Batch& batch) const;
@@ -120,17 +137,23 @@ class Vae final : public Model {
   /// The bound of each row [rows] float64 at the encoder's q, and at what `steps` inner steps make of it.
   std::vector<Tensor> bounds(const Tensor& x, int64_t steps, const Rng& rng) const;
 
+  /// What can be asked where sequences have one z each.
+  std::vector<Method> sequence_methods() const;
   /// Annealed importance sampling, which moves along gradients with respect to z.
   void add_annealing(std::vector<Method>& methods) const;
-  Batch rows(const Tensor& x) const;
-  Tensor encoded(const Tensor& x, const Rng& rng) const;
+  /// Rows, or the sequences that they make.
+  Batch rows(const Tensor& x, const Tensor& offsets = {}) const;
+  Tensor encoded(const Tensor& x, const Tensor& offsets, const Rng& rng) const;
   /// The mean of q or, of a flow, the image of the mean that it begins with.
   Tensor mean_of(const Tensor& parameters) const;
   Tensor decoded(const Tensor& z) const;
   Tensor responsibilities(const Tensor& x, const Rng& rng) const;
   /// Draws of z from q [S, rows, L] and their log importance weights [S, rows] float64, nats of x in the user's units.
-  std::pair<Tensor, Tensor> weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const;
+  std::pair<Tensor, Tensor> weighted_draws(const Batch& batch, int64_t samples, const Rng& rng) const;
   Tensor impute(const Tensor& x, const Rng& rng) const;
+  /// log p of the held words of documents and their number [documents] float64, given their other words: those and
+  /// these as word, count and offsets.
+  std::vector<Tensor> complete(const std::vector<Tensor>& documents, const Rng& rng) const;
   std::vector<Tensor> aggregate(const Tensor& x, const Rng& rng) const;
   /// Annealed importance sampling at rows x, from `draws` [C, rows, L] of the prior or, backwards, of the posterior.
   std::vector<Tensor> annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
@@ -140,6 +163,7 @@ class Vae final : public Model {
   Schema schema_;
   at::ScalarType dtype_;
   int64_t features_;
+  bool bags_ = false;  // rows are bags of words
   std::shared_ptr<GradientBlock> networks_;
   std::shared_ptr<ConstantBlock> scaling_;
   std::shared_ptr<Posterior> posterior_;

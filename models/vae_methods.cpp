@@ -6,6 +6,7 @@
 namespace vem {
 
 std::vector<Method> Vae::methods() const {
+  if (of_sequences()) return sequence_methods();
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
   const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
 
@@ -16,7 +17,7 @@ std::vector<Method> Vae::methods() const {
                      posterior_->names(),
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
                        std::vector<Tensor> out;
-                       for (const auto& entry : posterior_->named(encoded(in[0], rng))) out.push_back(entry.second);
+                       for (const auto& entry : posterior_->named(encoded(in[0], {}, rng))) out.push_back(entry.second);
                        return out;
                      }});
   if (traced.defined()) methods.back().example = {traced};
@@ -24,7 +25,7 @@ std::vector<Method> Vae::methods() const {
       "decode", "mean of p(x | z)", "z", "x", [this](const Tensor& in, const Rng&) { return decoded(in); }, z));
   methods.push_back(Method::of_rows(
       "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
-      [this](const Tensor& in, const Rng& rng) { return decoded(mean_of(encoded(in, rng))); }, traced));
+      [this](const Tensor& in, const Rng& rng) { return decoded(mean_of(encoded(in, {}, rng))); }, traced));
   if (prior_->independent_rows()) {
     methods.push_back({"sample",
                        "mean of p(x | z) for n draws of z from the prior",
@@ -41,7 +42,7 @@ std::vector<Method> Vae::methods() const {
                        {"x", "samples"},
                        {"log_weights"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{weighted_draws(in[0], in[1].item<int64_t>(), rng).second};
+                         return std::vector<Tensor>{weighted_draws(rows(in[0]), in[1].item<int64_t>(), rng).second};
                        },
                        {},
                        "",
@@ -63,6 +64,12 @@ std::vector<Method> Vae::methods() const {
     methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
                                       [this](const Tensor& in, const Rng& rng) { return impute(in, rng); }));
   }
+  if (bags_ && prior_->independent_rows())
+    methods.push_back({"completion",
+                       "log probability of held words given a document's other words, and how many they are",
+                       {"word", "count", "offsets", "held_word", "held_count", "held_offsets"},
+                       {"log_prob", "tokens"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) { return complete(in, rng); }});
   if (prior_->independent_rows() && !posterior_->flows()) {
     methods.push_back({"aggregate",
                        "at one draw a row [rows]: log q(z | x), log q(z) over these rows, log p(z); where dimensions "
@@ -121,23 +128,25 @@ void Vae::add_annealing(std::vector<Method>& methods) const {
   methods.push_back(simulated);
 }
 
-Batch Vae::rows(const Tensor& x) const {
+Batch Vae::rows(const Tensor& x, const Tensor& offsets) const {
   Batch batch;
+  const int64_t items = offsets.defined() ? offsets.size(0) - 1 : x.size(0);
   batch.columns["x"] = x;
-  batch.index = at::arange(x.size(0), at::kLong);
-  batch.weight = at::ones({x.size(0)}, at::kDouble);
+  batch.offsets = offsets;
+  batch.index = at::arange(items, at::kLong);
+  batch.weight = at::ones({items}, at::kDouble);
   return batch;
 }
 
 // The parameters of q, by the E-step's own way.
-Tensor Vae::encoded(const Tensor& x, const Rng& rng) const {
+Tensor Vae::encoded(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Tensor y = scaled(x);
-  if (o_.e_step == EStep::amortized) return encoder_->forward(filled(y));
-  const Batch batch = rows(x);
+  if (o_.e_step == EStep::amortized) return encode(filled(y), offsets);
+  const Batch batch = rows(x, offsets);
   Step step;
   step.training = false;
-  return refine(y, encoder_ ? encoder_->forward(filled(y)) : start_of(batch), batch, step, inner_steps(step), rng);
+  return refine(y, encoder_ ? encode(filled(y), offsets) : start_of(batch), batch, step, inner_steps(step), rng);
 }
 
 Tensor Vae::mean_of(const Tensor& parameters) const {
@@ -150,19 +159,20 @@ Tensor Vae::decoded(const Tensor& z) const {
 }
 
 Tensor Vae::responsibilities(const Tensor& x, const Rng& rng) const {
-  return prior_->responsibilities(*posterior_->at(encoded(x, rng)), globals_);
+  return prior_->responsibilities(*posterior_->at(encoded(x, {}, rng)), globals_);
 }
 
-std::pair<Tensor, Tensor> Vae::weighted_draws(const Tensor& x, int64_t samples, const Rng& rng) const {
+std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  const Batch batch = rows(x);
-  const Tensor draws = batch.normal(rng, {samples, posterior_->num_noise()}, "importance", dtype_).transpose(0, 1);
-  const Tensor parameters = encoded(x, rng), y = scaled(x);
-  const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, batch, globals_);
+  const Batch items = latents_of(batch);
+  const Tensor &x = batch.at("x"), &offsets = batch.offsets;
+  const Tensor draws = items.normal(rng, {samples, posterior_->num_noise()}, "importance", dtype_).transpose(0, 1);
+  const Tensor parameters = encoded(x, offsets, rng), y = scaled(x);
+  const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, items, globals_);
   const Tensor& z = latent.z();
-  const Tensor log_px = likelihood_->log_prob(decode(z), y), log_p = latent.log_p();
+  const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)), log_p = latent.log_p();
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
-  return {z, o_.standardize ? log_weight + log_jacobian(y) : log_weight};
+  return {z, o_.standardize ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
 }
 
 // q(z) of N rows is a mixture of N posteriors: N x N densities, some rows at a time.
@@ -171,7 +181,8 @@ std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x);
   const int64_t n = x.size(0), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * o_.latent_dim));
-  const Tensor parameters = encoded(x, rng), share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
+  const Tensor parameters = encoded(x, {}, rng),
+               share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
   const auto q = posterior_->at(parameters);
   const Tensor z = q->rsample(noise(batch, rng.fold("aggregate"), 1));
   std::vector<Tensor> joint, product;
@@ -191,7 +202,7 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
   const Batch batch = rows(x);
   const Tensor y = scaled(x), shift = o_.standardize ? log_jacobian(y) : at::zeros({}, at::kDouble);
   const Annealed target{[&](const Tensor& z) { return prior_->log_prob(z, batch, globals_); },
-                        [&](const Tensor& z) { return likelihood_->log_prob(decode(z), y); }};
+                        [&](const Tensor& z) { return likelihood_->log_prob(decode(z, {}), y); }};
   AnnealingSettings settings;
   settings.temperatures = temperatures;
   const AnnealingResult result = (back ? anneal_back : anneal)(target, draws, settings, rng.fold("annealing"));
@@ -205,7 +216,7 @@ Tensor Vae::impute(const Tensor& x, const Rng& rng) const {
   Tensor largest = at::full({x.size(0)}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), features_}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
-    const auto [z, log_weight] = weighted_draws(x, kDraws, rng.fold(static_cast<uint64_t>(i)));
+    const auto [z, log_weight] = weighted_draws(rows(x), kDraws, rng.fold(static_cast<uint64_t>(i)));
     const Tensor means = decoded(z.reshape({-1, o_.latent_dim})).view({kDraws, -1, features_}).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
                  weight = (log_weight - now).exp();
@@ -214,6 +225,27 @@ Tensor Vae::impute(const Tensor& x, const Rng& rng) const {
     largest = now;
   }
   return at::where(x.isnan(), (sum / total.unsqueeze(-1)).to(x.scalar_type()), x);
+}
+
+// By the mean over draws of q given the words that are seen of what the decoder makes of them.
+std::vector<Tensor> Vae::complete(const std::vector<Tensor>& documents, const Rng& rng) const {
+  constexpr int64_t kDraws = 20;
+  const at::NoGradGuard no_grad;
+  const auto counts = [&](size_t first) {
+    const Tensor &word = documents[first], &offsets = documents[first + 2];
+    const Tensor item = at::repeat_interleave(offsets.slice(0, 1) - offsets.slice(0, 0, -1));
+    return at::zeros({offsets.size(0) - 1, features_}, dtype_)
+        .index_put_({item, word.to(at::kLong)}, documents[first + 1].to(dtype_));
+  };
+  const Tensor seen = counts(0), held = counts(3), parameters = encoded(seen, {}, rng);
+  const Tensor z0 = posterior_->at(parameters)->rsample(noise(rows(seen), rng.fold("completion"), kDraws));
+  const Tensor z = posterior_->transform(z0, parameters).first;
+  Tensor p = at::zeros({seen.size(0), features_}, at::kDouble);
+  for (int64_t s = 0; s < kDraws; ++s) {
+    const Tensor mean = decoded(z[s]).to(at::kDouble);
+    p = p + mean / mean.sum(-1, true) / static_cast<double>(kDraws);
+  }
+  return {at::xlogy(held.to(at::kDouble), p).sum(-1), held.sum(-1).to(at::kDouble)};
 }
 
 }  // namespace vem

@@ -18,9 +18,28 @@ class MultinomialLikelihood final : public Likelihood {
   int64_t parameters_per_feature() const override { return 1; }
   /// Of a row in which cells are missing, the others given their own number.
   Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
+    const Tensor orders = log_orders(x).to(outputs.scalar_type());
+    if (!std::isnan(x.sum().item<double>())) return (x * at::log_softmax(outputs, -1)).sum(-1) + orders;
     const Tensor missing = x.isnan(), count = x.masked_fill(missing, 0);
     const Tensor log_p = at::log_softmax(outputs.masked_fill(missing, -INFINITY), -1).masked_fill(missing, 0);
-    return (count * log_p).sum(-1) + at::lgamma(count.sum(-1) + 1) - at::lgamma(count + 1).sum(-1);
+    return (count * log_p).sum(-1) + orders;
+  }
+  /// Most words of a vocabulary are in a row once or not at all, where log x! is 0.
+  Tensor log_orders(const Tensor& x) const override {
+    const Tensor rows = x.detach().contiguous(), orders = at::empty({x.size(0)}, at::kDouble);
+    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "log_orders", [&] {
+      const scalar_t* count = rows.data_ptr<scalar_t>();
+      for (int64_t r = 0; r < x.size(0); ++r) {
+        double total = 0, same = 0;
+        for (int64_t i = 0; i < x.size(1); ++i, ++count) {
+          if (!(*count > 0)) continue;  // NaN is missing
+          total += static_cast<double>(*count);
+          if (*count > 1) same += std::lgamma(static_cast<double>(*count) + 1);
+        }
+        orders.data_ptr<double>()[r] = std::lgamma(total + 1) - same;
+      }
+    });
+    return orders;
   }
   /// For rows as large as the training data's are on average.
   Tensor mean(const Tensor& outputs) const override { return constants_->get(kTotal) * at::softmax(outputs, -1); }

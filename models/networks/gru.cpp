@@ -1,7 +1,8 @@
 // Gated recurrent units over the time steps of a row (Cho et al. 2014, in the form of torch.nn.GRU): an encoder reads
 // the steps and gives an affine map of the last state; a decoder starts from a state made of z, sees z at every step,
-// and gives an affine map of each state. A time step is a line of an image, or so many numbers of a table's row.
-// Legend: T steps, C channels of an image or parameters of a feature, W numbers of a step, H hidden units.
+// and gives an affine map of each state. A time step is a line of an image, so many numbers of a table's row, or a
+// whole row of a sequence of any length. Legend: T steps, C channels of an image or parameters of a feature, W numbers
+// of a step, H hidden units.
 #include "linear.h"
 #include "vem/core/error.h"
 
@@ -17,11 +18,40 @@ struct GruOptions final : Options {
   }
 };
 
+/// The steps of sequences side by side, the longest sequence first, as at::gru() takes them.
+struct Packed {
+  Tensor row;    // [rows] int64: where each step stands
+  Tensor order;  // [items] sequences of one step at least, the longest first
+  Tensor size;   // [steps] how many have such a step
+
+  explicit Packed(const Tensor& offsets) {
+    const Tensor ends = offsets.contiguous();
+    const int64_t* begin = ends.data_ptr<int64_t>();
+    const auto length = [&](int64_t i) { return begin[i + 1] - begin[i]; };
+    std::vector<int64_t> items, rows, sizes;
+    for (int64_t i = 0; i + 1 < ends.size(0); ++i)
+      if (length(i) > 0) items.push_back(i);
+    std::stable_sort(items.begin(), items.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
+    for (size_t left = items.size(), t = 0; left > 0; ++t) {
+      while (left > 0 && length(items[left - 1]) <= static_cast<int64_t>(t)) --left;
+      if (left > 0) sizes.push_back(static_cast<int64_t>(left));
+      for (size_t i = 0; i < left; ++i) rows.push_back(begin[items[i]] - begin[0] + static_cast<int64_t>(t));
+    }
+    row = at::tensor(rows, at::kLong);
+    order = at::tensor(items, at::kLong);
+    size = at::tensor(sizes, at::kLong);
+  }
+  bool empty() const { return row.size(0) == 0; }
+};
+
 class Gru final : public Network {
  public:
-  Gru(const GruOptions& options, const Context& c) : o_(options), name_(c.prefix), encoder_(c.output.size() == 1) {
-    const Shape& row = encoder_ ? c.input : c.output;
-    set_steps(row);
+  Gru(const GruOptions& options, const Context& c)
+      : o_(options), name_(c.prefix), encoder_(c.output.size() == 1), sequences_(c.sequences) {
+    if (sequences_)
+      set_one_step(encoder_ ? c.input : c.output);
+    else
+      set_steps(encoder_ ? c.input : c.output);
     const int64_t outputs = product(c.output), inputs = product(c.input);
     int64_t width = encoder_ ? C_ * W_ : inputs;
     for (int64_t i = 0; i < o_.num_layers; ++i, width = o_.hidden)
@@ -36,11 +66,30 @@ class Gru final : public Network {
     bias_ = c.block.add(name_ + ".row.bias", {outputs}, c.dtype);
   }
 
+  bool sequences() const override { return true; }
   Tensor forward(const Tensor& x, const Noise&) const override {
+    if (sequences_ && encoder_) return output_[0](states(x.unsqueeze(1), no_state(1)).select(0, -1));
+    if (sequences_) return output_[0](states(x.unsqueeze(1), first_state(x.slice(0, 0, 1)))).squeeze(1) + bias_;
     if (!encoder_) return unrolled(x);
     const Tensor steps = x.reshape({-1, C_, T_, W_}).permute({2, 0, 1, 3}).flatten(2);
     const Tensor zero = 0 * x.narrow(1, 0, 1);  // of as many rows as there are, also in a trace
     return output_[0](states(steps, zero.unsqueeze(0).expand({o_.num_layers, -1, o_.hidden})).select(0, -1));
+  }
+  Tensor forward_sequences(const Tensor& x, const Tensor& offsets, const Noise&) const override {
+    const Packed packed(offsets);
+    const Tensor steps = x.index_select(0, packed.row);
+    if (!encoder_) {
+      const Tensor first = offsets.slice(0, 0, -1).index_select(0, packed.order) - offsets[0];
+      const Tensor h = packed.empty() ? x.new_zeros({0, o_.hidden})
+                                      : std::get<0>(run(steps, packed.size, first_state(x.index_select(0, first))));
+      return output_[0](h).index_select(0, packed.row.argsort()) + bias_;
+    }
+    Tensor last = x.new_zeros({offsets.size(0) - 1, o_.hidden});  // of a sequence without steps: where all begin
+    if (!packed.empty()) {
+      const Tensor ends = std::get<1>(run(steps, packed.size, no_state(packed.order.size(0))))[-1];
+      last = last.index_copy(0, packed.order, ends);
+    }
+    return output_[0](last);
   }
   void initialize(const Rng& rng) override {
     for (const auto& [name, parameter] : cells_) initialize_uniform(parameter, name, o_.hidden, rng);
@@ -52,6 +101,11 @@ class Gru final : public Network {
   Tensor output_bias() const override { return encoder_ ? output_[0].bias() : bias_; }
 
  private:
+  /// A row as the only step.
+  void set_one_step(const Shape& row) {
+    if (o_.step > 0) fail<ConfigError>("{}: gru.step is for rows of tables; of a sequence a step is a row", name_);
+    W_ = product(row);
+  }
   /// A row as [C, T, W].
   void set_steps(const Shape& row) {
     if (row.size() == 3 && o_.step > 0)
@@ -68,20 +122,34 @@ class Gru final : public Network {
   }
   /// The last layer's states [T, rows, H] from steps [T, rows, W'] and where each layer starts [layers, rows, H].
   Tensor states(const Tensor& steps, const Tensor& start) const {
-    std::vector<Tensor> parameters;  // as torch.nn.GRU orders them: both weights of a layer, then both biases
+    return std::get<0>(at::gru(steps, start.contiguous(), weights(), true, o_.num_layers, 0, false, false, false));
+  }
+  /// The last layer's states of packed steps, and those of all layers at the ends [layers, items, H].
+  std::tuple<Tensor, Tensor> run(const Tensor& steps, const Tensor& sizes, const Tensor& start) const {
+    return at::gru(steps, sizes, start.contiguous(), weights(), true, o_.num_layers, 0, false, false);
+  }
+  /// As torch.nn.GRU orders them: both weights of a layer, then both biases.
+  std::vector<Tensor> weights() const {
+    std::vector<Tensor> parameters;
     for (size_t i = 0; i < cells_.size(); i += 4)
       for (const size_t j : {0, 2, 1, 3}) parameters.push_back(cells_[i + j].second);
-    return std::get<0>(at::gru(steps, start.contiguous(), parameters, true, o_.num_layers, 0, false, false, false));
+    return parameters;
+  }
+  Tensor no_state(int64_t items) const {
+    return at::zeros({o_.num_layers, items, o_.hidden}, cells_[0].second.options().requires_grad(false));
+  }
+  /// Where a decoder's layers start [layers, items, H].
+  Tensor first_state(const Tensor& z) const {
+    return at::tanh(start_[0](z)).reshape({-1, o_.num_layers, o_.hidden}).transpose(0, 1);
   }
   Tensor unrolled(const Tensor& z) const {
-    const Tensor start = at::tanh(start_[0](z)).reshape({-1, o_.num_layers, o_.hidden}).transpose(0, 1);
-    const Tensor h = states(z.unsqueeze(0).expand({T_, -1, -1}), start);
+    const Tensor h = states(z.unsqueeze(0).expand({T_, -1, -1}), first_state(z));
     return output_[0](h).reshape({T_, -1, C_, W_}).permute({1, 2, 0, 3}).flatten(1) + bias_;
   }
 
   GruOptions o_;
   std::string name_;
-  bool encoder_;
+  bool encoder_, sequences_;
   int64_t C_ = 1, T_ = 1, W_ = 1;
   std::vector<std::pair<std::string, Tensor>> cells_;  // of a layer: weight and bias of the input, then of the state
   std::vector<Linear> start_, output_;
@@ -91,7 +159,9 @@ class Gru final : public Network {
 }  // namespace
 
 void register_gru(Registry& registry) {
-  registry.add<Network, GruOptions>("gru", "gated recurrent units over the lines of an image or the numbers of a row",
+  registry.add<Network, GruOptions>("gru",
+                                    "gated recurrent units over the lines of an image, the numbers of a row, or the "
+                                    "rows of a sequence",
                                     [](const GruOptions& options, const Network::Context& context) {
                                       return std::make_shared<Gru>(options, context);
                                     });

@@ -13,6 +13,7 @@ struct ElboOptions final : Options {
   Kl kl = Kl::analytic;
   int64_t num_samples = 1;
   double free_bits = 0;
+  enum class Per { dimension, group } free_bits_per = Per::dimension;
   bool pull_to_capacity = false;
   Choice kl_weight = constant_schedule(1), capacity = constant_schedule(0);
   void visit(OptionVisitor& v) override {
@@ -24,6 +25,10 @@ struct ElboOptions final : Options {
     v.when(kl == Kl::analytic, "kl is analytic", [&] {
       v("free_bits", free_bits, at_least(0),
         "nats of KL, a dimension and item (a whole item's where the KL is not a sum), that nothing is gained below");
+      v.when(free_bits > 0, "free_bits is above 0", [&] {
+        v("free_bits_per", free_bits_per, {{"dimension", Per::dimension}, {"group", Per::group}},
+          "what has so many: each dimension of z by itself, or the group of them all");
+      });
     });
     v("pull_to_capacity", pull_to_capacity, "pay kl_weight * |KL - capacity| instead of kl_weight * KL");
     v.when(pull_to_capacity, "pull_to_capacity is true",
@@ -40,7 +45,7 @@ class Elbo final : public Objective {
 
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     const double weight = step.training ? step.weight("kl_weight") : 1.0;
-    const Tensor log_px = mean_over_samples(trace.log_px);
+    const Tensor log_px = mean_over_samples(trace.expected_log_px());
     Tensor kl, bent;  // as it is, and as it is paid for
     for (const Latent& latent : trace.latents) {
       const auto [own, paid] = kl_of(latent);
@@ -52,7 +57,7 @@ class Elbo final : public Objective {
     return {bound, weight == 1 && bent.is_same(kl) ? bound : log_px - weight * bent, {}};
   }
   int64_t num_samples() const override { return options_.num_samples; }
-  bool analytic() const override { return options_.kl == Kl::analytic; }
+  Discrete discrete() const override { return options_.kl == Kl::analytic ? Discrete::expectation : Discrete::none; }
   Needs needs() const override { return options_.kl == Kl::sticking ? Needs::density : Needs::draws; }
   Schedules schedules() const override {
     Schedules all{{"kl_weight", weight_}};
@@ -66,7 +71,9 @@ class Elbo final : public Objective {
     if (options_.kl == Kl::analytic)
       if (const Tensor& by_dimension = latent.kl(); by_dimension.defined()) {
         const Tensor kl = by_dimension.sum(-1);
-        return {kl, options_.free_bits > 0 ? by_dimension.clamp_min(options_.free_bits).sum(-1) : kl};
+        if (options_.free_bits == 0) return {kl, kl};
+        if (options_.free_bits_per == ElboOptions::Per::group) return {kl, kl.clamp_min(options_.free_bits)};
+        return {kl, by_dimension.clamp_min(options_.free_bits).sum(-1)};
       }
     const Tensor kl = mean_over_samples(latent.log_q() - latent.log_p());
     if (options_.kl != Kl::sticking) return {kl, kl};

@@ -63,6 +63,10 @@ class CategoricalPosterior final : public Posterior {
     if (o_.gradient == Estimator::relaxed && step.training) return soft;
     return q.rsample(noise) + (soft - soft.detach());
   }
+  States states_are() const override {
+    if (o_.by_gumbel()) return States::differentiable;
+    return o_.gradient == Estimator::enumerate ? States::all : States::scored;
+  }
   Tensor expected(const Tensor& f, const Distribution& q, const Tensor& z) const override {
     if (o_.by_gumbel()) return f;
     const Tensor log_q = q.log_prob(z);

@@ -33,11 +33,11 @@ class Importance {
 
   /// Seconds that all of it will take: two calls, of which the second is warm.
   double estimated_seconds() const {
-    const Tensor x = rows(0);
-    log_weights(x, 0, 0);
+    const Batch items = chunk(0);
+    log_weights(items, 0, 0);
     const auto start = Clock::now();
-    log_weights(x, 0, 0);
-    const int64_t chunks = (data_.size + chunk_ - 1) / chunk_, calls = (samples_ + most(x) - 1) / most(x);
+    log_weights(items, 0, 0);
+    const int64_t chunks = (data_.size + chunk_ - 1) / chunk_, calls = (samples_ + most(items) - 1) / most(items);
     return seconds_since(start) * static_cast<double>(chunks * calls);
   }
 
@@ -45,33 +45,33 @@ class Importance {
     std::vector<Tensor> log_likelihood, effective, k;
     const bool live = isatty(STDERR_FILENO) != 0;
     for (int64_t begin = 0; begin < data_.size; begin += chunk_) {
-      const Tensor x = rows(begin);
+      const Batch items = chunk(begin);
       std::vector<Tensor> parts;
-      for (int64_t done = 0; done < samples_; done += most(x)) parts.push_back(log_weights(x, begin, done));
+      for (int64_t done = 0; done < samples_; done += most(items)) parts.push_back(log_weights(items, begin, done));
       const ImportanceSummary part = summarize_importance(at::cat(parts));
       log_likelihood.push_back(part.log_likelihood);
       effective.push_back(part.effective_samples);
       k.push_back(part.pareto_k);
-      if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + x.size(0)), grouped(data_.size));
+      if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + items.size()), grouped(data_.size));
     }
     if (live) fmt::print(stderr, "\r\033[K");
     return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
   }
 
  private:
-  Tensor rows(int64_t begin) const {
-    const Tensor positions = at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong);
-    return data_.batch(positions, 0, model_.dtype()).at("x");
+  Batch chunk(int64_t begin) const {
+    return data_.batch(at::arange(begin, std::min(data_.size, begin + chunk_), at::kLong), 0, model_.dtype());
   }
   /// Samples a call: equal shares of what fits.
-  int64_t most(const Tensor& x) const {
-    const int64_t calls = (samples_ * x.size(0) + kDecoderRows - 1) / kDecoderRows;
+  int64_t most(const Batch& items) const {
+    const int64_t rows = std::max<int64_t>(1, items.at("x").size(0));
+    const int64_t calls = (samples_ * rows + kDecoderRows - 1) / kDecoderRows;
     return (samples_ + calls - 1) / calls;
   }
-  Tensor log_weights(const Tensor& x, int64_t begin, int64_t done) const {
-    const Tensor count = at::scalar_tensor(std::min(most(x), samples_ - done), at::kLong);
-    const Rng rng = rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done));
-    return method_.call({x, count}, rng)[0];
+  Tensor log_weights(const Batch& items, int64_t begin, int64_t done) const {
+    std::vector<Tensor> inputs = inputs_of(method_, items);
+    inputs.push_back(at::scalar_tensor(std::min(most(items), samples_ - done), at::kLong));
+    return method_.call(inputs, rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done)))[0];
   }
 
   const Method& method_;

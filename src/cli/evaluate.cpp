@@ -164,7 +164,7 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   if (const Method* method = find("completion")) {
     const std::string held = a.count("held-out") ? a["held-out"].as<std::string>() : "";
     result.update(print_completion(*method, run, data, held, seed));
-    result.update(print_topic_quality(model, data));
+    if (find("topics")) result.update(print_topic_quality(model, data));
   }
   if (const Method* method = find("predict"); method && data.columns.count("label"))
     result.update(print_clusters(*method, model, data, seed));

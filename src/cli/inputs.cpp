@@ -80,6 +80,7 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
     fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", source,
                     fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));
   // A file that is given is taken whole: its items are no training items.
+  data = as_taken(std::move(data), run.options.model);
   const std::string items = other && splits.test.size == 0 ? "items of " + source : split + " items of " + source;
   int64_t of_file = data.size;
   if (data.index.defined()) {  // one of the parts that a file was split into
@@ -91,7 +92,7 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
 }
 
 Dataset load_items_of(const LoadedRun& run, const std::string& source) {
-  return match_features(load_other(run.options.data, source).train, run.checkpoint.schema);
+  return as_taken(match_features(load_other(run.options.data, source).train, run.checkpoint.schema), run.options.model);
 }
 
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run) {
@@ -101,10 +102,11 @@ const Method& method_of(const std::vector<Method>& methods, const std::string& n
   fail<UsageError>("{} has no '{}'; it has: {}", run.options.model.name, name, fmt::join(names, ", "));
 }
 
-/// What a method asks for by name: columns of the batch, and "offsets" of ragged items.
 std::vector<Tensor> inputs_of(const Method& method, const Batch& batch) {
   std::vector<Tensor> inputs;
-  for (const std::string& name : method.inputs) inputs.push_back(name == "offsets" ? batch.offsets : batch.at(name));
+  for (const std::string& name : method.inputs)
+    if (std::find(method.integers.begin(), method.integers.end(), name) == method.integers.end())
+      inputs.push_back(name == "offsets" ? batch.offsets : batch.at(name));
   return inputs;
 }
 

@@ -23,7 +23,8 @@ Dataset load_items_of(const LoadedRun& run, const std::string& source);
 /// The method, or a UsageError that lists what this model has.
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run);
 
-/// The inputs of a method from a batch: columns by name, and "offsets" of ragged items.
+/// The inputs of a method from a batch: columns by name, and "offsets" of ragged items; those that are
+/// whole numbers are left to the caller.
 std::vector<Tensor> inputs_of(const Method& method, const Batch& batch);
 
 /// Calls a method on all items in chunks; outputs are joined along their first dimension.

@@ -117,6 +117,7 @@ int impute(const cxxopts::ParseResult& a, const Registry& registry) {
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "impute", run);
   const Items items = load_items(a, run);
+  if (!items.data.columns.count("x")) fail<UsageError>("impute: documents have no missing cells");
   const Tensor rows = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>())[0];
   const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>();
   write_rows(a["out"].as<std::string>(), rows, feature_names(run.checkpoint.schema), run.checkpoint.schema, 1);

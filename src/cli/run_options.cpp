@@ -21,4 +21,14 @@ void RunOptions::visit(OptionVisitor& v) {
   data.seed = train.seed = static_cast<uint64_t>(seed);
 }
 
+Dataset as_taken(Dataset data, const Choice& model) {
+  const auto* options = dynamic_cast<const ModelOptions*>(model.options.get());
+  return options && options->takes_documents() ? data : rows_of_counts(std::move(data));
+}
+
+Splits as_taken(Splits splits, const Choice& model) {
+  for (Dataset* part : {&splits.train, &splits.validation, &splits.test}) *part = as_taken(std::move(*part), model);
+  return splits;
+}
+
 }  // namespace vem

@@ -22,6 +22,10 @@ struct RunOptions final : Options {
   void visit(OptionVisitor& v) override;
 };
 
+/// The data as the chosen model takes them: documents as they are, or as rows of counts.
+Dataset as_taken(Dataset data, const Choice& model);
+Splits as_taken(Splits splits, const Choice& model);
+
 /// Whether a model argument is a file of options.
 bool is_toml(const std::string& what);
 /// The --set arguments.

@@ -136,7 +136,7 @@ int select(const cxxopts::ParseResult& a, const Registry& registry) {
     config.read(options, registry);
     if (k == first) {
       tune_platform(options.threads);
-      splits = load_splits(options.data);
+      splits = as_taken(load_splits(options.data), options.model);
       fmt::print("{} on {}\n", options.model.name, counted(splits.train.size, "item"));
       print_header();
     }

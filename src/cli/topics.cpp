@@ -127,11 +127,11 @@ Json print_completion(const Method& completion, const LoadedRun& run, const Data
   double log_prob = 0, tokens = 0;
   for (int64_t begin = 0; begin < documents.size; begin += kBatch) {
     const Tensor positions = at::arange(begin, std::min(documents.size, begin + kBatch), at::kLong);
-    Halves halves{documents.batch(positions, 0, at::kDouble), {}};
+    Halves halves{as_documents(documents.batch(positions, 0, at::kDouble)), {}};
     if (held_out.empty())
       halves = halves_of(halves.seen, rng);
     else
-      halves.held = held.batch(positions, 0, at::kDouble);
+      halves.held = as_documents(held.batch(positions, 0, at::kDouble));
     const Batch &s = halves.seen, &h = halves.held;
     const std::vector<Tensor> out =
         completion.call({s.at("word"), s.at("count"), s.offsets, h.at("word"), h.at("count"), h.offsets}, rng);

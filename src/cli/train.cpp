@@ -75,8 +75,7 @@ void check_same_data(const Dataset& train, const Checkpoint& checkpoint, const s
 std::string summary(const Splits& splits) {
   std::string text =
       fmt::format("{} of {}", counted(splits.train.size, "item"),
-                  counted(splits.train.schema.num_features(),
-                          splits.train.offsets.defined() && !splits.train.columns.count("x") ? "word" : "number"));
+                  counted(splits.train.schema.num_features(), splits.train.columns.count("x") ? "number" : "word"));
   if (splits.validation.size > 0) text += fmt::format(", {} for validation", grouped(splits.validation.size));
   if (splits.test.size > 0) text += fmt::format(", {} for the test", grouped(splits.test.size));
   return text;
@@ -177,7 +176,7 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
   if (const auto* chosen = dynamic_cast<const ModelOptions*>(options.model.options.get()))
     if (const std::string advice = chosen->advice(options.train.batch_size); !advice.empty())
       fmt::print(stderr, "vem: warning: {}\n", advice);
-  const Splits splits = load_splits(options.data);
+  const Splits splits = as_taken(load_splits(options.data), options.model);
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
   fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
   AtStart create([&] { directory.create(to_toml(options, registry)); });
@@ -199,7 +198,7 @@ int resume(const cxxopts::ParseResult& a, const Registry& registry) {
   warn_of_other_environment(checkpoint);
   warn_of_slow_blas();
   const auto model = load_model(options, checkpoint, file, registry);
-  const Splits splits = load_splits(options.data);
+  const Splits splits = as_taken(load_splits(options.data), options.model);
   check_same_data(splits.train, checkpoint, options.data.source);
   fmt::print(stderr, "resuming {} after {}\n", directory.path(), counted(epochs_done(checkpoint), "epoch"));
   AtStart update([&] { write_text(directory.config(), to_toml(options, registry)); });

@@ -59,9 +59,11 @@ struct Selection {
     items_run = is_run(items);
     if (!data.offsets.defined()) {
       rows = items;
+      lengths = at::ones_like(items);
+      if (data.disk) disk_begin = data.disk_begin.defined() ? data.disk_begin.index_select(0, items) : items;
     } else {
       const Tensor begins = data.offsets.index_select(0, items);
-      const Tensor lengths = data.offsets.index_select(0, items + 1) - begins;
+      lengths = data.offsets.index_select(0, items + 1) - begins;
       offsets = offsets_of(lengths);
       if (data.disk) disk_begin = data.disk_begin.defined() ? data.disk_begin.index_select(0, items) : begins;
       if (!data.columns.empty()) rows = begins.repeat_interleave(lengths) + places_of(offsets);
@@ -85,7 +87,7 @@ struct Selection {
     return column.defined() ? select_rows(column, items, items_run) : absent();
   }
 
-  Tensor items, rows, offsets, disk_begin;  // rows: only where columns are in memory, they may be billions
+  Tensor items, rows, lengths, offsets, disk_begin;  // rows: only where columns are in memory, they may be billions
   bool items_run = false, rows_run = false;
 };
 
@@ -137,7 +139,7 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
   const Selection selection(*this, positions);
   Batch batch;
   batch.columns = selection.columns(columns, select_rows);
-  if (disk) batch.columns.merge(disk->read(selection.disk_begin, lengths_of(selection.offsets)));
+  if (disk) batch.columns.merge(disk->read(selection.disk_begin, selection.lengths));
   batch.item_columns = selection.item_columns(item_columns);
   batch.offsets = selection.offsets;
   batch.index = selection.per_item(index, [&] { return selection.items; });

@@ -23,6 +23,7 @@ Tensor Latent::log_q() const {
 }
 Tensor Latent::log_q_stopped() const { return batch_.per_item(posterior_.at(parameters_.detach())->log_prob(z0_)); }
 Tensor Latent::expected(const Tensor& f) const { return posterior_.expected(f, *q_, z0_); }
+bool Latent::scored() const { return posterior_.states_are() == Posterior::States::scored; }
 Tensor Latent::log_p() const { return prior_.log_prob(z_, batch_, globals_); }
 
 const Tensor& Latent::kl() const {

@@ -48,6 +48,33 @@ std::string with_line_ends(const std::string& text, const std::string& end) {
   return out;
 }
 
+TEST(Corpus, DocumentsAsRowsOfCountsAndBack) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a.ldac", kById[0].text);
+  folder.write("a.labels", "b\na\nb\n");
+  for (const bool stream : {false, true}) {
+    CorpusOptions options;
+    options.stream = stream;
+    const Dataset documents = read_corpus(path, options), rows = rows_of_counts(documents);
+    EXPECT_FALSE(rows.offsets.defined());
+    EXPECT_EQ(rows.size, 3);
+    const Tensor all = at::tensor({0, 2, 0, 1, 0, 0, 0, 0, 1, 0, 0, 4}, at::kDouble).view({3, 4});
+    const Batch batch = rows.batch(at::tensor({2, 0, 1}, at::kLong), 0, at::kDouble);
+    EXPECT_TRUE(at::equal(batch.at("x"), all.index_select(0, at::tensor({2, 0, 1}, at::kLong))));
+    EXPECT_EQ(list(batch.at("label")), (Ids{1, 1, 0}));
+    EXPECT_EQ(list(batch.index), (Ids{2, 0, 1}));
+    // parts keep their place in the file
+    const Batch part = rows.subset(at::tensor({1, 2}, at::kLong)).batch(at::tensor({1}, at::kLong), 0, at::kFloat);
+    EXPECT_TRUE(at::equal(part.at("x"), all.slice(0, 2).to(at::kFloat)));
+    EXPECT_EQ(list(part.index), (Ids{2}));
+    const Batch back = as_documents(rows.batch(at::arange(3, at::kLong), 0, at::kFloat));
+    EXPECT_EQ(list(back.at("word")), (Ids{1, 3, 0, 3}));
+    EXPECT_EQ(list(back.at("count")), (Ids{2, 1, 1, 4}));
+    EXPECT_EQ(list(back.offsets), (Ids{0, 2, 2, 4}));
+    EXPECT_EQ(rows_of_counts(rows).disk, rows.disk);  // rows stay rows
+  }
+}
+
 TEST(Corpus, EveryFormatByIdsPlainGzippedAndWithEveryLineEnd) {
   for (const Written& w : kById)
     for (const char* end : {"\n", "\r\n", "\r"}) {

@@ -161,6 +161,57 @@ TEST(Categorical, StraightThroughLooksAtDrawsAndTakesRelaxedSlopes) {
   EXPECT_TRUE(at::equal(relaxed->states(leaf, noise, step).detach(), z.detach()));
 }
 
+// ---- bounds from weighted draws ----
+
+struct Weighted {
+  std::string toml;
+  double alpha, share;
+};
+
+/// The mean over pairs of draws of the bound from both, exactly, at the parameters of q; log p(x | z) is f(z).
+Tensor bound_of_pairs(const Tensor& logits, const Prior& prior, const Weighted& w) {
+  const Tensor z = all_states().expand({-1, kItems, -1}), log_q = make("")->at(logits)->log_prob(z),
+               log_w = 0.3 * f(z) + prior.log_prob(z, blank_batch(kItems), {}) - log_q;
+  const Tensor a = log_w.unsqueeze(0).expand({kStates, -1, -1}), b = log_w.unsqueeze(1).expand_as(a);
+  const Tensor bound = (at::logsumexp((1 - w.alpha) * at::stack({a, b}), {0}) - std::log(2.0)) / (1 - w.alpha);
+  return ((log_q.unsqueeze(0) + log_q.unsqueeze(1)).exp() * ((1 - w.share) * bound + w.share * (a + b) / 2))
+      .flatten(0, 1)
+      .sum(0);
+}
+
+// Importance-weighted bounds, powers of weights, groups and mixes with the ELBO: all by the score function.
+TEST(Categorical, TheScoreFunctionOfWeightedBoundsIsUnbiased) {
+  const std::shared_ptr<const Posterior> posterior = make("gradient = \"score-function\"\n");
+  const auto prior = plugins().create<Prior>(chosen("prior", "kind = \"categorical\"\n"),
+                                             {kLatent, at::kDouble, nullptr, plugins(), nullptr, posterior});
+  for (const Weighted& w : {Weighted{"", 0, 0}, Weighted{"alpha = 0.5\n", 0.5, 0}, Weighted{"groups = 2\n", 0, 0},
+                            Weighted{"groups = 2\nelbo_share = 0.4\n", 0, 0.4}}) {
+    const auto objective =
+        plugins().create<Objective>(chosen("objective", "kind = \"iwae\"\nnum_samples = 2\n" + w.toml), {plugins()});
+    const Tensor exact_leaf = parameters().requires_grad_(), exact = bound_of_pairs(exact_leaf, *prior, w);
+    const Tensor wanted = torch::autograd::grad({exact.sum()}, {exact_leaf})[0];
+    const Batch batch = blank_batch(kItems);
+    const int64_t rounds = 2000;
+    Tensor sum = at::zeros_like(wanted), square = sum, bound = at::zeros({kItems}, at::kDouble), bound_square = bound;
+    for (int64_t i = 0; i < rounds; ++i) {
+      const Tensor leaf = parameters().requires_grad_();
+      const Tensor z = posterior->states(leaf, draws(objective->num_samples(), i), Step()).detach();
+      const Trace trace{{Latent(*posterior, leaf, z, *prior, batch, {})}, 0.3 * f(z)};
+      const ObjectiveValue value = (*objective)(trace, Step());
+      const Tensor g = torch::autograd::grad({value.surrogate.sum()}, {leaf})[0];
+      sum = sum + g / rounds;
+      square = square + g.square() / rounds;
+      bound = bound + value.bound.detach() / rounds;
+      bound_square = bound_square + value.bound.detach().square() / rounds;
+    }
+    const auto in_errors = [&](const Tensor& mean, const Tensor& of_squares, const Tensor& truth) {
+      return ((mean - truth).abs() / ((of_squares - mean.square()) / rounds).sqrt()).max().item<double>();
+    };
+    EXPECT_LT(in_errors(sum, square, wanted), 4.5) << w.toml;  // of 18, in standard errors
+    EXPECT_LT(in_errors(bound, bound_square, exact.detach()), 4.5) << w.toml;
+  }
+}
+
 // ---- a whole model ----
 
 std::string model_toml(const std::string& posterior, const std::string& more = "") {

@@ -204,6 +204,40 @@ TEST(Factors, EveryLikelihoodMeetsEveryObjectiveAndNetwork) {
           << likelihood->name << ", " << objective->name;
 }
 
+// Every objective with every way to a gradient of discrete latents: what trains, and who says no to whom.
+TEST(Factors, EveryObjectiveMeetsEveryGradientOfDiscreteLatents) {
+  const std::vector<std::string> gradients{"enumerate", "score-function", "straight-through", "relaxed"};
+  std::vector<std::string> objectives{"elbo\", kl = \"monte-carlo", "elbo\", kl = \"sticking",
+                                      "iwae\", gradient = \"dreg",
+                                      "iwae\", num_samples = 3, groups = 2, alpha = 0.5, elbo_share = 0.1, gradient = "
+                                      "\"standard"};
+  for (const Plugin* plugin : plugins().list("objective")) objectives.push_back(plugin->name);
+  for (const std::string& objective : objectives)
+    for (const std::string& gradient : gradients) {
+      const bool elbo = objective == "elbo",
+                 iwae = objective == "iwae" || objective.find("groups") != std::string::npos;
+      const std::string samples =
+          gradient == "score-function" && objective.rfind("elbo", 0) == 0 ? ", num_samples = 2" : "";
+      const std::string why = refusal(
+          pair_toml("prior = \"categorical\"\nposterior = {kind = \"categorical\", num_classes = 5, gradient = \"" +
+                        gradient + "\"}\nobjective = {kind = \"" + objective + "\"" + samples + "}\n",
+                    "amortized"));
+      const std::string name = objective.substr(0, objective.find('"'));
+      if (elbo || (iwae && gradient != "enumerate"))
+        EXPECT_EQ(why, "") << objective << ", " << gradient;
+      else if (iwae)
+        EXPECT_EQ(why,
+                  "vae: objective iwae weighs draws, and posterior categorical with gradient = \"enumerate\" has every "
+                  "state instead; elbo is exact there, and score-function has draws");
+      else
+        EXPECT_EQ(why,
+                  "vae: objective " + name +
+                      ", as it is set, does not go with posterior categorical, whose draws have no derivative; elbo "
+                      "with kl = \"analytic\" and iwae with gradient = \"standard\" do")
+            << objective << ", " << gradient;
+    }
+}
+
 TEST(Factors, DiscreteLatentsSayWhatTheyDoNotGoWith) {
   const auto words = [](const std::string& factors) { return refusal(pair_toml(factors, "amortized")); };
   EXPECT_EQ(words("posterior = \"categorical\"\n"),
@@ -213,11 +247,13 @@ TEST(Factors, DiscreteLatentsSayWhatTheyDoNotGoWith) {
   const auto posterior = [](const std::string& options) {
     return "posterior = {kind = \"categorical\", " + options + "}\n";
   };
-  EXPECT_EQ(words(both + "posterior = \"categorical\"\nobjective = \"iwae\"\n"),
-            "vae: objective iwae: posterior categorical goes with objectives whose KL is analytic only");
   EXPECT_EQ(words(both + posterior("num_classes = 3")),
             "posterior categorical: num_classes must divide latent_dim = 10, got 3");
   EXPECT_EQ(words(both + posterior("num_classes = 5, gradient = \"score-function\"")),
+            "posterior categorical: gradient = \"score-function\" compares draws, so objective.num_samples must be at "
+            "least 2, got 1");
+  EXPECT_EQ(words(both + posterior("num_classes = 5, gradient = \"score-function\"") +
+                  "objective = {kind = \"iwae\", num_samples = 1, groups = 4}\n"),
             "posterior categorical: gradient = \"score-function\" compares draws, so objective.num_samples must be at "
             "least 2, got 1");
   EXPECT_EQ(words(both + posterior("num_classes = 5, gradient = \"enumerate\"") +

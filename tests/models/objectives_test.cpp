@@ -171,6 +171,11 @@ TEST(Elbo, FreeBitsAndCapacityBendTheSurrogateOnly) {
   EXPECT_TRUE(at::allclose(free_bits.surrogate, log_px - kl.clamp_min(middle).sum(-1)));
   const auto all_free = (*make(fmt::format("kind = \"elbo\"\nfree_bits = {}\n", 2 * most)))(trace, Step());
   EXPECT_TRUE(at::allclose(all_free.surrogate, log_px - 2 * kLatent * most));
+  const double whole = kl.sum(-1).median().item<double>();  // some items above, some below
+  const auto grouped =
+      (*make(fmt::format("kind = \"elbo\"\nfree_bits = {}\nfree_bits_per = \"group\"\n", whole)))(trace, Step());
+  EXPECT_TRUE(at::allclose(grouped.surrogate, log_px - kl.sum(-1).clamp_min(whole)));
+  EXPECT_FALSE(at::allclose(grouped.surrogate, plain));
   Step step = with_kl_weight(3);
   step.weights["capacity"] = 0.7;
   const auto pulled = (*make("kind = \"elbo\"\npull_to_capacity = true\ncapacity = 0.7\n"))(trace, step);

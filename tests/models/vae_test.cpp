@@ -249,6 +249,30 @@ TEST(Vae, TheSumsOfAWeightedBoundAreTheGradientOfItsSurrogate) {
 }
 
 // A KL weight of a hundredth must not let the prior's statistics shrink: components would fall back on their prior.
+// PIWAE: with the same draws the decoder learns as from all of them in one group, the encoder as from the groups.
+TEST(Vae, PooledGroupsTeachTheEncoderAlone) {
+  const Dataset data = sample_data(Sample::images);
+  for (const std::string gradient : {"standard", "dreg"}) {
+    const auto sums = [&](const std::string& objective) {
+      const auto model = make_model(
+          "[model]\nkind = \"vae\"\nlatent_dim = 2\nprecision = \"float64\"\nobjective = {kind = "
+          "\"iwae\", gradient = \"" +
+              gradient + "\", " + objective + "}\nencoder = {widths = [8]}\ndecoder = {widths = [8]}\n",
+          data);
+      model->initialize(data, Rng(3));
+      return model->e_step(data.batch(items(60), 0, at::kDouble), Step(), Rng(1));
+    };
+    const Expectation pooled = sums("num_samples = 3, groups = 2, pooled = true"), one = sums("num_samples = 6"),
+                      groups = sums("num_samples = 3, groups = 2");
+    EXPECT_NEAR(pooled.bound.item<double>(), one.bound.item<double>(), 1e-9);
+    for (const auto& [key, sum] : pooled.sums) {
+      const Expectation &same = key.rfind("decoder", 0) == 0 ? one : groups, &other = &same == &one ? groups : one;
+      EXPECT_LT(difference(sum, same.sums.at(key)), 1e-9 * sum.abs().max().item<double>()) << key << gradient;
+      EXPECT_GT(difference(sum, other.sums.at(key)), 1e-4 * sum.abs().max().item<double>()) << key << gradient;
+    }
+  }
+}
+
 TEST(Vae, AKlWeightLeavesTheSumsOfConjugateBlocksAlone) {
   const Dataset data = sample_data(Sample::images);
   const auto model = make_model(vae("prior = {kind = \"mixture\", num_components = 3}\n"), data);

@@ -2,6 +2,7 @@
 
 #include "support/amortised.h"
 #include "support/lda_reference.h"
+#include "vem/data/corpus.h"
 
 #include <gtest/gtest.h>
 
@@ -102,6 +103,7 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("dreg", "objective = {kind = \"iwae\", num_samples = 3, gradient = \"dreg\"}\n", mlp, Sample::images);
   vae("renyi", "objective = {kind = \"iwae\", num_samples = 3, alpha = 0.5}\n", mlp, Sample::images);
   vae("groups", "objective = {kind = \"iwae\", num_samples = 2, groups = 2, elbo_share = 0.2}\n", mlp, Sample::images);
+  vae("pooled", "objective = {kind = \"iwae\", num_samples = 2, groups = 2, pooled = true}\n", mlp, Sample::images);
   vae("total_correlation", "objective = {kind = \"total-correlation\", num_samples = 2}\n", mlp, Sample::images);
   vae("total_correlation_weighted", "objective = {kind = \"total-correlation\", estimator = \"weighted\"}\n", mlp,
       Sample::images);
@@ -144,6 +146,12 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("gru", "", both("kind = \"gru\"\nhidden = 5\nnum_layers = 2\n"), Sample::images);
   vae("gru_table", "likelihood = {kind = \"normal\", scale = \"predicted\"}\n", both("kind = \"gru\"\nhidden = 5\n"),
       Sample::gaps);
+  const std::string sequences = "latents = \"sequences\"\nlikelihood = {kind = \"normal\", scale = \"predicted\"}\n";
+  vae("sequences", sequences, both("kind = \"gru\"\nhidden = 5\nnum_layers = 2\n"), Sample::sequences);
+  vae("sequences_gaps_iwae", sequences + "standardize = true\nobjective = {kind = \"iwae\", num_samples = 3}\n",
+      both("kind = \"gru\"\nhidden = 5\n"), Sample::gap_sequences);
+  vae("sequences_local", sequences + "e_step = \"local\"\ninner_steps = 5\n",
+      "[model.decoder]\nkind = \"gru\"\nhidden = 5\n", Sample::sequences);
   vae("embedding_bag", "likelihood = \"multinomial\"\n",
       "[model.encoder]\nkind = \"embedding-bag\"\nembedding = 6\nwidths = [5]\ndropout = 0.2\n"
       "[model.decoder]\nkind = \"embedding-bag\"\ndropout = 0.2\n",
@@ -162,6 +170,14 @@ std::vector<Variant> variants(const std::string& precision) {
         "latent_dim = 6\nprior = {kind = \"categorical\", learned = true}\nposterior = {kind = \"categorical\", "
         "num_classes = 3, gradient = \"" +
             gradient + "\"}\n" + (gradient == "enumerate" ? "" : "objective = {kind = \"elbo\", num_samples = 3}\n"),
+        mlp, Sample::images);
+  }
+  for (const std::string gradient : {"score_function", "straight_through"}) {
+    std::string word = gradient;
+    std::replace(word.begin(), word.end(), '_', '-');
+    vae("categorical_iwae_" + gradient,
+        "latent_dim = 6\nprior = \"categorical\"\nposterior = {kind = \"categorical\", num_classes = 3, gradient = \"" +
+            word + "\"}\nobjective = {kind = \"iwae\", num_samples = 3, groups = 2}\n",
         mlp, Sample::images);
   }
   vae("categorical_local",
@@ -189,6 +205,10 @@ std::vector<Variant> variants(const std::string& precision) {
       "\"predicted\"}\n",
       mlp, Sample::counts);
   vae("multinomial", "likelihood = \"multinomial\"\n", mlp, Sample::counts);
+  vae("documents", "likelihood = \"multinomial\"\nprior = \"normal\"\n",
+      "[model.encoder]\nkind = \"embedding-bag\"\nembedding = 6\nwidths = [5]\n[model.decoder]\nkind = "
+      "\"embedding-bag\"\n",
+      Sample::document_rows);
   vae("standardized_gaps", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::gaps);
   vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
@@ -242,6 +262,7 @@ Dataset sample_data(Sample sample) {
                                       {Sample::symbol_sequences, Sample::symbols},
                                       {Sample::count_sequences, Sample::counts},
                                       {Sample::mixed_sequences, Sample::mixed}};
+  if (sample == Sample::document_rows) return rows_of_counts(sample_data(Sample::documents));
   if (rows.count(sample)) return as_sequences(sample_data(rows.at(sample)));
   const Tensor index = at::arange(n, at::kLong);
   const Rng rng(12);

@@ -28,7 +28,8 @@ enum class Sample {
   symbol_sequences,
   count_sequences,
   mixed_sequences,
-  documents
+  documents,
+  document_rows
 };
 
 /// One row of the table: a model as TOML (the [model] section and below), and what it is fitted to.
@@ -47,7 +48,7 @@ std::vector<Variant> variants(const std::string& precision);
 /// four columns with a seventh missing; in `mixed`, real, count, real, symbol; 6 x 6 images in {0,
 /// 1} or in [0, 1]; sequences of 1 to 9 rows that stay in a blob for a while; sequences of 1 to 9 of the rows of gaps,
 /// bits, symbols, counts and mixed;
-/// documents of up to 20 words out of 12, from three topics.
+/// documents of up to 20 words out of 12, from three topics, also as rows of counts.
 Dataset sample_data(Sample sample);
 
 /// The model, not initialised.

@@ -162,7 +162,7 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     TensorMap inputs = batch.columns;
     inputs.at("x") = inputs.at("x").nan_to_num();  // exported methods of normal rows take complete ones
     for (const Method& method : model->methods())
-      if (method.name == "decode" && !method.example.empty())
+      if (method.name.rfind("decode", 0) == 0 && !method.example.empty())
         for (const char* latent : {"z", "noise"})
           inputs[latent] = rows(data.size, method.example[0].size(1), model->dtype());
     if (batch.offsets.defined()) {

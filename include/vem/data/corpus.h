@@ -44,6 +44,13 @@ CorpusFormat corpus_format(const std::string& path);
 /// ids out of range, a word twice in one document, headers that promise something else than the file holds.
 Dataset read_corpus(const std::string& path, const CorpusOptions& options);
 
+/// Documents as rows of word counts "x" [rows, V], made when a batch is taken: never more than a batch is dense. Labels
+/// become a column. Data that are no documents stay as they are.
+Dataset rows_of_counts(Dataset data);
+
+/// The inverse for a batch: rows of counts "x" as "word", "count" and offsets. Documents stay as they are.
+Batch as_documents(Batch batch);
+
 /// Documents in the vocabulary that a model was trained on: words are matched by name, those it does not know are left
 /// out. Without names the ids must fit. Throws DataError where nothing matches.
 Dataset match_words(Dataset data, const Schema& wanted);

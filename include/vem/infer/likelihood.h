@@ -34,6 +34,9 @@ class Likelihood {
   virtual Tensor output_bias(const Tensor& mean, const Tensor& variance) const = 0;
   /// What a number of x may be, infinity apart.
   virtual Range support() const = 0;
+  /// Of bags of words: the log of the number of orders that the words of rows x [rows, D] can stand in [rows] float64,
+  /// which is in log_prob() and not in the probability of a text; undefined for anything else.
+  virtual Tensor log_orders(const Tensor& /*x*/) const { return {}; }
   /// Whether a number of x must be a whole one.
   virtual bool whole_numbers() const { return false; }
 };

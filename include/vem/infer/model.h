@@ -113,9 +113,10 @@ class AveragedParameters {
 
 /// Options of a model say which regimes it brings, so that training options without effect can be refused.
 struct ModelOptions : Options {
-  virtual bool has_conjugate() const = 0;         ///< some block is updated in closed form
-  virtual bool has_gradient() const = 0;          ///< some block is updated by an optimiser
-  virtual bool sampled() const { return false; }  ///< parameters are draws (Gibbs sampling)
+  virtual bool has_conjugate() const = 0;                 ///< some block is updated in closed form
+  virtual bool has_gradient() const = 0;                  ///< some block is updated by an optimiser
+  virtual bool sampled() const { return false; }          ///< parameters are draws (Gibbs sampling)
+  virtual bool takes_documents() const { return false; }  ///< words and counts; else documents become rows of counts
   /// What is asked for and left out, since this machine is quicker without at that batch size: a sentence, or nothing.
   virtual std::string advice(int64_t /*batch_size*/) const { return {}; }
 };

@@ -34,7 +34,8 @@ class Network {
     Shape input;         ///< shape of one row: {features}, or {channels, height, width} where the row is an image
     Shape output;        ///< likewise, or {parameters, features}; flattened to [rows, product] either way
     at::ScalarType dtype;
-    bool bf16 = false;  ///< products within a Bf16Products may be bfloat16 where that is faster
+    bool bf16 = false;       ///< products within a Bf16Products may be bfloat16 where that is faster
+    bool sequences = false;  ///< `input` or `output` is one step of a sequence of any length
   };
   virtual ~Network() = default;
   /// What dropout draws from in a training step: uniform numbers on (0, 1) of the shape of hidden units [rows, width],
@@ -44,6 +45,12 @@ class Network {
   /// nothing is dropped.
   virtual Tensor forward(const Tensor& x, const Noise& noise) const = 0;
   Tensor forward(const Tensor& x) const { return forward(x, Noise()); }
+  /// Whether Context::sequences is something that it can do. Then forward() takes one sequence: an encoder's steps
+  /// [steps, inputs] -> [1, outputs], a decoder's input at each step [steps, inputs] -> [steps, outputs].
+  virtual bool sequences() const { return false; }
+  /// The same for the sequences that end at offsets [items + 1] int64, one after the other, none of which knows of the
+  /// others or of a padding: [rows, inputs] -> [items, outputs] or [rows, outputs]. This one takes them one by one.
+  virtual Tensor forward_sequences(const Tensor& x, const Tensor& offsets, const Noise& noise) const;
   /// Draws the initial weights: uniform on +-1/sqrt(fan in), the default of torch.nn.
   virtual void initialize(const Rng& rng) = 0;
   /// The bias of the last layer [outputs], for data-dependent starts.

@@ -25,7 +25,8 @@ class Latent {
   Tensor log_q_stopped() const;            ///< [S, items], a gradient through z alone
   Tensor log_p() const;                    ///< [S, items]
   Tensor expected(const Tensor& f) const;  ///< [S, rows]: f at z, as samples whose mean is E_q[f] (Posterior::expected)
-  const Tensor& kl() const;                ///< [items, L or 1], computed once; undefined without a closed form
+  bool scored() const;       ///< whether draws have no derivative, so that q learns by its score function only
+  const Tensor& kl() const;  ///< [items, L or 1], computed once; undefined without a closed form
   const Distribution& q() const { return *q_; }           ///< of a flow, what it begins with
   const Tensor& weight() const { return batch_.weight; }  ///< [items] float64
 
@@ -46,14 +47,17 @@ Tensor mean_over_samples(const Tensor& x);
 
 struct Trace {
   std::vector<Latent> latents;
-  Tensor log_px;  ///< [S, items]
+  Tensor log_px;      ///< [S, items]: log p(x | z) at the draws
+  Tensor expected{};  ///< [S, items]: samples whose mean is E_q[log p(x | z)] (Latent::expected); undefined: log_px
+  const Tensor& expected_log_px() const { return expected.defined() ? expected : log_px; }
 };
 
 struct ObjectiveValue {
   Tensor bound;  ///< [items]: the objective's bound on log p(x), never weighted; conjugate blocks take its gradient
   Tensor
       surrogate;  ///< [items]: what networks ascend; KL weights and free bits act here only. `bound` itself where equal
-  Tensor path_scale;  ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
+  Tensor q_surrogate;  ///< [items]: what q ascends where that is another; undefined: surrogate
+  Tensor path_scale;   ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
 };
 
 class Objective {
@@ -65,8 +69,12 @@ class Objective {
   virtual ~Objective() = default;
   virtual ObjectiveValue operator()(const Trace& trace, const Step& step) const = 0;
   virtual int64_t num_samples() const = 0;
-  /// Whether q enters by closed-form KLs and the mean of log p(x | z) over samples alone.
-  virtual bool analytic() const { return false; }
+  /// Of these, the draws that are compared with each other.
+  virtual int64_t group_size() const { return num_samples(); }
+  /// What it makes of discrete latents, whose draws have no derivative: nothing; closed-form KLs and the expected
+  /// log p(x | z); or weights of draws, with a gradient of its own where q is scored.
+  enum class Discrete { none, expectation, weights };
+  virtual Discrete discrete() const { return Discrete::none; }
   /// What it asks of q beyond draws and their density: the density of any z, or of any one dimension of it.
   enum class Needs { draws, density, independent };
   virtual Needs needs() const { return Needs::draws; }

@@ -38,6 +38,9 @@ class Posterior {
   virtual Tensor states(const Tensor& parameters, const Tensor& noise, const Step& /*step*/) const {
     return at(parameters)->rsample(noise);
   }
+  /// What states() are: draws with a slope, draws without one, or all that there are.
+  enum class States { differentiable, scored, all };
+  virtual States states_are() const { return States::differentiable; }
   /// Numbers [S, rows] whose mean over S is E_q[f] and has its gradient with respect to the parameters of q, from
   /// values f [S, rows] at z0 = states(). What reaches the parameters by way of z0 itself is not counted here.
   virtual Tensor expected(const Tensor& f, const Distribution& /*q*/, const Tensor& /*z0*/) const { return f; }

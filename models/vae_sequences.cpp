@@ -1,0 +1,91 @@
+// What can be asked of an amortised model whose sequences have one latent each. A trace freezes the lengths that a
+// batch happens to have, so what is traced takes one sequence, and source goes from one to the next.
+#include "vae.h"
+
+namespace vem {
+namespace {
+
+/// encode() of the exported model, by way of encode_sequence().
+std::string encode_script(const std::vector<std::string>& outputs) {
+  std::string begin, one, append, end;
+  for (const std::string& name : outputs) {
+    const std::string comma = one.empty() ? "" : ", ";
+    begin += fmt::format("    {}: List[Tensor] = []\n", name);
+    one += fmt::format("{}one_{}", comma, name);
+    append += fmt::format("        {0}.append(one_{0})\n", name);
+    end += fmt::format("{}torch.cat({})", comma, name);
+  }
+  return fmt::format(
+      "def encode(self, x: Tensor, offsets: Tensor):\n{}    for i in range(offsets.size(0) - 1):\n"
+      "        {} = self.encode_sequence(x[int(offsets[i]):int(offsets[i + 1])])\n{}    return {}\n",
+      begin, one, append, end);
+}
+
+}  // namespace
+
+std::vector<Method> Vae::sequence_methods() const {
+  const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
+  const auto named = [this](const Tensor& rows, const Tensor& offsets, const Rng& rng) {
+    std::vector<Tensor> out;
+    for (const auto& entry : posterior_->named(encoded(rows, offsets, rng))) out.push_back(entry.second);
+    return out;
+  };
+  std::vector<Method> methods;
+  methods.push_back({"encode",
+                     "parameters of q(z | x) of each sequence",
+                     {"x", "offsets"},
+                     posterior_->names(),
+                     [named](const std::vector<Tensor>& in, const Rng& rng) { return named(in[0], in[1], rng); }});
+  if (o_.e_step == EStep::amortized) {
+    methods.back().script = encode_script(posterior_->names());
+    methods.push_back({"encode_sequence",
+                       "the same of one sequence",
+                       {"x"},
+                       posterior_->names(),
+                       [this](const std::vector<Tensor>& in, const Rng&) {
+                         const at::NoGradGuard no_grad;
+                         std::vector<Tensor> out;
+                         for (const auto& entry : posterior_->named(encoder_->forward(filled(scaled(in[0])))))
+                           out.push_back(entry.second);
+                         return out;
+                       },
+                       {x}});
+  }
+  methods.push_back(Method::of_rows(
+      "decode_sequence", "mean of p(x | z) of one sequence, whose z stands in a row for each step", "z", "x",
+      [this](const Tensor& steps, const Rng&) { return decoded(steps); }, z));
+  methods.push_back({"sample",
+                     "mean of p(x | z) for n draws of z from the prior: sequences of the training data's mean length, "
+                     "one after the other",
+                     {"n"},
+                     {"x"},
+                     [this](const std::vector<Tensor>& in, const Rng& rng) {
+                       const int64_t n = in[0].item<int64_t>(),
+                                     steps = scaling_->get(kLength).to(at::kLong).item<int64_t>();
+                       const at::NoGradGuard no_grad;
+                       const Tensor draws = prior_->sample(n, rng).unsqueeze(0);
+                       const Tensor ends = at::arange(n + 1, at::kLong) * steps;
+                       return std::vector<Tensor>{unscaled(likelihood_->mean(decode(draws, ends)[0]))};
+                     },
+                     {},
+                     "def sample(self, n: int):\n" + prior_->sample_script() +
+                         "    steps = int(self.sequences.length)\n    rows: List[Tensor] = []\n    for i in range(n):\n"
+                         "        rows.append(self.decode_sequence(z[i:i + 1].expand(steps, z.size(1))))\n"
+                         "    return torch.cat(rows)\n",
+                     {"n"}});
+  methods.push_back({"importance",
+                     "log importance weights [samples, items] of draws from q",
+                     {"x", "offsets", "samples"},
+                     {"log_weights"},
+                     [this](const std::vector<Tensor>& in, const Rng& rng) {
+                       const Batch batch = rows(in[0], in[1]);
+                       return std::vector<Tensor>{weighted_draws(batch, in[2].item<int64_t>(), rng).second};
+                     },
+                     {},
+                     "",
+                     {"samples"}});
+  for (Method& method : prior_->methods()) methods.push_back(std::move(method));
+  return methods;
+}
+
+}  // namespace vem

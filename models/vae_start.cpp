@@ -1,0 +1,163 @@
+// Before training: which factors go together, and what the amortised model learns of its data: scales, support, where
+// the networks begin.
+#include "vae.h"
+#include "vem/core/error.h"
+
+namespace vem {
+namespace {
+
+constexpr int64_t kChunk = 2000;                // rows a look at the training data
+constexpr int64_t kNumbers = int64_t{1} << 23;  // of which these may hold so many: documents have wide rows
+constexpr int64_t kFewest = 500;                // rows that a prior begins from, of wide ones
+
+/// "numbers", "numbers >= 0", "numbers in [0, 1]".
+std::string wanted(const Range& support) {
+  if (std::isinf(support.min)) return "numbers";
+  if (std::isinf(support.max)) return fmt::format("numbers >= {}", support.min);
+  return fmt::format("numbers in [{}, {}]", support.min, support.max);
+}
+
+}  // namespace
+
+void Vae::check_combination() const {
+  for (const Choice* network : {&o_.encoder, &o_.decoder})
+    if (o_.precision == Precision::bf16 && network->name != "mlp")
+      fail<ConfigError>("vae: precision = \"bf16\" is for networks of kind mlp, got {}", network->name);
+  if (!encoder_ && prior_->uses_encoder())
+    fail<ConfigError>("vae: prior {} needs an encoder, and e_step = \"local\" has none", o_.prior.name);
+  if (posterior_->flows() && prior_->uses_encoder())
+    fail<ConfigError>(
+        "vae: prior {} takes posteriors whose density is known everywhere, posterior {} has it along draws only",
+        o_.prior.name, o_.posterior.name);
+  if (posterior_->discrete() != prior_->discrete())
+    fail<ConfigError>("vae: posterior {} has {} latents, prior {} has {} ones", o_.posterior.name,
+                      posterior_->discrete() ? "discrete" : "real", o_.prior.name,
+                      prior_->discrete() ? "discrete" : "real");
+  if (of_sequences()) {
+    for (const auto& [network, choice] : {std::pair{encoder_.get(), &o_.encoder}, {decoder_.get(), &o_.decoder}})
+      if (network && !network->sequences())
+        fail<ConfigError>(
+            "vae: latents = \"sequences\" needs networks that read and write sequences, such as gru, got {}",
+            choice->name);
+    if (!prior_->independent_rows() || prior_->uses_encoder())
+      fail<ConfigError>("vae: latents = \"sequences\" does not go with prior {}, which {}", o_.prior.name,
+                        prior_->uses_encoder() ? "reads rows" : "is of the rows of a sequence");
+  }
+  if (posterior_->discrete()) {
+    const Objective::Discrete use = objective_->discrete();
+    if (use == Objective::Discrete::none)
+      fail<ConfigError>(
+          "vae: objective {}, as it is set, does not go with posterior {}, whose draws have no derivative; elbo with "
+          "kl = \"analytic\" and iwae with gradient = \"standard\" do",
+          o_.objective.name, o_.posterior.name);
+    if (use == Objective::Discrete::weights && posterior_->states_are() == Posterior::States::all)
+      fail<ConfigError>(
+          "vae: objective {} weighs draws, and posterior {} with gradient = \"enumerate\" has every state instead; "
+          "elbo "
+          "is exact there, and score-function has draws",
+          o_.objective.name, o_.posterior.name);
+  }
+  posterior_->check_samples(objective_->group_size());
+  const Objective::Needs needs = objective_->needs();
+  if (posterior_->flows() && needs != Objective::Needs::draws)
+    fail<ConfigError>("vae: objective {} needs the density of any z, posterior {} has that of its draws only",
+                      o_.objective.name, o_.posterior.name);
+  if (needs == Objective::Needs::independent && !posterior_->independent())
+    fail<ConfigError>("vae: objective {} needs a posterior with independent dimensions, such as diagonal, got {}",
+                      o_.objective.name, o_.posterior.name);
+  if (objective_->standard_prior() && o_.prior.name != "standard")
+    fail<ConfigError>("vae: objective {} pulls the latents towards prior standard, got {}", o_.objective.name,
+                      o_.prior.name);
+}
+
+void Vae::initialize(const Dataset& train, const Rng& rng) {
+  if (!objective_->additive() && train.offsets.defined())
+    fail<ConfigError>("vae: objective {} takes items of one row, these are sequences", o_.objective.name);
+  if (of_sequences() && !train.offsets.defined())
+    fail<DataError>(
+        "vae: latents = \"sequences\" needs sequences, these are single rows; data.sequence names the column of "
+        "theirs");
+  if (!of_sequences() && train.offsets.defined() && o_.e_step != EStep::amortized)
+    fail<ConfigError>("vae: e_step = \"{}\" takes one z an item: single rows, or latents = \"sequences\"",
+                      encoder_ ? "semi-amortized" : "local");
+  if (of_sequences()) scaling_->set(kLength, train.offsets.diff().to(dtype_).mean().round());
+  const auto [mean, variance] = moments(train);
+  if (o_.standardize) {
+    scaling_->set("scaling.center", mean);
+    scaling_->set("scaling.scale", at::where(variance > 0, variance.sqrt(), at::ones_like(variance)));
+  }
+  if (encoder_) encoder_->initialize(rng);
+  decoder_->initialize(rng);
+  posterior_->initialize(rng.fold("posterior"));
+  const Tensor bias = o_.standardize ? likelihood_->output_bias(at::zeros_like(mean), at::ones_like(mean))
+                                     : likelihood_->output_bias(mean, variance);
+  decoder_->output_bias().detach().copy_(bias);
+  const int64_t first = std::min(train.size, std::max(chunk(), kFewest));
+  const Tensor order = at::arange(first, at::kLong);
+  prior_->initialize(filled(scaled(train.batch(order, 0, dtype_).at("x"))), rng.fold("prior"));
+}
+
+Tensor Vae::scaled(const Tensor& x) const {
+  return o_.standardize ? (x - scaling_->get("scaling.center")) / scaling_->get("scaling.scale") : x;
+}
+
+Tensor Vae::unscaled(const Tensor& x) const {
+  return o_.standardize ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
+}
+
+Tensor Vae::filled(const Tensor& x) const { return x.masked_fill(x.isnan(), 0); }
+
+// Of the cells that are there.
+Tensor Vae::log_jacobian(const Tensor& x) const {
+  const Tensor log_scale = scaling_->get("scaling.scale").to(at::kDouble).log();
+  return -at::mv(x.isnan().logical_not().to(at::kDouble), log_scale);
+}
+
+// Moments are taken about the first row: far from zero, squares would lose the variance.
+std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
+  const auto rows_from = [&](int64_t begin, int64_t end) {
+    return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
+  };
+  Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = sum.clone();
+  const Tensor center = at::nan_to_num(rows_from(0, 1).at("x")[0]);
+  for (int64_t begin = 0; begin < train.size; begin += chunk()) {
+    const Batch batch = rows_from(begin, std::min(train.size, begin + chunk()));
+    require_support(batch);
+    const Tensor& x = batch.at("x");
+    const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0),
+                 weight = batch.row_weight().to(dtype_);
+    total = total + at::mv(missing.logical_not().to(dtype_).t(), weight).to(at::kDouble);
+    sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
+    square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
+  }
+  if (const Tensor empty = (total <= 0).nonzero(); empty.size(0) > 0)
+    fail<DataError>("vae: {} has no value in any row", feature_name(empty[0][0].item<int64_t>()));
+  const Tensor shift = sum / total;
+  const Tensor variance = (square / total - shift * shift).clamp_min(0);
+  return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
+}
+
+int64_t Vae::chunk() const { return std::clamp<int64_t>(kNumbers / features_, 1, kChunk); }
+
+std::string Vae::feature_name(int64_t i) const {
+  return schema_.feature_names.empty() ? fmt::format("feature {}", i) : schema_.feature_names[static_cast<size_t>(i)];
+}
+
+void Vae::require_support(const Batch& batch) const {
+  const Range support = likelihood_->support();
+  const bool whole = likelihood_->whole_numbers();
+  const Tensor& x = batch.at("x");
+  Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(x.isinf());  // NaN is missing
+  if (whole) bad = bad.logical_or((x - x.round()).abs() > 0);
+  if (!bad.any().item<bool>()) return;
+  const Tensor where = bad.nonzero()[0];
+  const int64_t row = where[0].item<int64_t>(), column = where[1].item<int64_t>();
+  fail<DataError>("vae: {} is {} in row {}, but likelihood {} needs {}{}", feature_name(column),
+                  x[row][column].item<double>(), batch.index[row].item<int64_t>() + 1, o_.likelihood.name,
+                  whole                     ? "whole "
+                  : std::isinf(support.min) ? "finite "
+                                            : "",
+                  wanted(support));
+}
+
+}  // namespace vem
