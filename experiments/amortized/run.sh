@@ -7,6 +7,7 @@
 #   gaps        what the family of q and the encoder cost, for three sizes of encoder
 #   counts      Poisson, negative binomial and zero-inflated counts
 #   missing     imputation with 30 % of the cells hidden
+#   topics      a neural topic model of 20 Newsgroups and LDA, judged alike
 #   factors     which dimensions know what images of shapes were made of, for three objectives
 # VEM names the program (build/vem). A run that is there is gone on with. Results are in runs/amortized/.
 set -e
@@ -110,8 +111,18 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
         evaluate shapes-$objective --samples 100 --factors $out/factors.csv
       done
       ;;
+    topics)
+      news=$data/bow/20ng-etm
+      train topics topics.toml $news-tr.ldac.gz data.validation_file=$news-va.ldac.gz
+      "$vem" train lda --data $news-tr.ldac.gz --set model.num_topics=50 --set train.epochs=40 --out $out/topics-lda \
+        --force > $out/topics-lda.log 2>&1
+      for run in topics topics-lda; do
+        evaluate $run --data $news-ts.ldac.gz --samples 2
+        evaluate $run --data $news-ts_h1.ldac.gz --held-out $news-ts_h2.ldac.gz --samples 2
+      done
+      ;;
     *)
-      echo "$name: static, iwae, posteriors, gaps, counts, missing or factors is expected" >&2
+      echo "$name: static, iwae, posteriors, gaps, counts, missing, topics or factors is expected" >&2
       exit 64
       ;;
   esac
