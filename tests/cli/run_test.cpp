@@ -238,8 +238,11 @@ TEST(Run, DivergenceIsNamedAndLeavesTheLastGoodCheckpoint) {
     EXPECT_NE(outcome.err.find(part, from), std::string::npos) << outcome.err;
   const Checkpoint last = load_checkpoint(run + "/checkpoints/last.safetensors");
   EXPECT_GE(last.state.at("trainer/counters")[0].item<int64_t>(), 1);  // passes within a second share a write
-  for (const auto& [key, value] : last.state)
-    if (key.rfind("model/", 0) == 0) EXPECT_TRUE(at::isfinite(value).all().item<bool>()) << key;
+  for (const auto& [key, value] : last.state) {
+    if (key.rfind("model/", 0) == 0) {
+      EXPECT_TRUE(at::isfinite(value).all().item<bool>()) << key;
+    }
+  }
   done({"evaluate", run, "--samples", "2"});
 }
 

@@ -144,7 +144,7 @@ TEST_F(TopicsOfARun, EncodeSampleAndExportWriteFiles) {
 /// A neural topic model: documents as rows of counts, as many as a batch has.
 class DocumentsInAVae : public testing::Test {
  protected:
-  void SetUp() override { ASSERT_EQ(train(run_, 60).code, 0); }
+  void SetUp() override { ASSERT_EQ(train(run_, 300).code, 0); }
   Outcome train(const std::string& out, int epochs) const {
     return vem({"train",  "vae",
                 "--data", corpus_,
@@ -153,7 +153,7 @@ class DocumentsInAVae : public testing::Test {
                 "--set",  "model.likelihood=multinomial",
                 "--set",  "model.encoder=embedding-bag",
                 "--set",  "model.decoder=embedding-bag",
-                "--set",  "model.optimizer.learning_rate=0.05",
+                "--set",  "model.optimizer.learning_rate=0.02",
                 "--set",  "train.batch_size=30",
                 "--set",  "data.max_document_frequency=0.9",
                 "--set",  "data.test=0.25",

@@ -5,9 +5,11 @@
 
 #include "support/amortised.h"
 #include "support/faithful.h"
+#include "support/memory_limit.h"
 #include "support/models.h"
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
+#include "vem/data/readers.h"
 #include "vem/data/writers.h"
 #include "vem/train/parameters.h"
 
@@ -88,6 +90,30 @@ INSTANTIATE_TEST_SUITE_P(Table, WarmStart, testing::ValuesIn(closed_form()),
                          [](const auto& info) { return info.param.name; });
 
 const std::string kFaithful = "[model]\nkind = \"gmm\"\nnum_components = 2\n";
+
+// 128 MB of rows, some with gaps, which stay on disk: a few entries a row are all that is kept.
+TEST(Starts, RowsStayOnDisk) {
+  const TemporaryFolder folder;
+  const int64_t rows = 1 << 18, columns = 64;
+  const std::string path = folder.file("rows.npy");
+  {
+    const Tensor x = (at::arange(rows * columns, at::kDouble) * 0.7548776662).remainder(1).view({rows, columns});
+    x.slice(0, 0, rows, 2).add_(3);
+    x.slice(0, 7, rows, 100000).select(1, 3).fill_(std::nan(""));
+    write_npy(path, x);
+  }
+  Dataset data;
+  data.columns["x"] = read_npy(path, 0);
+  data.schema.item_shape = {columns};
+  data.size = rows;
+  const auto model = make_model(
+      "[model]\nkind = \"gmm\"\nnum_components = 2\nstart = \"random\"\nrestarts = 2\nrestart_passes = 1\n"
+      "[model.observation]\nkind = \"normal\"\ncovariance = \"diagonal\"\n",
+      data);
+  const MemoryLimit limit(64 << 20);
+  const FitResult result = fit(*model, data, passes(2), {plugins()});
+  EXPECT_GE(result.bounds[1], result.bounds[0]);
+}
 
 TEST(Starts, AConvergedRunKeepsItsBound) {
   const TemporaryFolder folder;

@@ -56,8 +56,8 @@ struct ObjectiveValue {
   Tensor bound;  ///< [items]: the objective's bound on log p(x), never weighted; conjugate blocks take its gradient
   Tensor
       surrogate;  ///< [items]: what networks ascend; KL weights and free bits act here only. `bound` itself where equal
-  Tensor q_surrogate;  ///< [items]: what q ascends where that is another; undefined: surrogate
-  Tensor path_scale;   ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
+  Tensor q_surrogate{};  ///< [items]: what q ascends where that is another; undefined: surrogate
+  Tensor path_scale{};   ///< [S, items]: multiplies what reaches z on its way to the encoder (DReG); undefined: 1
 };
 
 class Objective {
