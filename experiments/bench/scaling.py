@@ -78,7 +78,7 @@ CASES = [
     ("chain, states", chain, "K", [16, 32, 64, 128], 2),
     ("chains, sequences", lambda folder, sequences: chain(folder, T=500, sequences=sequences), "sequences", [50, 100, 200, 400], 1),
     ("topics, documents", topics, "documents", [2000, 4000, 8000, 16000], 1),
-    ("topics, vocabulary", topics, "V", [4000, 8000, 16000, 32000], 0),
+    ("topics, vocabulary", topics, "V", [4000, 8000, 16000, 32000], 1),
     ("topics, topics", topics, "K", [32, 64, 128, 256], 1),
     ("VAE, batch", vae, "batch", [64, 128, 256, 512], 1),
     ("VAE, latent dimensions", vae, "latent", [8, 16, 32, 64], 0),
