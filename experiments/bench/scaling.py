@@ -110,7 +110,7 @@ def chart(results, path):
         axis.tick_params(axis="y", labelsize=7)
     for axis in np.ravel(axes)[len(results):]:
         axis.remove()
-    figure.supylabel("seconds of a pass or step (dotted: expected slope)", fontsize=9)
+    figure.supylabel("seconds (dotted: expected slope)", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 
