@@ -53,8 +53,7 @@ void Vae::check_combination() const {
     if (use == Objective::Discrete::weights && posterior_->states_are() == Posterior::States::all)
       fail<ConfigError>(
           "vae: objective {} weighs draws, and posterior {} with gradient = \"enumerate\" has every state instead; "
-          "elbo "
-          "is exact there, and score-function has draws",
+          "elbo is exact there, and score-function has draws",
           o_.objective.name, o_.posterior.name);
   }
   posterior_->check_samples(objective_->group_size());

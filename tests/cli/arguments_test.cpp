@@ -8,10 +8,6 @@
 namespace vem {
 namespace {
 
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
-
 void expect_error(const std::vector<std::string>& arguments, int code, const std::string& text) {
   const Outcome outcome = vem(arguments);
   EXPECT_EQ(outcome.code, code) << outcome.err;

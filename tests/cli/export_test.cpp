@@ -4,18 +4,12 @@
 #include <filesystem>
 
 #include "support/command_line.h"
-#include "vem/cli/run.h"
-#include "vem/models/registry.h"
 #include "vem/train/checkpoint.h"
 
 namespace vem {
 namespace {
 
 constexpr const char* kPython = "/usr/bin/python3";
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
 
 int python(const std::vector<std::string>& arguments) { return wait_for_program(start_program(kPython, arguments)); }
 

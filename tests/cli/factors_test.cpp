@@ -4,22 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "support/command_line.h"
-#include "vem/cli/run.h"
 #include "vem/data/writers.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
-
-std::string done(const std::vector<std::string>& arguments) {
-  const Outcome outcome = vem(arguments);
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return outcome.out;
-}
 
 /// A table whose first two columns are what its rows were made of, and pPCA of it: its latents are these columns.
 std::string ppca_of_factors(const TemporaryFolder& folder, std::string* factors) {

@@ -6,23 +6,11 @@
 
 #include "support/command_line.h"
 #include "support/temporary_folder.h"
-#include "vem/cli/run.h"
 #include "vem/core/rng.h"
 #include "vem/data/readers.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
-
-std::string done(const std::vector<std::string>& arguments) {
-  const Outcome outcome = vem(arguments);
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return outcome.out;
-}
 
 nlohmann::json json(const std::string& path) {
   std::ifstream file(path);

@@ -98,8 +98,7 @@ TEST(Readme, ItsCommandsExist) {
   for (const auto& words : all) {
     const std::string line = fmt::format("README.md: vem {}", fmt::join(words, " "));
     if (std::isupper(words.at(0)[0])) continue;  // `vem VERB`
-    const Outcome help =
-        run_vem([](int argc, char** argv) { return run(argc, argv, plugins()); }, {words[0], "--help"});
+    const Outcome help = vem({words[0], "--help"});
     EXPECT_EQ(help.code, 0) << line << "\n" << help.err;
     for (const std::string& word : words) {
       if (word[0] != '-') continue;

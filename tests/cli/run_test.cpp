@@ -8,26 +8,13 @@
 #include <thread>
 
 #include "support/command_line.h"
-#include "vem/cli/run.h"
 #include "vem/data/readers.h"
-#include "vem/models/registry.h"
 #include "vem/train/checkpoint.h"
 
 namespace vem {
 namespace {
 
 namespace fs = std::filesystem;
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
-
-/// Runs a command that must succeed; what it printed.
-std::string done(const std::vector<std::string>& arguments) {
-  const Outcome outcome = vem(arguments);
-  EXPECT_EQ(outcome.code, 0) << outcome.err;
-  return outcome.out;
-}
 
 std::vector<nlohmann::json> lines_of(const std::string& path) {
   std::ifstream in(path);

@@ -2,18 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "support/command_line.h"
-#include "vem/cli/run.h"
 #include "vem/data/readers.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
 
 namespace fs = std::filesystem;
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
 
 class SequencesCli : public ::testing::Test {
  protected:

@@ -6,17 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "support/command_line.h"
-#include "vem/cli/run.h"
 #include "vem/data/corpus.h"
 #include "vem/data/readers.h"
-#include "vem/models/registry.h"
 
 namespace vem {
 namespace {
-
-Outcome vem(const std::vector<std::string>& arguments) {
-  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
-}
 
 /// 120 documents, half about fruit and half about tools; every line begins with a word that is everywhere.
 std::string two_themes() {

@@ -1,10 +1,14 @@
 // Runs the command line inside the test, and as a program of its own; small data sets for it.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 #include <vector>
 
 #include "support/temporary_folder.h"
+#include "vem/cli/run.h"
+#include "vem/models/registry.h"
 
 namespace vem {
 
@@ -13,8 +17,19 @@ struct Outcome {
   std::string out, err;
 };
 
-/// vem::run() with the plug-ins of vem, in this process; what it prints is caught.
+/// A program's command line in this process; what it prints is caught.
 Outcome run_vem(int (*run)(int, char**), const std::vector<std::string>& arguments);
+/// The same for the program of the plug-ins that come with it. Inline, so that only who calls it needs the command
+/// line.
+inline Outcome vem(const std::vector<std::string>& arguments) {
+  return run_vem([](int argc, char** argv) { return run(argc, argv, builtin_registry()); }, arguments);
+}
+/// Runs a command that must succeed; what it printed.
+inline std::string done(const std::vector<std::string>& arguments) {
+  const Outcome outcome = vem(arguments);
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return outcome.out;
+}
 
 /// Starts the program `path`; returns its process id. Its output goes nowhere.
 int start_program(const std::string& path, const std::vector<std::string>& arguments);
