@@ -146,13 +146,14 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     scaling_->load(previous);
   else
     set_scaling(moments);
-  part_.set_priors({(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())});
+  const Moments ours{(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())};
+  part_.set_priors(ours);
   if (warm)
     continue_from(previous, rng);
   else if (options_.start == FactoredOptions::Start::labels)
     start(batch, label_column(batch), rng);
   else
-    search(batch, rng);
+    search(batch, ours, rng);
 }
 
 std::map<std::string, double> FactoredModel::diagnostics() const {

@@ -90,9 +90,8 @@ class FactoredModel final : public Model {
   /// Component indices of rows whose states are known: where a state has several, by k-means among its rows.
   Tensor component_labels(const Points& points, const Tensor& states, const Rng& rng) const;
   void start(const Batch& batch, const Tensor& states, const Rng& rng);
-  void search(const Batch& batch, const Rng& rng);
-  /// Whether some component sits on the variance floor, and the bound: what starts are compared by.
-  std::pair<bool, double> score(const Batch& batch) const;
+  /// The best of several starts after a few passes. `moments`: those that the priors were set from.
+  void search(const Batch& batch, const Moments& moments, const Rng& rng);
   /// The state of the run that this one starts from. Throws DataError where it has other factors or columns.
   TensorMap previous_run() const;
   /// The sums that the previous run's posterior has beyond its prior, under the priors of this one.

@@ -2,6 +2,7 @@
 // few different ones for k-means), or a column of labels. A run with `restarts` follows Biernacki, Celeux and Govaert
 // 2003 ("em-EM": short runs, then the best goes on). Or where another run ended.
 #include "factored_model.h"
+#include "side_by_side.h"
 #include "vem/core/config.h"
 #include "vem/core/error.h"
 #include "vem/infer/kmeans.h"
@@ -90,10 +91,6 @@ void FactoredModel::start(const Batch& batch, const Tensor& states, const Rng& r
   part_.start(scaled_rows(batch), batch, component_labels(points_of(batch), states, rng), rng);
 }
 
-std::pair<bool, double> FactoredModel::score(const Batch& batch) const {
-  return {floored(), (part_.expect(scaled_rows(batch), batch, globals()).bound - kl_global()).item<double>()};
-}
-
 TensorMap FactoredModel::previous_run() const {
   const std::string& path = options_.start_from;
   if (path.empty())
@@ -136,22 +133,37 @@ void FactoredModel::continue_from(const TensorMap& state, const Rng& rng) {
   for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
 }
 
-void FactoredModel::search(const Batch& batch, const Rng& rng) {
+void FactoredModel::search(const Batch& batch, const Moments& moments, const Rng& rng) {
   const TensorMap before = copied(state());
   const Points points = points_of(batch);
-  TensorMap best;
-  std::pair<bool, double> best_score;
-  for (int64_t r = 0; r < options_.restarts; ++r) {
+  const RowReader rows = scaled_rows(batch);
+  const auto begin = [&](int64_t r) {
     load(before);
     start(batch, start_labels(points, rng.fold(static_cast<uint64_t>(r))), rng);
-    if (options_.restarts == 1) return;
-    for (int64_t pass = 0; pass < options_.restart_passes; ++pass)
-      m_step(part_.expect(scaled_rows(batch), batch, globals()), Step(), rng);
-    const std::pair<bool, double> ours = score(batch);
-    const bool better = ours.first != best_score.first ? !ours.first : ours.second > best_score.second;
-    if (!best.empty() && !better) continue;
-    best_score = ours;
-    best = copied(state());
+  };
+  if (options_.restarts == 1) return begin(0);
+
+  const Choice &allocation = options_.allocation, &observation = options_.observation;
+  const int64_t K = options_.num_components, most = SideBySide::most(part_, allocation, observation, K);
+  TensorMap best;
+  std::pair<bool, double> best_score;  // whether some component sits on the variance floor, and the bound
+  for (int64_t first = 0; first < options_.restarts; first += most) {
+    const int64_t size = std::min(most, options_.restarts - first);
+    SideBySide restarts(part_, allocation, observation, K, moments, size);
+    for (int64_t r = 0; r < size; ++r) {
+      begin(first + r);
+      restarts.take(r);
+    }
+    for (int64_t pass = 0; pass < options_.restart_passes; ++pass) restarts.pass(rows, batch, rng);
+    const Tensor bounds = restarts.expect(rows, batch).bound;
+    for (int64_t r = 0; r < size; ++r) {
+      restarts.give(r);
+      const std::pair<bool, double> ours{floored(), (bounds[r] - kl_global()).item<double>()};
+      const bool better = ours.first != best_score.first ? !ours.first : ours.second > best_score.second;
+      if (!best.empty() && !better) continue;
+      best_score = ours;
+      best = copied(state());
+    }
   }
   load(best);
 }

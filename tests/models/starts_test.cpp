@@ -3,6 +3,8 @@
 
 #include <limits>
 
+#include "../models/factored_model.h"
+#include "../models/side_by_side.h"
 #include "support/amortised.h"
 #include "support/faithful.h"
 #include "support/memory_limit.h"
@@ -343,6 +345,70 @@ TEST_P(LittleData, RowsAndColumnsWithoutAnyCell) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, LittleData, testing::ValuesIn(families()),
+                         [](const auto& info) { return info.param.name; });
+
+// ---- side by side ----
+
+class SideBySideOf : public testing::TestWithParam<Family> {};
+
+TEST_P(SideBySideOf, AreWhatEachIsAlone) {
+  const Family& family = GetParam();
+  const Dataset data = vem::with_rows(sample_data(family.sample), sample_data(family.sample).columns.at("x"), false);
+  const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, at::kDouble);
+  const Tensor x = batch.at("x");
+  const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end); };
+  const int64_t K = 3, size = 4;
+  for (const std::string estimate : {"ml", "map", "posterior"}) {
+    if (estimate == "posterior" && family.low_rank()) continue;  // there is none
+    ChoiceOptions choice("model", "mixture");
+    Config::parse("[model]\nkind = \"mixture\"\nestimate = \"" + estimate + "\"\n[model.observation]\n" + family.toml,
+                  "test")
+        .read(choice, plugins());
+    const auto& options = dynamic_cast<const FactoredOptions&>(*choice.choice.options);
+    Factored part = make_part(options.allocation, options.observation,
+                              {x.size(1), at::kDouble, options.estimate, K, "", data.schema.feature_names, &plugins()});
+    const int64_t most = SideBySide::most(part, options.allocation, options.observation, K);
+    EXPECT_EQ(most > 1, family.name != "normal_tied") << most;
+    const Moments of_data = moments(x, batch.row_weight());
+    SideBySide all(part, options.allocation, options.observation, K, of_data, most > 1 ? size : 1);
+    std::vector<double> bounds;
+    std::vector<TensorMap> points;
+    const auto begin = [&](int64_t r) {
+      part.set_priors(of_data);
+      part.start(rows, batch, Rng(7).fold(static_cast<uint64_t>(r)).permutation(data.size).remainder(K));
+    };
+    for (int64_t r = 0; r < (most > 1 ? size : 1); ++r) {
+      begin(r);
+      all.take(r);
+      for (int pass = 0; pass < 3; ++pass) {
+        const Expectation total = part.expect(rows, batch, part.point());
+        for (const auto& block : part.blocks()) block->m_step(total, Step(), Rng(0));
+      }
+      bounds.push_back(part.expect(rows, batch, part.point()).bound.item<double>());
+      points.push_back(copy(part.point()));
+    }
+    for (int pass = 0; pass < 3; ++pass) all.pass(rows, batch, Rng(0));
+    const Tensor together = all.expect(rows, batch).bound;
+    for (size_t r = 0; r < bounds.size(); ++r) {
+      const auto place = static_cast<int64_t>(r);
+      EXPECT_NEAR(together[place].item<double>(), bounds[r], 1e-9 * std::abs(bounds[r])) << estimate << " " << r;
+      begin(0);
+      all.give(place);
+      for (const auto& [key, t] : part.point())
+        EXPECT_TRUE(at::allclose(t, points[r].at(key), 1e-7, 1e-9)) << estimate << " " << r << " " << key;
+    }
+    ASSERT_TRUE(bounds.size() == 1 || std::abs(bounds[0] - bounds[1]) > 1e-6);  // or the order would not be seen
+  }
+}
+
+std::vector<Family> mixtures() {
+  std::vector<Family> all;
+  for (const Family& family : families())
+    if (!family.chain()) all.push_back(family);
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, SideBySideOf, testing::ValuesIn(mixtures()),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
