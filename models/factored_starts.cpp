@@ -11,10 +11,17 @@
 namespace vem {
 namespace {
 
-// k-means sees a random subset of this size at most; the rows beyond it join their nearest centre.
-constexpr int64_t kKMeansRows = 50000;
+// k-means sees a random subset of so many rows or numbers at most; the rows beyond it join their nearest centre.
+constexpr int64_t kKMeansRows = 50000, kKMeansNumbers = int64_t{1} << 21;
 // Runs of neighbouring rows that each component gets.
 constexpr int64_t kSegments = 20;
+
+/// One random place in each of `count` parts of equal length of 0 .. n - 1, which needs no memory for all n.
+Tensor spread(int64_t n, int64_t count, const Rng& rng) {
+  const Tensor part = at::arange(count, at::kLong);
+  const double length = static_cast<double>(n) / static_cast<double>(count);
+  return ((part + rng.uniform(part, {}, "rows")) * length).to(at::kLong).clamp_max(n - 1);
+}
 
 TensorMap copied(const TensorMap& state) {
   TensorMap copies;
@@ -39,9 +46,10 @@ FactoredModel::Points FactoredModel::part_of(const Points& all, const Tensor& pl
 
 /// Labels in 0 .. K - 1 by k-means.
 Tensor FactoredModel::clusters(const Points& points, int64_t K, const Rng& rng) {
-  const int64_t N = points.weight.size(0);
-  if (N <= kKMeansRows) return kmeans(points.rows(0, N), points.weight, K, rng).labels;
-  const Tensor some = rng.permutation(N).slice(0, 0, std::max(kKMeansRows, 10 * K));
+  const int64_t N = points.weight.size(0), D = points.rows(0, std::min<int64_t>(1, N)).size(1);
+  const int64_t rows = std::max(std::min(kKMeansRows, kKMeansNumbers / std::max<int64_t>(D, 1)), 10 * K);
+  if (N <= rows) return kmeans(points.rows(0, N), points.weight, K, rng).labels;
+  const Tensor some = spread(N, rows, rng);
   return nearest_center(points.rows, N, kmeans(points.at(some), points.weight.index_select(0, some), K, rng).centers);
 }
 

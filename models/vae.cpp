@@ -15,10 +15,11 @@ template <class Use>
 void for_each_weighted(const Tensor& x, const Tensor& weight, const Use& use) {
   const double* w = weight.data_ptr<double>();
   const int64_t columns = x.dim() > 1 ? x.size(1) : 1, row = x.stride(0), column = x.dim() > 1 ? x.stride(1) : 0;
+  const int64_t each = weight.stride(0);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "weighted sums", [&] {
     const scalar_t* from = x.data_ptr<scalar_t>();
     for (int64_t i = 0; i < x.size(0); ++i)
-      for (int64_t c = 0; c < columns; ++c) use(w[i], i, c, static_cast<double>(from[i * row + c * column]));
+      for (int64_t c = 0; c < columns; ++c) use(w[i * each], i, c, static_cast<double>(from[i * row + c * column]));
   });
 }
 

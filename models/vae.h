@@ -134,8 +134,9 @@ class Vae final : public Model {
                 const Rng& rng, bool settle = false) const;
   /// Of a training step, or of an evaluation.
   int64_t inner_steps(const Step& step) const;
-  /// The bound of each row [rows] float64 at the encoder's q, and at what `steps` inner steps make of it.
-  std::vector<Tensor> bounds(const Tensor& x, int64_t steps, const Rng& rng) const;
+  /// The bound of each row [rows] float64 at the encoder's q and at what `steps` inner steps make of it, and log p(x)
+  /// by importance samples from the latter.
+  std::vector<Tensor> bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const;
 
   /// What can be asked where sequences have one z each.
   std::vector<Method> sequence_methods() const;
@@ -148,8 +149,12 @@ class Vae final : public Model {
   Tensor mean_of(const Tensor& parameters) const;
   Tensor decoded(const Tensor& z) const;
   Tensor responsibilities(const Tensor& x, const Rng& rng) const;
-  /// Draws of z from q [S, rows, L] and their log importance weights [S, rows] float64, nats of x in the user's units.
-  std::pair<Tensor, Tensor> weighted_draws(const Batch& batch, int64_t samples, const Rng& rng) const;
+  /// Draws of z [S, rows, L] from q with these parameters, and their log importance weights [S, rows] float64, nats of
+  /// x in the user's units.
+  std::pair<Tensor, Tensor> weighted_draws(const Batch& batch, const Tensor& parameters, int64_t samples,
+                                           const Rng& rng) const;
+  /// Those weights at the E-step's own q.
+  Tensor log_weights(const Batch& batch, int64_t samples, const Rng& rng) const;
   Tensor impute(const Tensor& x, const Rng& rng) const;
   /// log p of the held words of documents and their number [documents] float64, given their other words: those and
   /// these as word, count and offsets.

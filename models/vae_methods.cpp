@@ -42,7 +42,7 @@ std::vector<Method> Vae::methods() const {
                        {"x", "samples"},
                        {"log_weights"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{weighted_draws(rows(in[0]), in[1].item<int64_t>(), rng).second};
+                         return std::vector<Tensor>{log_weights(rows(in[0]), in[1].item<int64_t>(), rng)};
                        },
                        {},
                        "",
@@ -81,14 +81,15 @@ std::vector<Method> Vae::methods() const {
   }
   if (encoder_ && prior_->independent_rows()) {
     Method bounds{"bounds",
-                  "bound at the encoder's q, and after inner steps from there",
-                  {"x", "steps"},
-                  {"amortized", "local"},
+                  "bound at the encoder's q and after inner steps from there, and the log-likelihood by importance "
+                  "samples from that last q",
+                  {"x", "steps", "samples"},
+                  {"amortized", "local", "log_likelihood"},
                   {}};
     bounds.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
-      return this->bounds(in[0], in[1].item<int64_t>(), rng);
+      return this->bounds(in[0], in[1].item<int64_t>(), in[2].item<int64_t>(), rng);
     };
-    bounds.integers = {"steps"};
+    bounds.integers = {"steps", "samples"};
     methods.push_back(bounds);
   }
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
@@ -162,12 +163,17 @@ Tensor Vae::responsibilities(const Tensor& x, const Rng& rng) const {
   return prior_->responsibilities(*posterior_->at(encoded(x, {}, rng)), globals_);
 }
 
-std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, int64_t samples, const Rng& rng) const {
+Tensor Vae::log_weights(const Batch& batch, int64_t samples, const Rng& rng) const {
+  return weighted_draws(batch, encoded(batch.at("x"), batch.offsets, rng), samples, rng).second;
+}
+
+std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, const Tensor& parameters, int64_t samples,
+                                              const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch items = latents_of(batch);
   const Tensor &x = batch.at("x"), &offsets = batch.offsets;
   const Tensor draws = items.normal(rng, {samples, posterior_->num_noise()}, "importance", dtype_).transpose(0, 1);
-  const Tensor parameters = encoded(x, offsets, rng), y = scaled(x);
+  const Tensor y = scaled(x);
   const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, items, globals_);
   const Tensor& z = latent.z();
   const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)), log_p = latent.log_p();
@@ -213,10 +219,12 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
 // time: running sums are relative to the largest weight so far.
 Tensor Vae::impute(const Tensor& x, const Rng& rng) const {
   constexpr int64_t kDraws = 10, kRounds = 50;
+  const Batch batch = rows(x);
   Tensor largest = at::full({x.size(0)}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), features_}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
-    const auto [z, log_weight] = weighted_draws(rows(x), kDraws, rng.fold(static_cast<uint64_t>(i)));
+    const Rng round = rng.fold(static_cast<uint64_t>(i));
+    const auto [z, log_weight] = weighted_draws(batch, encoded(x, {}, round), kDraws, round);
     const Tensor means = decoded(z.reshape({-1, o_.latent_dim})).view({kDraws, -1, features_}).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
                  weight = (log_weight - now).exp();

@@ -8,7 +8,8 @@ namespace {
 constexpr int64_t kConvergenceCheck = 5;    // inner steps between two tests for convergence
 constexpr int64_t kCheckSamples = 4;        // draws of z that such a test takes at least
 constexpr double kSmallestStep = 1.0 / 16;  // share of the inner learning rate at which an item rests
-constexpr int64_t kFromScratch = 10;  // an evaluation without an encoder starts anew: so many times the inner steps
+constexpr int64_t kFromScratch = 10;    // an evaluation without an encoder starts anew: so many times the inner steps
+constexpr int64_t kDecoderRows = 4000;  // samples x items that are decoded at a time, which bounds memory
 constexpr int64_t kJudgements = 20;  // evaluations of the objective, on draws of their own, that a bound is the mean of
 
 /// Directions of Adam (Kingma and Ba 2015) for the parameters of q; the second moment forgets faster than a network's.
@@ -79,7 +80,9 @@ int64_t Vae::inner_steps(const Step& step) const {
   return encoder_ || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
 }
 
-std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, const Rng& rng) const {
+// A q that is off lets importance weights miss most of p(x), so that their log-likelihood may fall below the bound of a
+// better q: hence the draws are those of the best one.
+std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x);
   const Tensor y = scaled(x), amortized = encoder_->forward(filled(y));
@@ -97,6 +100,14 @@ std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, const Rng& rng) 
     const Tensor mean = sum / static_cast<double>(kJudgements);
     result.push_back(o_.standardize ? mean + log_jacobian(y) : mean);
   }
+  const int64_t at_once = std::max<int64_t>(1, kDecoderRows / std::max<int64_t>(1, x.size(0)));
+  Tensor sum;
+  for (int64_t done = 0; done < samples; done += at_once) {
+    const Rng draws = rng.fold("importance").fold(static_cast<uint64_t>(done));
+    const Tensor part = weighted_draws(batch, local, std::min(at_once, samples - done), draws).second.logsumexp(0);
+    sum = sum.defined() ? at::logaddexp(sum, part) : part;
+  }
+  result.push_back(sum - std::log(static_cast<double>(samples)));
   return result;
 }
 

@@ -79,7 +79,7 @@ std::vector<Method> Vae::sequence_methods() const {
                      {"log_weights"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
                        const Batch batch = rows(in[0], in[1]);
-                       return std::vector<Tensor>{weighted_draws(batch, in[2].item<int64_t>(), rng).second};
+                       return std::vector<Tensor>{log_weights(batch, in[2].item<int64_t>(), rng)};
                      },
                      {},
                      "",

@@ -3,9 +3,9 @@
 
     python3 experiments/bench/lda.py DATA [--vem build/vem] [--parts passes curve] [--rounds 3] [--json FILE]
 
-Needs scikit-learn and tomotopy (pip install scikit-learn tomotopy, in an environment of its own). DATA holds
-20ng-etm-{tr,va,ts_h1,ts_h2}.ldac.gz, or is the first of these files. Seconds are the processor's, of training alone: what vem needs to start and to read
-is measured and taken off, as the rivals get their documents ready.
+Needs scikit-learn and tomotopy (pip install scikit-learn tomotopy, in an environment of its own). DATA/bow holds
+20ng-etm-{tr,va,ts_h1,ts_h2}.ldac.gz. Seconds are the processor's, of training alone: what vem needs to start and to
+read is measured and taken off, as the rivals get their documents ready.
 
 passes: both make the same number of sweeps over each document, from a fresh start, with no early end; medians of the
 rounds of the difference between two runs, one of which makes more passes.
@@ -35,8 +35,7 @@ K = arguments.topics
 
 
 def corpus(part):
-    folder = arguments.data if os.path.isdir(arguments.data) else os.path.dirname(arguments.data)
-    return os.path.join(folder, f"20ng-etm-{part}.ldac.gz")
+    return os.path.join(arguments.data, "bow", f"20ng-etm-{part}.ldac.gz")
 
 
 train = scoring.read(corpus("tr"))

@@ -37,18 +37,17 @@ def environment():
 
 def benchmarks(peers):
     """Name -> Python and arguments."""
-    data = lambda name: os.path.join(arguments.data, name)
     yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
     yield "training_run", [sys.executable, "training_run.py", "--rounds", "1" if arguments.quick else "3"]
     yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
     quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
-    dna = ["--dna", data("seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
+    dna = ["--dna", os.path.join(arguments.data, "seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
     yield "hmm", [peers, "hmm.py", "--rounds", rounds] + (["--only", "many"] if arguments.quick else dna)
     scaling = ["--only", "mixture", "chain, "] if arguments.quick else []
     yield "scaling", [peers, "scaling.py", "--rounds", "1" if arguments.quick else "3", "--chart", os.path.join(arguments.out, "scaling.png")] + scaling
     if arguments.data:
-        yield "lda", [peers, "lda.py", data("bow/20ng-etm-tr.ldac.gz"), "--rounds", rounds]
+        yield "lda", [peers, "lda.py", arguments.data, "--rounds", rounds]
 
 
 def run(name, command):

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Hidden Markov models on public sequences. Usage: sh experiments/hmm/run.sh DATA [NAME ...], where DATA is a folder with
+# Hidden Markov models on public sequences. Usage: sh experiments/hmm/run.sh DATA [NAME ...], where the folder DATA/seq has
 # the files EuStockMarkets.csv (daily prices), mocap6-sensor_data_per_tstep.csv, mocap6-actions_per_tstep.csv,
 # poly-JSB_Chorales-{train,test}.txt.gz and human-chr3.42M.fa.gz, and NAMEs are some of eustock, mocap6, jsb, dna (all).
 # VEM names the program (build/vem). Results and what the training said go to runs/hmm/.
@@ -27,21 +27,21 @@ train() {
 for name in ${*:-eustock mocap6 jsb dna}; do
   case $name in
     eustock)
-      python3 "$here/returns.py" "$data/EuStockMarkets.csv" > runs/hmm/returns.csv
+      python3 "$here/returns.py" "$data/seq/EuStockMarkets.csv" > runs/hmm/returns.csv
       train eustock runs/hmm/returns.csv
       "$vem" describe runs/hmm/eustock
       ;;
     mocap6)
-      train mocap6 "$data/mocap6-sensor_data_per_tstep.csv"
+      train mocap6 "$data/seq/mocap6-sensor_data_per_tstep.csv"
       "$vem" encode runs/hmm/mocap6 --method predict --out runs/hmm/mocap6.csv
-      python3 "$here/states.py" runs/hmm/mocap6.csv "$data/mocap6-actions_per_tstep.csv"
+      python3 "$here/states.py" runs/hmm/mocap6.csv "$data/seq/mocap6-actions_per_tstep.csv"
       ;;
     jsb)
-      train jsb "$data/poly-JSB_Chorales-train.txt.gz"
-      "$vem" evaluate runs/hmm/jsb --data "$data/poly-JSB_Chorales-test.txt.gz"
+      train jsb "$data/seq/poly-JSB_Chorales-train.txt.gz"
+      "$vem" evaluate runs/hmm/jsb --data "$data/seq/poly-JSB_Chorales-test.txt.gz"
       ;;
     dna)
-      train dna "$data/human-chr3.42M.fa.gz"
+      train dna "$data/seq/human-chr3.42M.fa.gz"
       "$vem" describe runs/hmm/dna
       ;;
     *)

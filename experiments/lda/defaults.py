@@ -3,7 +3,7 @@
 
     python3 experiments/lda/defaults.py DATA [--vem build/vem] [--topics 50] [--passes 20] [--seeds 1 2]
 
-DATA holds ap, reuters395 and 20ng-etm-tr as .ldac.gz. A fifth of the documents of each is held out; half of the words of
+DATA/bow holds ap, reuters395 and 20ng-etm-tr as .ldac.gz. A fifth of the documents of each is held out; half of the words of
 each is predicted from the other half. No document of the test set of 20 Newsgroups is read. Prints perplexities of
 completion, a seed each, their mean, and processor seconds of a training of one thread, median. The first choices have
 fresh gamma with 5 sweeps, the last ones three clusterings.
@@ -43,7 +43,7 @@ with tempfile.TemporaryDirectory() as folder:
         settings = [f"model.num_topics={arguments.topics}", f"model.estimate={estimate}", "train.tolerance=0",
                     f"model.document_concentration={alpha}", f"model.topic_concentration={eta}", "data.test=0.2",
                     f"train.epochs={arguments.passes}", *CHOICES[choice]]
-        data = os.path.join(arguments.data, corpus + ".ldac.gz")
+        data = os.path.join(arguments.data, "bow", corpus + ".ldac.gz")
         scores, seconds = [], []
         for seed in arguments.seeds:
             seconds.append(runs.train(arguments.vem, folder, data, settings, seed)[0])

@@ -3,7 +3,7 @@
 
     python3 experiments/lda/seeds.py DATA [--vem build/vem] [--topics 50] [--seeds 1 2 3 4 5]
 
-DATA holds 20ng-etm-{tr,va,ts,ts_h1,ts_h2}.ldac.gz. For each setting and seed, runs of some numbers of passes are
+DATA/bow holds 20ng-etm-{tr,va,ts,ts_h1,ts_h2}.ldac.gz. For each setting and seed, runs of some numbers of passes are
 compared by completion of the validation documents (halved from seed 0), and the best one completes the test documents.
 Everything that is not in the table is vem's default. One thread; nothing but the standard library is used.
 """
@@ -26,7 +26,7 @@ arguments = parser.parse_args()
 
 
 def corpus(part):
-    return os.path.join(arguments.data, f"20ng-etm-{part}.ldac.gz")
+    return os.path.join(arguments.data, "bow", f"20ng-etm-{part}.ldac.gz")
 
 
 runs.header("estimate", "alpha, eta", "bar", "seed", "passes", "validation", "test", "NPMI", "diversity", "seconds")

@@ -3,7 +3,7 @@
 
     python3 experiments/lda/table.py DATA [--vem build/vem] [--topics 20 50 100 200] [--out runs/lda-table.json]
 
-DATA holds 20ng-etm-{tr,va,ts,ts_h1,ts_h2}.ldac.gz. For each algorithm and number of topics the number of passes is chosen
+DATA/bow holds 20ng-etm-{tr,va,ts,ts_h1,ts_h2}.ldac.gz. For each algorithm and number of topics the number of passes is chosen
 by document completion of the validation documents, halved from seed 0; the test documents are then scored once, the
 words of their second halves given the first. Both priors have concentration .1. Coherence and diversity are those of
 `vem evaluate` on the test documents, seconds those of the processor for the chosen passes. Rows that the file of results
@@ -34,7 +34,7 @@ COLUMNS = ["topics", "algorithm", "passes", "validation", "test", "NPMI", "diver
 
 def measured(arguments, topics, name):
     def corpus(part):
-        return os.path.join(arguments.data, f"20ng-etm-{part}.ldac.gz")
+        return os.path.join(arguments.data, "bow", f"20ng-etm-{part}.ldac.gz")
 
     settings = [f"model.num_topics={topics}", "model.document_concentration=0.1", "model.topic_concentration=0.1",
                 *ALGORITHMS[name]]

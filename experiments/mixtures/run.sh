@@ -1,7 +1,7 @@
 #!/bin/sh
 # Mixtures of normals on three public tables; README.md says where each is from.
 # Usage: sh experiments/mixtures/run.sh DATA [stars] [flow] [penguins]     (default: all three)
-# DATA is a folder with hipparcos-tycho-stars.csv.gz, flow-GvHD.pos.csv, flow-GvHD.control.csv and penguins.csv; VEM in
+# DATA is a folder whose subfolder tab holds hipparcos-tycho-stars.csv.gz, flow-GvHD.pos.csv, flow-GvHD.control.csv and penguins.csv; VEM in
 # the environment is the program. Results go to runs/mixtures/.
 set -eu
 if [ $# -eq 0 ] || [ ! -d "$1" ]; then
@@ -27,20 +27,20 @@ choose() { # NAME TABLE COLUMNS RANGE
 }
 
 stars() {
-  python3 "$here/hr_diagram.py" "$data/hipparcos-tycho-stars.csv.gz" > runs/mixtures/stars.csv
+  python3 "$here/hr_diagram.py" "$data/tab/hipparcos-tycho-stars.csv.gz" > runs/mixtures/stars.csv
   choose stars runs/mixtures/stars.csv "bv, absolute_magnitude" 1..20
 }
 
 flow() {
-  choose flow-positive "$data/flow-GvHD.pos.csv" "X1, X2, X3, X4" 1..20
-  choose flow-control "$data/flow-GvHD.control.csv" "X1, X2, X3, X4" 1..20
+  choose flow-positive "$data/tab/flow-GvHD.pos.csv" "X1, X2, X3, X4" 1..20
+  choose flow-control "$data/tab/flow-GvHD.control.csv" "X1, X2, X3, X4" 1..20
 }
 
 penguins() {
-  choose penguins "$data/penguins.csv" "bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g" 1..6
+  choose penguins "$data/tab/penguins.csv" "bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g" 1..6
   "$vem" impute runs/mixtures/penguins --out runs/mixtures/penguins-complete.csv
   "$vem" encode runs/mixtures/penguins --out runs/mixtures/penguins-responsibilities.csv
-  python3 "$here/agreement.py" "$data/penguins.csv" species runs/mixtures/penguins-responsibilities.csv
+  python3 "$here/agreement.py" "$data/tab/penguins.csv" species runs/mixtures/penguins-responsibilities.csv
 }
 
 for name in "$@"; do

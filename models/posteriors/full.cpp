@@ -1,5 +1,6 @@
 // A normal posterior whose dimensions depend on each other. Numbers a row: the mean, the log of the Cholesky factor's
-// diagonal, and the factor below it by rows.
+// diagonal s, and below it, by rows, the factor in units of the diagonal: L = diag(s) (I + B). So what an encoder gets
+// wrong about B moves a dimension by parts of its own width, however narrow that is.
 #include "triangle.h"
 #include "vem/dist/multivariate_normal.h"
 #include "vem/infer/posterior.h"
@@ -29,8 +30,8 @@ class FullPosterior final : public Posterior {
  private:
   Tensor mean(const Tensor& parameters) const { return parameters.narrow(-1, 0, latent_dim_); }
   Tensor cholesky(const Tensor& parameters) const {
-    return below_(parameters.slice(-1, 2 * latent_dim_)) +
-           at::diag_embed(parameters.narrow(-1, latent_dim_, latent_dim_).exp());
+    const Tensor scale = parameters.narrow(-1, latent_dim_, latent_dim_).exp();
+    return at::diag_embed(scale) + scale.unsqueeze(-1) * below_(parameters.slice(-1, 2 * latent_dim_));
   }
 
   int64_t latent_dim_;

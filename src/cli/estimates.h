@@ -30,8 +30,8 @@ std::pair<Json, Tensor> print_importance(const Method& importance, const Model& 
 
 /// What the family of q costs, and what the encoder costs on top of that (Cremer, Li and Duvenaud 2018): differences of
 /// means over the same items, with the standard error of the difference.
-Json print_gaps(const Method& bounds, const Model& model, const Dataset& data, int64_t steps, uint64_t seed,
-                const Tensor& log_likelihood);
+Json print_gaps(const Method& bounds, const Model& model, const Dataset& data, int64_t steps, int64_t samples,
+                uint64_t seed);
 
 /// The likelihood by annealing; and on as many items that the model itself has made, for which there is an upper bound
 /// too, how far apart the bounds are: as far off is the estimate (Grosse, Ghahramani and Adams 2015).

@@ -158,7 +158,7 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
     std::tie(estimate, log_likelihoods) = print_importance(*method, model, data, samples, seed);
     result.update(estimate);
     if (temperatures > 0) result.update(print_annealed(methods, model, data, temperatures, seed));
-    if (gap_steps > 0) result.update(print_gaps(*find("bounds"), model, data, gap_steps, seed, log_likelihoods));
+    if (gap_steps > 0) result.update(print_gaps(*find("bounds"), model, data, gap_steps, samples, seed));
   }
   if (const Method* method = find("aggregate")) result.update(print_aggregate(*method, model, data, seed));
   if (const Method* method = find("completion")) {

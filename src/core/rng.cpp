@@ -1,6 +1,7 @@
 // Philox4x32-10, vectorised over counters. Counter words: item, place and high item bits, epoch, block of four draws.
 #include "vem/core/rng.h"
 
+#include <algorithm>
 #include <array>
 
 #include "box_muller.h"
@@ -233,7 +234,19 @@ Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {
 }
 
 Tensor Rng::permutation(int64_t n) const {
-  return std::get<1>(uniform(at::arange(n, at::kLong), {}, "permutation").sort(true, 0, false));
+  constexpr int64_t kAtOnce = 1 << 16;  // of keys: what a data set on disk can spare is little
+  std::vector<double> keys(static_cast<size_t>(n));
+  for (int64_t begin = 0; begin < n; begin += kAtOnce) {
+    const Tensor part = uniform(at::arange(begin, std::min(n, begin + kAtOnce), at::kLong), {}, "permutation");
+    std::copy_n(part.data_ptr<double>(), part.numel(), keys.data() + begin);
+  }
+  const Tensor order = at::arange(n, at::kLong);
+  int64_t* const places = order.data_ptr<int64_t>();
+  std::sort(places, places + n, [&](int64_t a, int64_t b) {
+    const double x = keys[static_cast<size_t>(a)], y = keys[static_cast<size_t>(b)];
+    return x < y || (x == y && a < b);
+  });
+  return order;
 }
 
 }  // namespace vem

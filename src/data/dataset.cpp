@@ -59,7 +59,7 @@ struct Selection {
     items_run = is_run(items);
     if (!data.offsets.defined()) {
       rows = items;
-      lengths = at::ones_like(items);
+      lengths = at::ones({1}, kInt64).expand_as(items);
       if (data.disk) disk_begin = data.disk_begin.defined() ? data.disk_begin.index_select(0, items) : items;
     } else {
       const Tensor begins = data.offsets.index_select(0, items);
@@ -143,7 +143,7 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
   batch.item_columns = selection.item_columns(item_columns);
   batch.offsets = selection.offsets;
   batch.index = selection.per_item(index, [&] { return selection.items; });
-  batch.weight = selection.per_item(weight, [&] { return at::ones({selection.items.size(0)}, at::kDouble); });
+  batch.weight = selection.per_item(weight, [&] { return at::ones({1}, at::kDouble).expand_as(selection.items); });
 
   const auto found = batch.columns.find("x");
   if (found == batch.columns.end()) return batch;

@@ -98,8 +98,8 @@ class Fit {
     const auto begin = Clock::now();
     double items = 0;
     const bool in_order = batches_ == 1 || options_.memoised || !options_.shuffle;
-    const Tensor order =
-        in_order ? at::arange(train_.size, at::kLong) : root_.at(state_.epoch).fold("order").permutation(train_.size);
+    if (in_order && !in_order_.defined()) in_order_ = at::arange(train_.size, at::kLong);
+    const Tensor order = in_order ? in_order_ : root_.at(state_.epoch).fold("order").permutation(train_.size);
     on_trial_ = accelerated_ && squarem_.extrapolate(model_);
     Expectation pending;
     int64_t pending_batches = 0;
@@ -492,7 +492,8 @@ class Fit {
   bool closed_form_ = false, sampled_ = false, skips_outliers_ = false, stop_requested_ = false;
   bool accelerated_ = false, on_trial_ = false, lost_ = false;  // extrapolations; one before this pass; not kept
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
-  Batch whole_;  // full batch: its rows
+  Tensor in_order_;  // positions of all items, for passes that do not shuffle
+  Batch whole_;      // full batch: its rows
   FitState state_;
   Squarem squarem_{state_.extrapolation};
   FitResult result_;

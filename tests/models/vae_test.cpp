@@ -179,7 +179,9 @@ TEST(LinearVae, InnerStepsCloseTheGapOfTheEncoder) {
   v.set_encoder(0.5);
   const auto methods = v.model->methods();
   const auto bounds =
-      Model::find(methods, "bounds")->call({v.data.columns.at("x"), at::scalar_tensor(300, at::kLong)}, Rng(1));
+      Model::find(methods, "bounds")
+          ->call({v.data.columns.at("x"), at::scalar_tensor(300, at::kLong), at::scalar_tensor(500, at::kLong)},
+                 Rng(1));
   const Tensor evidence = v.log_evidence(), amortised = evidence - bounds[0], local = evidence - bounds[1];
   const Tensor q = at::cat(
       {call(*v.model, "encode", {v.data.columns.at("x")}, 0), call(*v.model, "encode", {v.data.columns.at("x")}, 1)},
@@ -187,6 +189,8 @@ TEST(LinearVae, InnerStepsCloseTheGapOfTheEncoder) {
   // 20 judgements of E_q log p(x | z), of a spread of about two nats, for each of 40 items
   EXPECT_NEAR(amortised.mean().item<double>(), gap(v, q).mean().item<double>(), 0.25);
   EXPECT_LT(local.mean().item<double>(), 0.1);  // 20 judgements of about a nat each, 40 items, and short last steps
+  EXPECT_LT((evidence - bounds[2]).abs().max().item<double>(),
+            0.05);  // weights that hardly differ: q is nearly p(z | x)
 }
 
 TEST(LinearVae, LocalStateIsCarriedFromPassToPass) {

@@ -17,7 +17,7 @@ struct Batch {
   TensorMap item_columns;  ///< likewise, but one entry an item where items are ragged: "label" of documents ...
   Tensor offsets;   ///< [items + 1] int64 for ragged items, whose rows are concatenated; undefined: one row an item
   Tensor index;     ///< [items] int64: identity in the data set; the key of random numbers
-  Tensor weight;    ///< [items] float64
+  Tensor weight;    ///< [items] float64; perhaps one number for all, with a stride of 0
   TensorMap local;  ///< per-item state as the last E-step returned it; NaN rows for items never seen; empty at first
 
   int64_t size() const { return index.size(0); }
