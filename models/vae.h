@@ -155,7 +155,9 @@ class Vae final : public Model {
                                            const Rng& rng) const;
   /// Those weights at the E-step's own q.
   Tensor log_weights(const Batch& batch, int64_t samples, const Rng& rng) const;
-  Tensor impute(const Tensor& x, const Rng& rng) const;
+  Tensor impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const;
+  /// Means of p(x | z) [n * steps, D] of sequences, each of the training data's mean length, one after the other.
+  Tensor decoded_sequences(const Tensor& z) const;
   /// log p of the held words of documents and their number [documents] float64, given their other words: those and
   /// these as word, count and offsets.
   std::vector<Tensor> complete(const std::vector<Tensor>& documents, const Rng& rng) const;

@@ -62,7 +62,7 @@ std::vector<Method> Vae::methods() const {
                        "",
                        {"n"}});
     methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
-                                      [this](const Tensor& in, const Rng& rng) { return impute(in, rng); }));
+                                      [this](const Tensor& in, const Rng& rng) { return impute(in, {}, rng); }));
   }
   if (bags_ && prior_->independent_rows())
     methods.push_back({"completion",
@@ -217,22 +217,24 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
 
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
 // time: running sums are relative to the largest weight so far.
-Tensor Vae::impute(const Tensor& x, const Rng& rng) const {
+Tensor Vae::impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
   constexpr int64_t kDraws = 10, kRounds = 50;
-  const Batch batch = rows(x);
-  Tensor largest = at::full({x.size(0)}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
+  const at::NoGradGuard no_grad;
+  const Batch batch = rows(x, offsets);
+  const Tensor item = batch.row_item();
+  Tensor largest = at::full({batch.size()}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), features_}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
     const Rng round = rng.fold(static_cast<uint64_t>(i));
-    const auto [z, log_weight] = weighted_draws(batch, encoded(x, {}, round), kDraws, round);
-    const Tensor means = decoded(z.reshape({-1, o_.latent_dim})).view({kDraws, -1, features_}).to(at::kDouble);
+    const auto [z, log_weight] = weighted_draws(batch, encoded(x, offsets, round), kDraws, round);
+    const Tensor means = unscaled(likelihood_->mean(decode(z, offsets))).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
                  weight = (log_weight - now).exp();
     total = total * keep + weight.sum(0);
-    sum = sum * keep.unsqueeze(-1) + (weight.unsqueeze(-1) * means).sum(0);
+    sum = sum * keep.index_select(0, item).unsqueeze(-1) + (weight.index_select(1, item).unsqueeze(-1) * means).sum(0);
     largest = now;
   }
-  return at::where(x.isnan(), (sum / total.unsqueeze(-1)).to(x.scalar_type()), x);
+  return at::where(x.isnan(), (sum / total.index_select(0, item).unsqueeze(-1)).to(x.scalar_type()), x);
 }
 
 // By the mean over draws of q given the words that are seen of what the decoder makes of them.

@@ -23,6 +23,13 @@ std::string encode_script(const std::vector<std::string>& outputs) {
 
 }  // namespace
 
+Tensor Vae::decoded_sequences(const Tensor& z) const {
+  const at::NoGradGuard no_grad;
+  const int64_t steps = scaling_->get(kLength).to(at::kLong).item<int64_t>();
+  const Tensor ends = at::arange(z.size(0) + 1, at::kLong) * steps;
+  return unscaled(likelihood_->mean(decode(z.unsqueeze(0), ends)[0]));
+}
+
 std::vector<Method> Vae::sequence_methods() const {
   const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
   const auto named = [this](const Tensor& rows, const Tensor& offsets, const Rng& rng) {
@@ -54,18 +61,33 @@ std::vector<Method> Vae::sequence_methods() const {
   methods.push_back(Method::of_rows(
       "decode_sequence", "mean of p(x | z) of one sequence, whose z stands in a row for each step", "z", "x",
       [this](const Tensor& steps, const Rng&) { return decoded(steps); }, z));
+  methods.push_back(Method::of_rows(
+      "decode", "mean of p(x | z) for each row of z: sequences of the training data's mean length, one after the other",
+      "z", "x", [this](const Tensor& each, const Rng&) { return decoded_sequences(each); }));
+  methods.push_back({"reconstruct",
+                     "mean of p(x | z) at the mean of q(z | x) of each sequence",
+                     {"x", "offsets"},
+                     {"x"},
+                     [this](const std::vector<Tensor>& in, const Rng& rng) {
+                       const at::NoGradGuard no_grad;
+                       const Tensor mean = mean_of(encoded(in[0], in[1], rng));
+                       return std::vector<Tensor>{unscaled(likelihood_->mean(decode(mean.unsqueeze(0), in[1])[0]))};
+                     }});
+  methods.push_back({"impute",
+                     "rows with expected values in their missing cells, given all of their sequence",
+                     {"x", "offsets"},
+                     {"x"},
+                     [this](const std::vector<Tensor>& in, const Rng& rng) {
+                       return std::vector<Tensor>{impute(in[0], in[1], rng)};
+                     }});
   methods.push_back({"sample",
                      "mean of p(x | z) for n draws of z from the prior: sequences of the training data's mean length, "
                      "one after the other",
                      {"n"},
                      {"x"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       const int64_t n = in[0].item<int64_t>(),
-                                     steps = scaling_->get(kLength).to(at::kLong).item<int64_t>();
                        const at::NoGradGuard no_grad;
-                       const Tensor draws = prior_->sample(n, rng).unsqueeze(0);
-                       const Tensor ends = at::arange(n + 1, at::kLong) * steps;
-                       return std::vector<Tensor>{unscaled(likelihood_->mean(decode(draws, ends)[0]))};
+                       return std::vector<Tensor>{decoded_sequences(prior_->sample(in[0].item<int64_t>(), rng))};
                      },
                      {},
                      "def sample(self, n: int):\n" + prior_->sample_script() +

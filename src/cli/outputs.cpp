@@ -55,8 +55,17 @@ int64_t count_of(const cxxopts::ParseResult& a, int64_t fallback) {
   return n;
 }
 
-Tensor first_rows(const Items& items, const Model& model, int64_t n) {
-  return items.data.batch(at::arange(std::min(n, items.data.size), at::kLong), 0, model.dtype()).at("x");
+Batch first_items(const Items& items, const Model& model, int64_t n) {
+  return items.data.batch(at::arange(std::min(n, items.data.size), at::kLong), 0, model.dtype());
+}
+
+/// What was made of n latents: items of one row or, beside their number, sequences of equal length.
+void write_made(const std::string& path, const Tensor& rows, int64_t n, const Schema& schema, int64_t columns) {
+  std::vector<std::string> names = feature_names(schema);
+  if (rows.size(0) == n) return write_rows(path, rows, names, schema, columns);
+  names.insert(names.begin(), "sequence");
+  const Tensor sequence = at::arange(n, rows.options()).repeat_interleave(rows.size(0) / n).unsqueeze(1);
+  write_rows(path, at::cat({sequence, rows}, 1), names, schema, columns);
 }
 
 }  // namespace
@@ -141,11 +150,9 @@ int sample(const cxxopts::ParseResult& a, const Registry& registry) {
     fmt::print("{}\n", path);
     return 0;
   }
-  const Tensor& rows = drawn[0];
   const std::string path =
       out_of(a, is_image(schema) ? run.directory.image("samples") : run.directory.file("samples.csv"));
-  write_rows(path, rows, feature_names(schema), schema,
-             static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
+  write_made(path, drawn[0], n, schema, static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
   return 0;
 }
 
@@ -156,14 +163,15 @@ int reconstruct(const cxxopts::ParseResult& a, const Registry& registry) {
   const Method& method = method_of(methods, "reconstruct", run);
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
-  const Tensor x = first_rows(items, *run.model, count_of(a, 32));
-  const Tensor made = method.call({x}, Rng(a["seed"].as<uint64_t>()).fold("reconstruct"))[0];
+  const Batch first = first_items(items, *run.model, count_of(a, 32));
+  const Tensor made = method.call(inputs_of(method, first), Rng(a["seed"].as<uint64_t>()).fold("reconstruct"))[0];
   const std::string path =
       out_of(a, is_image(schema) ? run.directory.image("reconstructions") : run.directory.file("reconstructions.csv"));
   if (!has_extension(path, ".png")) {
     write_rows(path, made, feature_names(schema), schema, 1);
     return 0;
   }
+  const Tensor& x = first.at("x");
   const Tensor pairs =
       at::stack({x, made.to(x.scalar_type())}, 1).reshape({-1, x.size(1)});  // each item, then its reconstruction
   write_rows(path, pairs, {}, schema, 8);
@@ -213,11 +221,11 @@ int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
   const bool between = a.count("between") > 0;
-  const Tensor means = encoder.call({first_rows(items, *run.model, 1000)}, rng)[0];
-  const Tensor rows = decoder.call({between ? between_items(a, means) : along_dimensions(a, means)}, rng)[0];
+  const Tensor means = encoder.call(inputs_of(encoder, first_items(items, *run.model, 1000)), rng)[0];
+  const Tensor z = between ? between_items(a, means) : along_dimensions(a, means), rows = decoder.call({z}, rng)[0];
   const std::string name = between ? "interpolation" : "traversal";
   const std::string path = out_of(a, is_image(schema) ? run.directory.image(name) : run.directory.file(name + ".csv"));
-  write_rows(path, rows, feature_names(schema), schema, kWalk);
+  write_made(path, rows, z.size(0), schema, kWalk);
   return 0;
 }
 
