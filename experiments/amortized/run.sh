@@ -71,6 +71,7 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
       train posterior-iaf mnist.toml mnist:$data/images model.latent_dim=10 model.posterior.kind=flow \
         model.posterior.flow.kind=iaf
       for posterior in full iaf; do
+        evaluate posterior-$posterior --samples 1 --against $out/posterior-diagonal
         evaluate posterior-$posterior --samples 1000 --limit 2000 --against $out/posterior-diagonal
       done
       ;;
