@@ -51,8 +51,8 @@ class FactoredModel final : public Model {
   std::map<std::string, double> diagnostics() const override;
   /// Birth, merge and delete of components, where rows are independent.
   std::vector<std::shared_ptr<Move>> moves() const override;
-  /// Rows arrive in float64 whatever the precision: centring comes before rounding.
-  at::ScalarType dtype() const override { return at::kDouble; }
+  /// Rows stay as they were read, on disk or in memory: parts of them are centred in float64, whatever the precision.
+  at::ScalarType dtype() const override { return at::ScalarType::Undefined; }
 
  private:
   const Tensor& center() const { return scaling_->get("scaling.center"); }

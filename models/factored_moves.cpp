@@ -11,39 +11,77 @@
 namespace vem {
 namespace {
 
-/// Responsibilities [N, K] of all rows, then new ones, then the M-step that they give.
+constexpr int64_t kRowsAtOnce = 4096;
+
+/// What a move sees of the model and of all rows: [N, K] numbers are formed a part at a time.
+struct View {
+  RowReader log_joint;                                 // [rows, K]
+  std::function<Tensor(const Tensor& places)> points;  // rows between which distances mean something
+  Tensor weight;                                       // [N]
+
+  RowReader responsibilities() const {
+    return [log_joint = log_joint](int64_t begin, int64_t end) { return at::softmax(log_joint(begin, end), 1); };
+  }
+  /// body(begin, responsibilities, weights [rows, 1]) for parts of the rows, in order.
+  template <class Body>
+  void for_parts(const Body& body) const {
+    const RowReader r = responsibilities();
+    for (int64_t begin = 0; begin < weight.size(0); begin += kRowsAtOnce) {
+      const int64_t end = std::min(weight.size(0), begin + kRowsAtOnce);
+      body(begin, r(begin, end), weight.slice(0, begin, end).unsqueeze(1));
+    }
+  }
+  /// Weighted inner products of the responsibilities of components [K, K].
+  Tensor overlap() const {
+    Tensor sum;
+    for_parts([&](int64_t, const Tensor& r, const Tensor& w) {
+      const Tensor part = at::mm((r * w).t(), r);
+      sum = sum.defined() ? sum + part : part;
+    });
+    return sum;
+  }
+  /// Rows that each component explains [K].
+  Tensor mass() const {
+    Tensor sum;
+    for_parts([&](int64_t, const Tensor& r, const Tensor& w) {
+      const Tensor part = (r * w).sum(0);
+      sum = sum.defined() ? sum + part : part;
+    });
+    return sum;
+  }
+};
+
+/// Indices of components with rows, those with the fewest first.
+std::vector<int64_t> occupied(const Tensor& mass) {
+  std::vector<int64_t> components;
+  const Tensor order = mass.argsort();
+  for (int64_t i = 0; i < mass.numel(); ++i)
+    if (mass[order[i]].item<double>() > kEmpty) components.push_back(order[i].item<int64_t>());
+  return components;
+}
+
+/// New responsibilities, then the M-step that they give.
 class RowMove : public Move {
  public:
-  RowMove(const Factored& part, std::function<Tensor(const Tensor&)> scaled)
-      : part_(part), scaled_(std::move(scaled)) {}
+  using Look = std::function<View(const Batch&)>;
+  RowMove(const Factored& part, std::function<RowReader(const Batch&)> rows, Look look)
+      : part_(part), rows_(std::move(rows)), look_(std::move(look)) {}
   bool propose(const Batch& all, int64_t attempt, const Rng& rng) override {
-    const Tensor x = scaled_(all.at("x"));
-    const Tensor log_lik = part_.observation().log_prob(x, part_.observation().point());
-    const Tensor log_joint = part_.allocation().log_joint(log_lik, part_.point());
-    const Tensor r = changed(log_joint, part_.observation().coordinates(x), all.row_weight(), attempt, rng);
-    if (!r.defined()) return false;
-    const Expectation total = part_.assign(x, all, r);
+    const RowReader r = changed(look_(all), attempt, rng);
+    if (!r) return false;
+    const Expectation total = part_.assign(rows_(all), all, r);
     for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
     return true;
   }
 
  protected:
-  /// New responsibilities, or an undefined tensor.
-  virtual Tensor changed(const Tensor& log_joint, const Tensor& points, const Tensor& weight, int64_t attempt,
-                         const Rng& rng) const = 0;
-  /// Indices of components with rows, those with the fewest first.
-  static std::vector<int64_t> occupied(const Tensor& mass) {
-    std::vector<int64_t> components;
-    const Tensor order = mass.argsort();
-    for (int64_t i = 0; i < mass.numel(); ++i)
-      if (mass[order[i]].item<double>() > kEmpty) components.push_back(order[i].item<int64_t>());
-    return components;
-  }
-  static Tensor mass_of(const Tensor& r, const Tensor& weight) { return at::mv(r.t(), weight); }
+  /// New responsibilities, or null.
+  virtual RowReader changed(const View& view, int64_t attempt, const Rng& rng) const = 0;
 
  private:
   const Factored& part_;
-  std::function<Tensor(const Tensor&)> scaled_;
+  std::function<RowReader(const Batch&)> rows_;
+  Look look_;
 };
 
 class Merge final : public RowMove {
@@ -52,22 +90,22 @@ class Merge final : public RowMove {
   std::string name() const override { return "merge"; }
 
  protected:
-  Tensor changed(const Tensor& log_joint, const Tensor&, const Tensor& weight, int64_t attempt,
-                 const Rng&) const override {
-    const Tensor r = at::softmax(log_joint, 1);
-    const std::vector<int64_t> components = occupied(mass_of(r, weight));
+  RowReader changed(const View& view, int64_t attempt, const Rng&) const override {
+    const std::vector<int64_t> components = occupied(view.mass());
     const auto n = static_cast<int64_t>(components.size());
     if (n < 2 || attempt >= std::min<int64_t>(n * (n - 1) / 2, kMostPairs)) return {};
-    const Tensor own = r.index_select(1, at::tensor(components, at::kLong));
-    const Tensor overlap = at::mm((own * weight.unsqueeze(1)).t(), own), norm = overlap.diagonal().sqrt();
+    const Tensor own = at::tensor(components, at::kLong);
+    const Tensor overlap = view.overlap().index_select(0, own).index_select(1, own), norm = overlap.diagonal().sqrt();
     const Tensor cosine = (overlap / at::outer(norm, norm)).triu(1);  // of pairs i < j; others 0
     const int64_t place = cosine.flatten().argsort(0, true)[attempt].item<int64_t>();
     const int64_t into = components[static_cast<size_t>(place / n)], from = components[static_cast<size_t>(place % n)];
     if (into == from) return {};
-    Tensor merged = r.clone();
-    merged.select(1, into).add_(r.select(1, from));
-    merged.select(1, from).zero_();
-    return merged;
+    return [r = view.responsibilities(), into, from](int64_t begin, int64_t end) {
+      const Tensor merged = r(begin, end);
+      merged.select(1, into).add_(merged.select(1, from));
+      merged.select(1, from).zero_();
+      return merged;
+    };
   }
 
  private:
@@ -81,12 +119,13 @@ class Delete final : public RowMove {
 
  protected:
   /// Its rows go to the other components as if it had never been there.
-  Tensor changed(const Tensor& log_joint, const Tensor&, const Tensor& weight, int64_t attempt,
-                 const Rng&) const override {
-    const std::vector<int64_t> components = occupied(mass_of(at::softmax(log_joint, 1), weight));
+  RowReader changed(const View& view, int64_t attempt, const Rng&) const override {
+    const std::vector<int64_t> components = occupied(view.mass());
     if (components.size() < 2 || attempt >= static_cast<int64_t>(components.size())) return {};
     const Tensor gone = at::tensor({components[static_cast<size_t>(attempt)]}, at::kLong);
-    return at::softmax(log_joint.index_fill(1, gone, -std::numeric_limits<double>::infinity()), 1);
+    return [log_joint = view.log_joint, gone](int64_t begin, int64_t end) {
+      return at::softmax(log_joint(begin, end).index_fill(1, gone, -std::numeric_limits<double>::infinity()), 1);
+    };
   }
 };
 
@@ -96,38 +135,64 @@ class Birth final : public RowMove {
   std::string name() const override { return "birth"; }
 
  protected:
-  Tensor changed(const Tensor& log_joint, const Tensor& points, const Tensor& weight, int64_t attempt,
-                 const Rng& rng) const override {
-    const Tensor r = at::softmax(log_joint, 1), mass = mass_of(r, weight);
+  RowReader changed(const View& view, int64_t attempt, const Rng& rng) const override {
+    const Tensor mass = view.mass();
     const std::vector<int64_t> components = occupied(mass);
     // The first that is free: sticks that are passed over have a price.
     const int64_t free = (mass <= kEmpty).to(at::kLong).argmax().item<int64_t>();
     const auto n = static_cast<int64_t>(components.size());
     if (attempt >= n || n == mass.numel()) return {};
     const int64_t parent = components[static_cast<size_t>(n - 1 - attempt)];  // the largest first
-    const Tensor rows = r.select(1, parent).gt(0.5).logical_and(weight > 0).nonzero().squeeze(1);
-    if (rows.numel() < 4) return r;  // nothing to split: the loop will not keep it
-    Tensor labels;
-    try {
-      labels = kmeans(points.index_select(0, rows), weight.index_select(0, rows), 2, rng.fold("birth")).labels;
-    } catch (const DataError&) {
-      return r;  // all of its rows are equal
-    }
-    const Tensor moved = rows.index_select(0, labels.eq(1).nonzero().squeeze(1));
-    Tensor split = r.clone();
-    split.select(1, free).index_copy_(0, moved, r.select(1, parent).index_select(0, moved));
-    split.select(1, parent).index_fill_(0, moved, 0);
-    return split;
+    std::vector<Tensor> parts;
+    view.for_parts([&](int64_t begin, const Tensor& r, const Tensor& w) {
+      parts.push_back(r.select(1, parent).gt(0.5).logical_and(w.squeeze(1) > 0).nonzero().squeeze(1) + begin);
+    });
+    const Tensor rows = at::cat(parts), r_moved = moved(view, rows, rng.fold("birth"));
+    return [r = view.responsibilities(), r_moved, parent, free](int64_t begin, int64_t end) {
+      const Tensor split = r(begin, end);
+      if (!r_moved.defined()) return split;  // nothing to split: the loop will not keep it
+      const Tensor here = r_moved.slice(0, begin, end), own = split.select(1, parent).clone();
+      split.select(1, free).copy_(at::where(here, own, split.select(1, free)));
+      split.select(1, parent).masked_fill_(here, 0);
+      return split;
+    };
   }
+
+ private:
+  /// Which of all rows [N] bool are in the second cluster of these; undefined where they do not make two. Of many, a
+  /// part is clustered and the others are as their nearest centre.
+  static Tensor moved(const View& view, const Tensor& rows, const Rng& rng) {
+    const int64_t n = rows.numel();
+    if (n < 4) return {};
+    const Tensor some =
+        n <= kClustered ? rows : rows.index_select(0, at::arange(kClustered, at::kLong) * n / kClustered);
+    try {
+      const KMeans two = kmeans(view.points(some), view.weight.index_select(0, some), 2, rng);
+      const RowReader points = [&](int64_t begin, int64_t end) { return view.points(rows.slice(0, begin, end)); };
+      const Tensor labels = n <= kClustered ? two.labels : nearest_center(points, n, two.centers);
+      return at::zeros({view.weight.size(0)}, at::kBool).index_fill_(0, rows.index({labels.eq(1)}), true);
+    } catch (const DataError&) {
+      return {};  // all of its rows are equal
+    }
+  }
+  static constexpr int64_t kClustered = 20000;
 };
 
 }  // namespace
 
 std::vector<std::shared_ptr<Move>> FactoredModel::moves() const {
   if (!part_.allocation().independent_rows()) return {};
-  const auto scaled_rows = [this](const Tensor& x) { return scaled(x); };
-  return {std::make_shared<Birth>(part_, scaled_rows), std::make_shared<Merge>(part_, scaled_rows),
-          std::make_shared<Delete>(part_, scaled_rows)};
+  const auto rows = [this](const Batch& all) { return scaled_rows(all); };
+  const auto look = [this](const Batch& all) {
+    const RowReader x = scaled_rows(all);
+    const Tensor t = part_.observation().point();
+    const auto log_joint = [this, x, t, point = part_.point()](int64_t begin, int64_t end) {
+      return part_.allocation().log_joint(part_.observation().log_prob(x(begin, end), t), point);
+    };
+    return View{log_joint, points_of(all).at, all.row_weight()};
+  };
+  return {std::make_shared<Birth>(part_, rows, look), std::make_shared<Merge>(part_, rows, look),
+          std::make_shared<Delete>(part_, rows, look)};
 }
 
 }  // namespace vem

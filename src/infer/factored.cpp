@@ -296,19 +296,18 @@ Expectation Factored::expect(const RowReader& rows, const Batch& batch, const Te
   return sum_rows(rows, batch, globals, nullptr, draw);
 }
 
-Expectation Factored::assign(const RowReader& rows, const Batch& batch, const Tensor& responsibilities) const {
-  const bool hard = responsibilities.dim() == 1;
-  const int64_t num_rows = batch.offsets.defined() ? batch.offsets[batch.size()].item<int64_t>() : batch.size();
-  if (responsibilities.size(0) != num_rows || (!hard && responsibilities.size(1) != num_components()))
-    fail<Error>("factored.assign: responsibilities have shape [{}] but [{}, {}] is expected",
-                fmt::join(responsibilities.sizes(), ", "), num_rows, num_components());
+Expectation Factored::assign(const RowReader& rows, const Batch& batch, const RowReader& responsibilities) const {
   // Where the allocation prefers no component, the posterior of log r is r; what it prefers among rows is taken off.
   const TensorMap at_point = point();
   const Tensor preferred = allocation_->independent_rows()
                                ? allocation_->log_joint(at::zeros({1, num_components()}, at::kDouble), at_point)
                                : at::zeros({1, num_components()}, at::kDouble);
   const auto log_r = [&](int64_t begin, int64_t end) {
-    const Tensor r = responsibilities.slice(0, begin, end);
+    const Tensor r = responsibilities(begin, end);
+    const bool hard = r.dim() == 1;
+    if (r.size(0) != end - begin || (!hard && r.size(1) != num_components()))
+      fail<Error>("factored.assign: responsibilities of rows {} to {} have shape [{}] but [{}, {}] is expected", begin,
+                  end, fmt::join(r.sizes(), ", "), end - begin, num_components());
     return (hard ? at::one_hot(r, num_components()) : r).to(at::kDouble).log().clamp_min(kLogZero) - preferred;
   };
   Expectation e = sum_rows(rows, batch, at_point, log_r, nullptr);
@@ -337,7 +336,7 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   return e;
 }
 
-void Factored::start(const RowReader& rows, const Batch& batch, const Tensor& responsibilities, const Rng& rng) {
+void Factored::start(const RowReader& rows, const Batch& batch, const RowReader& responsibilities, const Rng& rng) {
   const Expectation total = assign(rows, batch, responsibilities);
   for (const auto& block : blocks()) block->m_step(total, Step(), rng);
 }

@@ -402,7 +402,7 @@ class OtherDistribution final : public Distribution {
 };
 
 TEST(Factored, ErrorsSayWhatIsWrong) {
-  const Factored part = make_part({});
+  Factored part = make_part({});
   const auto message = [](const std::function<void()>& f) {
     try {
       f();
@@ -413,10 +413,11 @@ TEST(Factored, ErrorsSayWhatIsWrong) {
   };
   EXPECT_EQ(message([&] { part.observation().statistics(OtherDistribution()); }),
             "observation normal: as a prior it needs the variances of the posterior; distribution has none");
+  part.set_priors({at::zeros({3}, at::kDouble), at::eye(3, at::kDouble)});
   EXPECT_EQ(message([&] {
               part.assign(at::zeros({4, 3}, at::kDouble), rows_batch(4), at::zeros({4, 2}, at::kDouble));
             }),
-            "factored.assign: responsibilities have shape [4, 2] but [4, 3] is expected");
+            "factored.assign: responsibilities of rows 0 to 4 have shape [4, 2] but [4, 3] is expected");
   EXPECT_EQ(message([&] {
               make_observation("degrees_of_freedom = 2\n", {3, at::kDouble, Estimate::posterior});
             }),

@@ -35,9 +35,9 @@ class Factored {
                      const Rng* draw = nullptr) const;
   /// Sums of given responsibilities [rows, K], or component indices [rows] int64, as expect() would return them. Where
   /// rows depend on each other, needs the allocation at its (symmetric) prior. The bound is 0: a start has none.
-  Expectation assign(const RowReader& rows, const Batch& batch, const Tensor& responsibilities) const;
+  Expectation assign(const RowReader& rows, const Batch& batch, const RowReader& responsibilities) const;
   /// One M-step of every block from what assign() returned.
-  void start(const RowReader& rows, const Batch& batch, const Tensor& responsibilities, const Rng& rng = Rng(0));
+  void start(const RowReader& rows, const Batch& batch, const RowReader& responsibilities, const Rng& rng = Rng(0));
   /// Draws n rows and their components; from the predictive density for a posterior.
   std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
 

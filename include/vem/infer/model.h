@@ -59,7 +59,7 @@ class Model {
   virtual Schedules schedules() const;
   /// Turns summed metrics into what is logged, in nats per item; the default divides by count.
   virtual std::map<std::string, std::vector<double>> report(const Expectation& total) const;
-  /// The floating-point type of the rows that e_step() takes.
+  /// The floating-point type of the rows that e_step() takes; Undefined: whatever they were read as.
   virtual at::ScalarType dtype() const = 0;
 
   /// Throws ConfigError for options that only the finished model can judge; fit() asks before it begins.
