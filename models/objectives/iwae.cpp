@@ -67,8 +67,9 @@ class Iwae final : public Objective {
     return log_weight.reshape({groups, log_weight.size(0) / groups, log_weight.size(1)});
   }
   Tensor bound_of(const Tensor& log_weight, int64_t groups) const {
-    const double power = 1 - o_.alpha, size = static_cast<double>(num_samples() / groups);
-    const Tensor means = at::logsumexp(grouped(log_weight, groups) * power, {1}) - std::log(size);
+    const double power = 1 - o_.alpha;
+    const int64_t size = num_samples() / groups;
+    const Tensor means = at::logsumexp(grouped(log_weight, groups) * power, {1}) - std::log(static_cast<double>(size));
     const Tensor bound = mean_over_samples(means / power);
     return o_.elbo_share > 0 ? (1 - o_.elbo_share) * bound + o_.elbo_share * log_weight.mean(0) : bound;
   }
