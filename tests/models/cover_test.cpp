@@ -120,7 +120,7 @@ std::vector<Combination> pairwise_cover() {
       for (const Pair& pair : pairs_of(c)) covered += left.count(pair);
       if (covered > most) most = covered, best = &c;
     }
-    if (best == nullptr) break;  // the pairs that are left do not go together
+    if (best == nullptr) break;  // never: each pair is part of some combination
     for (const Pair& pair : pairs_of(*best)) left.erase(pair);
     chosen.push_back(*best);
   }
