@@ -2,24 +2,9 @@
 // standard deviation; densities come back in the user's units. Counts and categories are taken as they are.
 #include "factored_model.h"
 
-#include <algorithm>
-
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
-
-// Rows that are looked at together where all of a batch are: as many numbers as stay small beside a model.
-constexpr int64_t kRowsAtOnce = 4096;
-
-/// body(begin, end) for parts of so many rows, in order.
-template <class Body>
-void for_parts(int64_t rows, const Body& body) {
-  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) body(begin, std::min(rows, begin + kRowsAtOnce));
-}
-
-}  // namespace
-
 void FactoredOptions::visit(OptionVisitor& v) {
   v("num_components", num_components, {1, 4096}, "components of a mixture, states of a chain");
   v("estimate", estimate,

@@ -2,6 +2,8 @@
 // Markov model and their like are this class with other defaults; they register it under a name of their own.
 #pragma once
 
+#include <algorithm>
+
 #include "vem/infer/factored.h"
 #include "vem/infer/model.h"
 
@@ -9,6 +11,14 @@ namespace vem {
 
 /// Rows: a component that explains fewer counts as empty, and is free to be born anew.
 constexpr double kEmpty = 0.5;
+
+/// body(begin, end) for parts of so many rows, in order, where all of a batch are looked at: as many numbers as stay
+/// small beside a model.
+template <class Body>
+void for_parts(int64_t rows, const Body& body) {
+  constexpr int64_t kRowsAtOnce = 4096;
+  for (int64_t begin = 0; begin < rows; begin += kRowsAtOnce) body(begin, std::min(rows, begin + kRowsAtOnce));
+}
 
 struct FactoredOptions : ModelOptions {
   enum class Start { kmeans, random, segments, labels, run };

@@ -11,10 +11,9 @@
 namespace vem {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 4096;
-
 /// What a move sees of the model and of all rows: [N, K] numbers are formed a part at a time.
 struct View {
+  RowReader rows;                                      // as the factors take them
   RowReader log_joint;                                 // [rows, K]
   std::function<Tensor(const Tensor& places)> points;  // rows between which distances mean something
   Tensor weight;                                       // [N]
@@ -22,32 +21,27 @@ struct View {
   RowReader responsibilities() const {
     return [log_joint = log_joint](int64_t begin, int64_t end) { return at::softmax(log_joint(begin, end), 1); };
   }
-  /// body(begin, responsibilities, weights [rows, 1]) for parts of the rows, in order.
-  template <class Body>
-  void for_parts(const Body& body) const {
-    const RowReader r = responsibilities();
-    for (int64_t begin = 0; begin < weight.size(0); begin += kRowsAtOnce) {
-      const int64_t end = std::min(weight.size(0), begin + kRowsAtOnce);
-      body(begin, r(begin, end), weight.slice(0, begin, end).unsqueeze(1));
-    }
-  }
-  /// Weighted inner products of the responsibilities of components [K, K].
+  /// Weighted inner products of the responsibilities of components [K, K]. Since those of a row sum to 1, the sums of
+  /// its rows are mass().
   Tensor overlap() const {
-    Tensor sum;
-    for_parts([&](int64_t, const Tensor& r, const Tensor& w) {
-      const Tensor part = at::mm((r * w).t(), r);
-      sum = sum.defined() ? sum + part : part;
-    });
-    return sum;
+    return sum([](const Tensor& r, const Tensor& w) { return at::mm((r * w).t(), r); });
   }
   /// Rows that each component explains [K].
   Tensor mass() const {
-    Tensor sum;
-    for_parts([&](int64_t, const Tensor& r, const Tensor& w) {
-      const Tensor part = (r * w).sum(0);
-      sum = sum.defined() ? sum + part : part;
+    return sum([](const Tensor& r, const Tensor& w) { return (r * w).sum(0); });
+  }
+
+ private:
+  /// f(responsibilities, weights [rows, 1]) of parts of the rows, added up.
+  template <class F>
+  Tensor sum(const F& f) const {
+    const RowReader r = responsibilities();
+    Tensor total;
+    for_parts(weight.size(0), [&](int64_t begin, int64_t end) {
+      const Tensor part = f(r(begin, end), weight.slice(0, begin, end).unsqueeze(1));
+      total = total.defined() ? total + part : part;
     });
-    return sum;
+    return total;
   }
 };
 
@@ -64,12 +58,12 @@ std::vector<int64_t> occupied(const Tensor& mass) {
 class RowMove : public Move {
  public:
   using Look = std::function<View(const Batch&)>;
-  RowMove(const Factored& part, std::function<RowReader(const Batch&)> rows, Look look)
-      : part_(part), rows_(std::move(rows)), look_(std::move(look)) {}
+  RowMove(const Factored& part, Look look) : part_(part), look_(std::move(look)) {}
   bool propose(const Batch& all, int64_t attempt, const Rng& rng) override {
-    const RowReader r = changed(look_(all), attempt, rng);
+    const View view = look_(all);
+    const RowReader r = changed(view, attempt, rng);
     if (!r) return false;
-    const Expectation total = part_.assign(rows_(all), all, r);
+    const Expectation total = part_.assign(view.rows, all, r);
     for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
     return true;
   }
@@ -80,7 +74,6 @@ class RowMove : public Move {
 
  private:
   const Factored& part_;
-  std::function<RowReader(const Batch&)> rows_;
   Look look_;
 };
 
@@ -91,11 +84,12 @@ class Merge final : public RowMove {
 
  protected:
   RowReader changed(const View& view, int64_t attempt, const Rng&) const override {
-    const std::vector<int64_t> components = occupied(view.mass());
+    const Tensor every = view.overlap();
+    const std::vector<int64_t> components = occupied(every.sum(1));
     const auto n = static_cast<int64_t>(components.size());
     if (n < 2 || attempt >= std::min<int64_t>(n * (n - 1) / 2, kMostPairs)) return {};
     const Tensor own = at::tensor(components, at::kLong);
-    const Tensor overlap = view.overlap().index_select(0, own).index_select(1, own), norm = overlap.diagonal().sqrt();
+    const Tensor overlap = every.index_select(0, own).index_select(1, own), norm = overlap.diagonal().sqrt();
     const Tensor cosine = (overlap / at::outer(norm, norm)).triu(1);  // of pairs i < j; others 0
     const int64_t place = cosine.flatten().argsort(0, true)[attempt].item<int64_t>();
     const int64_t into = components[static_cast<size_t>(place / n)], from = components[static_cast<size_t>(place % n)];
@@ -144,11 +138,13 @@ class Birth final : public RowMove {
     if (attempt >= n || n == mass.numel()) return {};
     const int64_t parent = components[static_cast<size_t>(n - 1 - attempt)];  // the largest first
     std::vector<Tensor> parts;
-    view.for_parts([&](int64_t begin, const Tensor& r, const Tensor& w) {
-      parts.push_back(r.select(1, parent).gt(0.5).logical_and(w.squeeze(1) > 0).nonzero().squeeze(1) + begin);
+    const RowReader before = view.responsibilities();
+    for_parts(view.weight.size(0), [&](int64_t begin, int64_t end) {
+      const Tensor in_parent = before(begin, end).select(1, parent) > 0.5;
+      parts.push_back(in_parent.logical_and(view.weight.slice(0, begin, end) > 0).nonzero().squeeze(1) + begin);
     });
     const Tensor rows = at::cat(parts), r_moved = moved(view, rows, rng.fold("birth"));
-    return [r = view.responsibilities(), r_moved, parent, free](int64_t begin, int64_t end) {
+    return [r = before, r_moved, parent, free](int64_t begin, int64_t end) {
       const Tensor split = r(begin, end);
       if (!r_moved.defined()) return split;  // nothing to split: the loop will not keep it
       const Tensor here = r_moved.slice(0, begin, end), own = split.select(1, parent).clone();
@@ -182,17 +178,16 @@ class Birth final : public RowMove {
 
 std::vector<std::shared_ptr<Move>> FactoredModel::moves() const {
   if (!part_.allocation().independent_rows()) return {};
-  const auto rows = [this](const Batch& all) { return scaled_rows(all); };
   const auto look = [this](const Batch& all) {
     const RowReader x = scaled_rows(all);
     const Tensor t = part_.observation().point();
     const auto log_joint = [this, x, t, point = part_.point()](int64_t begin, int64_t end) {
       return part_.allocation().log_joint(part_.observation().log_prob(x(begin, end), t), point);
     };
-    return View{log_joint, points_of(all).at, all.row_weight()};
+    return View{x, log_joint, points_of(all).at, all.row_weight()};
   };
-  return {std::make_shared<Birth>(part_, rows, look), std::make_shared<Merge>(part_, rows, look),
-          std::make_shared<Delete>(part_, rows, look)};
+  return {std::make_shared<Birth>(part_, look), std::make_shared<Merge>(part_, look),
+          std::make_shared<Delete>(part_, look)};
 }
 
 }  // namespace vem

@@ -356,8 +356,8 @@ TEST_P(SideBySideOf, AreWhatEachIsAlone) {
   const Dataset data = vem::with_rows(sample_data(family.sample), sample_data(family.sample).columns.at("x"), false);
   const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, at::kDouble);
   const Tensor x = batch.at("x");
-  const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end); };
-  const int64_t K = 3, size = 4;
+  const RowReader rows(x);
+  const int64_t K = 3;
   for (const std::string estimate : {"ml", "map", "posterior"}) {
     if (estimate == "posterior" && family.low_rank()) continue;  // there is none
     ChoiceOptions choice("model", "mixture");
@@ -369,15 +369,16 @@ TEST_P(SideBySideOf, AreWhatEachIsAlone) {
                               {x.size(1), at::kDouble, options.estimate, K, "", data.schema.feature_names, &plugins()});
     const int64_t most = SideBySide::most(part, options.allocation, options.observation, K);
     EXPECT_EQ(most > 1, family.name != "normal_tied") << most;
+    const int64_t size = most > 1 ? 4 : 1;
     const Moments of_data = moments(x, batch.row_weight());
-    SideBySide all(part, options.allocation, options.observation, K, of_data, most > 1 ? size : 1);
+    SideBySide all(part, options.allocation, options.observation, K, of_data, size);
     std::vector<double> bounds;
     std::vector<TensorMap> points;
     const auto begin = [&](int64_t r) {
       part.set_priors(of_data);
       part.start(rows, batch, Rng(7).fold(static_cast<uint64_t>(r)).permutation(data.size).remainder(K));
     };
-    for (int64_t r = 0; r < (most > 1 ? size : 1); ++r) {
+    for (int64_t r = 0; r < size; ++r) {
       begin(r);
       all.take(r);
       for (int pass = 0; pass < 3; ++pass) {
