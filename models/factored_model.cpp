@@ -5,6 +5,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
+
 void FactoredOptions::visit(OptionVisitor& v) {
   v("num_components", num_components, {1, 4096}, "components of a mixture, states of a chain");
   v("estimate", estimate,
