@@ -109,7 +109,7 @@ std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType d
   const double far = std::sqrt(std::max(0.0, size.max().item<double>()));
   if (dtype == at::kFloat && far < kFarFloat32) return packed_kernel(weights.to(at::kFloat), full);
   if (far < kFarFloat64) return packed_kernel(weights, full);
-  return residual_kernel(form());
+  return residual_kernel(weights, form());
 }
 
 void register_normal_observation(Registry& registry) {

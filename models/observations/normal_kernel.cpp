@@ -1,42 +1,10 @@
-// Rows to packed second moments, written out as loops: the compiler makes vectors of them for each machine.
+// Rows against K quadratic forms, expanded into moments of the rows or residual by residual.
 #include "normal_kernel.h"
 
-#include "vem/core/target_clones.h"
+#include "moment_product.h"
 
 namespace vem {
 namespace {
-
-template <class T>
-inline __attribute__((always_inline)) void fill(const T* __restrict x, T* __restrict out, int64_t rows, int64_t D,
-                                                bool full) {
-  for (int64_t n = 0; n < rows; ++n, x += D) {
-    *out++ = 1;
-    for (int64_t i = 0; i < D; ++i) out[i] = x[i];
-    out += D;
-    for (int64_t i = 0; full && i < D; out += D - i, ++i)
-      for (int64_t j = i; j < D; ++j) out[j - i] = x[i] * x[j];
-    for (int64_t i = 0; !full && i < D; ++i) *out++ = x[i] * x[i];
-  }
-}
-VEM_CLONES void fill_rows(const float* x, float* out, int64_t rows, int64_t D, bool full) {
-  fill(x, out, rows, D, full);
-}
-VEM_CLONES void fill_rows(const double* x, double* out, int64_t rows, int64_t D, bool full) {
-  fill(x, out, rows, D, full);
-}
-
-int64_t width(int64_t D, bool full) { return 1 + D + (full ? D * (D + 1) / 2 : D); }
-
-Tensor features_of(const Tensor& x, at::ScalarType dtype, bool full) {
-  const Tensor rows = x.to(dtype).contiguous();
-  const int64_t n = rows.size(0), D = rows.size(1);
-  const Tensor out = at::empty({n, width(D, full)}, dtype);
-  if (dtype == at::kFloat)
-    fill_rows(rows.data_ptr<float>(), out.data_ptr<float>(), n, D, full);
-  else
-    fill_rows(rows.data_ptr<double>(), out.data_ptr<double>(), n, D, full);
-  return out;
-}
 
 /// Sums [K, F] to those of s = (1, x, x x', 1) or (1.., x, x^2, 1..): the count stands once in F.
 Tensor statistics_of(const Tensor& sums, int64_t D, bool full) {
@@ -47,32 +15,31 @@ Tensor statistics_of(const Tensor& sums, int64_t D, bool full) {
 
 class PackedKernel final : public RowKernel {
  public:
-  PackedKernel(const Tensor& weights, bool full) : weights_(weights.t().contiguous()), full_(full) {
-    // F = 1 + 2 D, or (D + 1) (D + 2) / 2
-    const int64_t F = weights.size(1);
-    num_features_ =
-        full ? static_cast<int64_t>(std::llround(std::sqrt(2. * static_cast<double>(F) + 0.25) - 1.5)) : (F - 1) / 2;
+  PackedKernel(const Tensor& weights, bool full) : product_(weights.t(), full), full_(full) {}
+  Tensor features(const Tensor& x) const override { return product_.columns(x); }
+  Tensor log_lik(const Tensor& features) const override { return product_.log_lik(features); }
+  Tensor sums(const Tensor& features, const Tensor& marginals) const override {
+    return product_.sums(features, marginals);
   }
-  Tensor features(const Tensor& x) const override { return features_of(x, weights_.scalar_type(), full_); }
-  Tensor log_lik(const Tensor& features) const override { return at::mm(features, weights_); }
-  Tensor statistics(const Tensor& sums) const override { return statistics_of(sums, num_features_, full_); }
+  Tensor statistics(const Tensor& sums) const override { return statistics_of(sums, product_.num_features(), full_); }
 
  private:
-  Tensor weights_;  // [F, K]
+  MomentProduct product_;
   bool full_;
-  int64_t num_features_;
 };
 
 class ResidualKernel final : public RowKernel {
  public:
-  explicit ResidualKernel(QuadraticForm form) : form_(std::move(form)) {}
-  Tensor features(const Tensor& x) const override { return features_of(x, at::kDouble, form_.full()); }
-  Tensor log_lik(const Tensor& features) const override {
-    return form_.log_lik(features.narrow(1, 1, form_.mean.size(1)));
+  ResidualKernel(const Tensor& weights, QuadraticForm form) : packed_(weights, form.full()), form_(std::move(form)) {}
+  Tensor features(const Tensor& x) const override { return packed_.features(x); }
+  Tensor log_lik(const Tensor& features) const override { return form_.log_lik(features.slice(1, 1)); }
+  Tensor sums(const Tensor& features, const Tensor& marginals) const override {
+    return packed_.sums(features, marginals);
   }
-  Tensor statistics(const Tensor& sums) const override { return statistics_of(sums, form_.mean.size(1), form_.full()); }
+  Tensor statistics(const Tensor& sums) const override { return packed_.statistics(sums); }
 
  private:
+  PackedKernel packed_;
   QuadraticForm form_;
 };
 
@@ -96,8 +63,8 @@ std::unique_ptr<const RowKernel> packed_kernel(const Tensor& weights, bool full)
   return std::make_unique<PackedKernel>(weights, full);
 }
 
-std::unique_ptr<const RowKernel> residual_kernel(const QuadraticForm& form) {
-  return std::make_unique<ResidualKernel>(form);
+std::unique_ptr<const RowKernel> residual_kernel(const Tensor& weights, const QuadraticForm& form) {
+  return std::make_unique<ResidualKernel>(weights, form);
 }
 
 }  // namespace vem

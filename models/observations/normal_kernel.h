@@ -19,11 +19,10 @@ struct QuadraticForm {
   Tensor log_lik(const Tensor& x) const;   ///< [N, K], one component after the other
 };
 
-/// (1, x, packed x x') or (1, x, x^2) in float32 or float64: one product with weights [K, F] in that type gives
-/// log_lik. A third of the work of residuals, but terms as large as the squared distance of a component from the origin
-/// cancel.
+/// log_lik by one product of moments of rows with weights [K, F], float32 or float64 (see moment_product.h). A third of
+/// the work of residuals, but terms as large as the squared distance of a component from the origin cancel.
 std::unique_ptr<const RowKernel> packed_kernel(const Tensor& weights, bool full);
-/// The same features in float64, log_lik by whitened residuals: for components that lie far from the origin.
-std::unique_ptr<const RowKernel> residual_kernel(const QuadraticForm& form);
+/// The same sums in float64, log_lik by whitened residuals: for components that lie far from the origin.
+std::unique_ptr<const RowKernel> residual_kernel(const Tensor& weights, const QuadraticForm& form);
 
 }  // namespace vem

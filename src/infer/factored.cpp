@@ -104,7 +104,8 @@ void merge(Part& total, const Part& part) {
 class ChunkSums {
  public:
   ChunkSums(const Allocation& allocation, const RowKernel& complete, const RowKernel* incomplete, const RowReader& rows,
-            const TensorMap& point, const LogR& log_r, const Rng* draw, int64_t num_components, int64_t numel)
+            const TensorMap& point, const LogR& log_r, const Rng* draw, int64_t num_components, int64_t numel,
+            int64_t width)
       : allocation_(allocation),
         complete_(complete),
         incomplete_(incomplete),
@@ -114,8 +115,7 @@ class ChunkSums {
         draw_(draw),
         K_(num_components),
         numel_(numel),
-        block_rows_(std::clamp(kBlockNumbers / std::max({numel / K_, K_, int64_t{1}}), kRowsPerChunk, kMostBlockRows)) {
-  }
+        block_rows_(std::clamp(kBlockNumbers / std::max({width, K_, int64_t{1}}), kRowsPerChunk, kMostBlockRows)) {}
 
   /// Numbers in the sums of components.
   int64_t numel() const { return numel_; }
@@ -325,7 +325,10 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   const RowReader wide = [&](int64_t begin, int64_t end) {
     return with_history(rows, batch.offsets, begin, end, observation_->lags());
   };
-  const ChunkSums sums{*allocation_, *complete, incomplete.get(), wide, at_point, log_r, draw, t.size(0), t.numel()};
+  const int64_t columns = observation_->context().num_features * (1 + observation_->lags());
+  const int64_t width = complete->features(at::zeros({0, columns}, at::kDouble)).size(1);
+  const ChunkSums sums{*allocation_, *complete, incomplete.get(), wide,      at_point,
+                       log_r,        draw,      t.size(0),        t.numel(), width};
   Part total = sum_chunks_of(batch, sums);
   Tensor statistics;
   if (total.components.defined()) add(statistics, complete->statistics(total.components));

@@ -90,6 +90,21 @@ double kl_global(const Factored& part) {
   return sum;
 }
 
+Tensor plain_moments(const Tensor& x, bool full) {
+  const int64_t N = x.size(0), D = x.size(1);
+  const Tensor rows = x.to(at::kDouble), all = at::zeros({N, 1 + D + (full ? D * (D + 1) / 2 : D)}, at::kDouble);
+  const auto in = rows.accessor<double, 2>();
+  auto out = all.accessor<double, 2>();
+  for (int64_t n = 0; n < N; ++n) {
+    int64_t f = 0;
+    out[n][f++] = 1;
+    for (int64_t i = 0; i < D; ++i) out[n][f++] = in[n][i];
+    for (int64_t i = 0; i < D; ++i)
+      for (int64_t j = i; j < (full ? D : i + 1); ++j) out[n][f++] = in[n][i] * in[n][j];
+  }
+  return all;
+}
+
 Tensor reference_log_joint(const Tensor& x, const Tensor& weights, const Tensor& means, const Tensor& covariances) {
   Tensor joint = at::zeros({x.size(0), means.size(0)}, at::kDouble);
   for (int64_t k = 0; k < means.size(0); ++k) {

@@ -33,6 +33,8 @@ void m_step(const Factored& part, const Expectation& total);
 /// Sum over blocks.
 double kl_global(const Factored& part);
 
+/// (1, x, upper triangle of x x' by rows) or (1, x, x^2) of rows [N, D], float64, by loops.
+Tensor plain_moments(const Tensor& x, bool full);
 /// log(w_k N(x_n | mean_k, covariance_k)) [N, K] by loops; means [K, D], covariances [K, D, D], weights [K].
 Tensor reference_log_joint(const Tensor& x, const Tensor& weights, const Tensor& means, const Tensor& covariances);
 /// log(w_k St(x_n | mean_k, scale_k, degrees_k)) [N, K] by loops (PRML 2.162).
