@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "vem/core/config.h"
+#include "vem/core/platform.h"
 #include "vem/infer/block.h"
 #include "vem/infer/forward_backward.h"
 #include "vem/infer/model.h"
@@ -166,7 +167,7 @@ void add(const std::string& name, Arguments... arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  at::globalContext().setFlushDenormal(true);
+  vem::tune_platform(1);
   at::manual_seed(0);
   add("mixture/full/100000x32/K=16/float64", mixture, 100000, 32, 16, "full", at::kDouble);
   add("mixture/full/100000x32/K=16/float32", mixture, 100000, 32, 16, "full", at::kFloat);

@@ -35,11 +35,9 @@ Potentials::Potentials(const Chain& chain)
 
 SideBySide::SideBySide(const Potentials& p, std::vector<int64_t> of) : items(std::move(of)), first{0} {
   for (const int64_t item : items) begin.push_back(p.offset(item));
-  auto running = static_cast<int64_t>(items.size());
-  for (int64_t t = 0; running > 0; ++t) {
-    while (running > 0 && p.length(items[static_cast<size_t>(running - 1)]) <= t) --running;
-    if (running > 0) first.push_back(first.back() + running);
-  }
+  for (size_t running = items.size(); running > 0; --running)  // until the last of them ends
+    for (int64_t t = steps(), length = p.length(items[running - 1]); t < length; ++t)
+      first.push_back(first.back() + static_cast<int64_t>(running));
 }
 
 std::vector<SideBySide> side_by_side(const Potentials& p) {

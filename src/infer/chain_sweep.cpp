@@ -1,8 +1,9 @@
 // The recursions, written so that the compiler makes vectors of them: products of a few rows with a K x K matrix held
 // in registers, then one pass over each row. With b_t the likelihoods of frame t over their maximum,
-//   forward:  g_t = b_t (g_t-1 A) / sum g_t-1, filtered_t = g_t / sum g_t, gain_t = b_t / sum g_t;
-//   backward: r_t = gain_t v_t, v_t-1 = A r_t, smoothed_t = filtered_t v_t, pairs_t = filtered_t-1,i A_ij r_t,j,
-// so that a frame waits for the product of the one before and for nothing else.
+//   forward:  g_t = b_t (g_t-1 A) / p_t-2, filtered_t = g_t / sum g_t, p_t = p_t-2 sum g_t / sum g_t-1;
+//   backward: r_t = b_t v_t / p_t, v_t-1 = A r_t, smoothed_t = filtered_t v_t, pairs_t = filtered_t-1,i A_ij r_t,j.
+// p_t is the likelihood of frame t given those before, and sum g_t = p_t p_t-1: dividing by p of two frames before
+// keeps numbers in range, and a frame waits for the product of the one before and for no sum and no division.
 #include "chain_sweep.h"
 
 #include <limits>
@@ -13,11 +14,11 @@ namespace vem {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// Entries of g_t and (scaled) transitions below this count as zero: even their product is no denormal number, which
-// would be slow. The same for likelihoods below exp of the other.
-constexpr double kExcluded = 1e-150, kLogExcluded = -345;
-// A sequence of which less than this is left at a frame is lost: what was excluded, at most 1e-150 / 1e-60 of a frame,
-// might have mattered.
+// Entries of g_t and (scaled) transitions below these count as zero: even their product is no denormal number, which
+// would be slow. Likewise likelihoods below exp of the other.
+constexpr double kExcluded = 1e-200, kExcludedTransition = 1e-100, kLogExcluded = -345;
+// A sequence is lost at a frame whose p_t is below this: what was excluded, at most 1e-200 of a sum of at least the
+// square of this, might have mattered.
 constexpr double kLost = 1e-60;
 
 constexpr int64_t kVector = 8;
@@ -30,11 +31,11 @@ using Vector = double __attribute__((vector_size(kVector * sizeof(double)), alig
 VEM_INLINE Vector& vector(double* x) { return *reinterpret_cast<Vector*>(x); }
 VEM_INLINE const Vector& vector(const double* x) { return *reinterpret_cast<const Vector*>(x); }
 
-/// For kRows rows and kWidth vectors of columns, all sums in registers: done(row, vector, sums). One row alone has two
-/// sums a column, of even and of odd terms, so that not every term waits for the one before.
+/// For kRows rows and kWidth vectors of columns, all sums in registers: done(row, vector, sums). One row alone has four
+/// sums a column, each of every fourth term, so that not every term waits for the one before.
 template <int kRows, int kWidth, class Done>
 VEM_INLINE void tile(const double* a, const double* m, int64_t K, int64_t P, const Done& done) {
-  constexpr int kSums = kRows == 1 ? 2 : 1;
+  constexpr int kSums = kRows == 1 ? 4 : 1;
   Vector sum[kRows * kSums][kWidth] = {};
   for (int64_t i = 0; i < K; i += kSums)  // rows beyond K are zeros
     for (int r = 0; r < kRows * kSums; ++r) {
@@ -43,7 +44,8 @@ VEM_INLINE void tile(const double* a, const double* m, int64_t K, int64_t P, con
       for (int j = 0; j < kWidth; ++j) sum[r][j] += x * vector(m + term * P + j * kVector);
     }
   for (int r = 0; r < kRows; ++r)
-    for (int j = 0; j < kWidth; ++j) done(r, j, kSums == 2 ? sum[r][j] + sum[kSums - 1][j] : sum[r][j]);
+    for (int j = 0; j < kWidth; ++j)
+      done(r, j, kSums == 1 ? sum[r][j] : (sum[0][j] + sum[kSums / 3][j]) + (sum[kSums / 2][j] + sum[kSums - 1][j]));
 }
 
 /// Rows a [rows, P] times m [P, P]: done(place in a [rows, P], the vector that belongs there).
@@ -61,76 +63,161 @@ VEM_INLINE void product(int64_t rows, const double* a, const double* m, int64_t 
   for (; r < rows; ++r) rows_times<1>(r, a, m, K, P, done);
 }
 
-/// b = row - maximum, -infinity in the padding; returns the maximum (0 where the row is impossible). NaN stays NaN.
-VEM_INLINE double subtract_maximum(const double* __restrict row, double* __restrict b, int64_t K, int64_t P) {
-  double top = -kInfinity;
-#pragma omp simd reduction(max : top)
-  for (int64_t k = 0; k < K; ++k) top = row[k] > top ? row[k] : top;
-  if (top == -kInfinity) top = 0;
-  for (int64_t k = 0; k < K; ++k) b[k] = row[k] - top;
-  for (int64_t k = K; k < P; ++k) b[k] = -kInfinity;
-  return top;
+/// Log-likelihoods of the chain [R, K].
+struct LogLik {
+  const double *begin, *end;
+  int64_t K;
+  const double* row(int64_t r) const { return begin + r * K; }
+};
+
+/// Every number of the result is the largest of x; NaN stays somewhere.
+VEM_INLINE void spread_maximum(Vector& x) {
+  const auto take = [&](const Vector& other) __attribute__((always_inline)) { x = x > other ? x : other; };
+  take(__builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3));
+  take(__builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5));
+  take(__builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6));
 }
 
-/// The likelihoods of all rows of a block over their maxima, in the place of the gains.
-VEM_CLONES void likelihoods(const Frames& f, const double* log_lik) {
-  for (int64_t t = f.begin; t < f.end; ++t)
-    for (int64_t s = 0, r = f.row(t); s < f.width(t); ++s, ++r)
-      f.top[r] = subtract_maximum(log_lik + (f.start[s] + t) * f.K, f.gain + r * f.P, f.K, f.P);
-  double* const b = f.gain + f.row(f.begin) * f.P;
-  const int64_t numbers = (f.row(f.end) - f.row(f.begin)) * f.P;
-#pragma omp simd
-  for (int64_t i = 0; i < numbers; ++i) b[i] = b[i] < kLogExcluded ? 0 : exp_of(b[i]);
+/// x = the numbers k .. of a row of K, -infinity beyond it. What lies before `end` may be read.
+VEM_INLINE void load(const double* row, int64_t k, int64_t K, const double* end, Vector& x) {
+  const Vector place = {0, 1, 2, 3, 4, 5, 6, 7}, nothing = Vector{} - kInfinity;
+  if (k + kVector <= K) {
+    x = vector(row + k);
+  } else if (row + k + kVector <= end) {
+    x = place < static_cast<double>(K - k) ? vector(row + k) : nothing;
+  } else {
+    x = nothing;
+    for (int64_t i = k; i < K; ++i) x[i - k] = row[i];
+  }
 }
 
-/// filtered = g / sum, gain = b / sum where g is not zero. Returns the sum, and one over it as `scale`.
+/// b = exp(row - maximum), zeros in the padding; returns the maximum (0 where the row is impossible). NaN stays NaN.
+VEM_INLINE double likelihoods(const double* row, double* b, int64_t K, int64_t P, const double* end) {
+  using Bits = uint64_t __attribute__((vector_size(kVector * sizeof(uint64_t))));
+  Vector top, x, likelihood;
+  load(row, 0, K, end, top);
+  for (int64_t k = kVector; k < P; k += kVector) {
+    load(row, k, K, end, x);
+    top = x > top ? x : top;
+  }
+  spread_maximum(top);
+  top = top == -kInfinity ? Vector{} : top;
+  for (int64_t k = 0; k < P; k += kVector) {
+    load(row, k, K, end, x);
+    x -= top;
+    exp_inside<Bits>(x, likelihood);
+    vector(b + k) = x < kLogExcluded ? Vector{} : likelihood;
+  }
+  return top[0];
+}
+
+/// filtered = g / sum g, gain = b / p where g is not zero. Returns p; the factors move on by a frame.
 VEM_INLINE double finish_row(const double* g, const double* b, double* filtered, double* gain, int64_t P,
-                             double& scale) {
+                             FrameScale& scale) {
   Vector part = vector(g);
   for (int64_t k = kVector; k < P; k += kVector) part += vector(g + k);
   const double sum = ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
-  scale = sum < kLost ? 0 : 1 / sum;  // NaN stays NaN
+  const double given = scale.sum * scale.next, p = scale.inverse == 0 ? 0 : sum / given;  // lost stays lost
+  const double inverse = p < kLost ? 0 : 1 / sum, factor = given * inverse;               // NaN stays NaN
   for (int64_t k = 0; k < P; k += kVector) {
-    const Vector own = vector(g + k), likelihood = vector(b + k) * scale;
-    vector(filtered + k) = own * scale;
+    const Vector own = vector(g + k), likelihood = vector(b + k) * factor;
+    vector(filtered + k) = own * inverse;
     vector(gain + k) = own == 0 ? Vector{} : likelihood;
   }
-  return sum;
+  scale = {sum, inverse, scale.after, factor};
+  return p;
 }
 
-/// g where it is not excluded.
-VEM_INLINE void keep(double* out, const Vector& g) { vector(out) = g < kExcluded ? Vector{} : g; }
+/// g where it is not excluded, in memory and in `kept`.
+VEM_INLINE void keep(double* out, const Vector& g, Vector& kept) {
+  kept = g < kExcluded ? Vector{} : g;
+  vector(out) = kept;
+}
+
+/// sum[i % 4] += g_i m_i over the first numbers of a row g of one vector, with rows m_i: none goes by way of memory.
+template <int kVectors, int... i>
+VEM_INLINE void add_terms(const Vector& g, int64_t numbers, const double* m, Vector (&sum)[4][kVectors],
+                          std::integer_sequence<int, i...>) {
+  const auto add = [&](const Vector& number, const double* row, Vector* to) __attribute__((always_inline)) {
+    for (int j = 0; j < kVectors; ++j) to[j] += number * vector(row + j * kVector);
+  };
+  ((i < numbers ? add(__builtin_shufflevector(g, g, i, i, i, i, i, i, i, i), m + i * kVectors * kVector, sum[i % 4])
+                : void()),
+   ...);
+}
+/// sums = g times the matrix of rows m: K of them.
+template <int kVectors>
+VEM_INLINE void row_times(const Vector (&g)[kVectors], int64_t K, const double* m, Vector (&product)[kVectors]) {
+  Vector sum[4][kVectors] = {};
+  for (int j = 0; j < kVectors; ++j)
+    add_terms<kVectors>(g[j], kVectors == 1 ? kVector : K - j * kVector, m + j * kVector * kVectors * kVector, sum,
+                        std::make_integer_sequence<int, kVector>());
+  for (int j = 0; j < kVectors; ++j) product[j] = (sum[0][j] + sum[1][j]) + (sum[2][j] + sum[3][j]);
+}
+
+/// Frames of one sequence of few states: g stays in registers, and likelihoods are formed while products wait for the
+/// frame before.
+template <int kVectors>
+VEM_INLINE void filter_alone(const Frames& f, const LogLik& log_lik, const double* start, const double* matrix) {
+  constexpr int64_t P = kVectors * kVector;
+  const int64_t first = f.row(f.begin), frames = f.end - f.begin;
+  const double* from = log_lik.row(*f.start + f.begin);
+  double *const last = frames % 2 == 0 ? f.state : f.to, *b = f.gain + first * P, *filtered = f.filtered + first * P;
+  FrameScale scale = *f.scale;
+  Vector g[kVectors];
+  for (int j = 0; j < kVectors; ++j) g[j] = vector(f.state + j * kVector);
+  f.top[first] = likelihoods(from, b, f.K, P, log_lik.end);
+  for (int64_t r = first; r < first + frames; ++r, b += P, filtered += P) {
+    Vector product[kVectors];
+    const bool is_start = f.begin == 0 && r == 0;
+    row_times<kVectors>(g, f.K, matrix, product);
+    for (int j = 0; is_start && j < kVectors; ++j) product[j] = vector(start + j * kVector);
+    from += f.K;
+    if (r + 1 < first + frames) f.top[r + 1] = likelihoods(from, b + P, f.K, P, log_lik.end);
+    for (int j = 0; j < kVectors; ++j)
+      keep(last + j * kVector, product[j] * (vector(b + j * kVector) * scale.next), g[j]);
+    f.p[r] = finish_row(last, b, filtered, is_start ? b : b - P, P, scale);
+  }
+  *f.scale = scale;
+}
 
 /// P of whole vectors known to the compiler, or 0.
 template <int kP>
-VEM_INLINE void filter_rows(const Frames& f, const double* start, const double* matrix) {
+VEM_INLINE void filter_rows(const Frames& f, const LogLik& log_lik, const double* start, const double* matrix) {
   const int64_t P = kP > 0 ? kP : f.P, K = f.K;
   for (int64_t t = f.begin; t < f.end; ++t) {
     const int64_t rows = f.width(t), now = f.row(t), before = t > 0 ? f.row(t - 1) : 0;
-    const double *const b = f.gain + now * P, *const scale = f.scale;
+    double* const b = f.gain + now * P;
+    for (int64_t s = 0; s < rows; ++s)
+      f.top[now + s] = likelihoods(log_lik.row(f.start[s] + t), b + s * P, K, P, log_lik.end);
+    FrameScale* const scale = f.scale;
     double *const from = (t - f.begin) % 2 == 0 ? f.state : f.to, *const to = (t - f.begin) % 2 == 0 ? f.to : f.state;
+    Vector kept;
     if (t == 0)
-      for (int64_t i = 0; i < rows * P; i += kVector) keep(to + i, vector(start + i % P) * vector(b + i));
+      for (int64_t i = 0; i < rows * P; i += kVector) keep(to + i, vector(start + i % P) * vector(b + i), kept);
     else
       product(rows, from, matrix, K, P,
-              [&](int64_t i, const Vector& sum) { keep(to + i, sum * (vector(b + i) * scale[i / P])); });
+              [&](int64_t i, const Vector& sum) { keep(to + i, sum * (vector(b + i) * scale[i / P].next), kept); });
     for (int64_t s = 0; s < rows; ++s)
-      f.sum[now + s] =
-          finish_row(to + s * P, b + s * P, f.filtered + (now + s) * P, f.gain + (before + s) * P, P, f.scale[s]);
+      f.p[now + s] =
+          finish_row(to + s * P, b + s * P, f.filtered + (now + s) * P, f.gain + (before + s) * P, P, scale[s]);
     if (t > 0) std::fill(f.gain + (before + rows) * P, f.gain + now * P, 0.0);  // sequences that end before t
   }
 }
 
-VEM_CLONES void filter_frames(const Frames& f, const double* start, const double* matrix) {
+VEM_CLONES void filter_frames(const Frames& f, const LogLik& log_lik, const double* start, const double* matrix) {
+  const bool alone = f.width(f.begin) == 1;
+  if (alone && f.P == 8) return filter_alone<1>(f, log_lik, start, matrix);
+  if (alone && f.P == 16) return filter_alone<2>(f, log_lik, start, matrix);
   switch (f.P) {
     case 8:
-      return filter_rows<8>(f, start, matrix);
+      return filter_rows<8>(f, log_lik, start, matrix);
     case 16:
-      return filter_rows<16>(f, start, matrix);
+      return filter_rows<16>(f, log_lik, start, matrix);
     case 32:
-      return filter_rows<32>(f, start, matrix);
+      return filter_rows<32>(f, log_lik, start, matrix);
     default:
-      return filter_rows<0>(f, start, matrix);
+      return filter_rows<0>(f, log_lik, start, matrix);
   }
 }
 
@@ -145,12 +232,46 @@ VEM_INLINE void add_pairs(int64_t rows, const double* filtered, const double* r,
     }
 }
 
+/// Pairs are added for so many rows of filtered and r at a time, which are still in the nearest cache.
+constexpr int64_t kPairRows = 128;
+
+/// Frames of one sequence of few states, the last one first: v stays in registers.
+template <int kVectors>
+VEM_INLINE void smooth_alone(const Frames& f, bool goes_on, const double* transpose, double weight, double* marginals,
+                             double* pairs) {
+  constexpr int64_t P = kVectors * kVector;
+  const int64_t first = f.row(f.begin), last = f.row(f.end) - 1, pairs_begin = std::max<int64_t>(first - 1, 0);
+  double* out = marginals + (*f.start + f.end - 1) * f.K;
+  Vector v[kVectors];
+  for (int j = 0; j < kVectors; ++j) v[j] = goes_on ? vector(f.back + j * kVector) : Vector{} + weight;
+  int64_t pending = last;  // rows from here on have had their pairs added
+  for (int64_t r = last; r >= first; --r, out -= f.K) {
+    const double* const filtered = f.filtered + r * P;
+    for (int64_t j = 0; j < kVectors; ++j) {
+      const Vector smoothed = vector(filtered + j * kVector) * v[j];
+      if ((j + 1) * kVector <= f.K)
+        vector(out + j * kVector) = smoothed;
+      else
+        for (int64_t k = j * kVector; k < f.K; ++k) out[k] = smoothed[k - j * kVector];
+    }
+    if (r == 0) break;  // the first frame of the sequence
+    double* const gain = f.gain + (r - 1) * P;
+    Vector gained[kVectors];
+    for (int j = 0; j < kVectors; ++j) gained[j] = vector(gain + j * kVector) *= v[j];
+    row_times<kVectors>(gained, f.K, transpose, v);
+    if (pending - (r - 1) < kPairRows && r > first) continue;
+    add_pairs(pending - (r - 1), f.filtered + (r - 1) * P, gain, pairs, P);
+    pending = r - 1;
+  }
+  add_pairs(pending - pairs_begin, f.filtered + pairs_begin * P, f.gain + pairs_begin * P, pairs, P);
+  for (int j = 0; j < kVectors; ++j) vector(f.back + j * kVector) = v[j];
+}
+
 /// The last frame first. f.back holds v of the last frame for the `after` sequences that go on after the block.
 template <int kP>
 VEM_INLINE void smooth_rows(const Frames& f, int64_t after, const double* transpose, const double* weight,
                             double* marginals, double* pairs) {
   const int64_t P = kP > 0 ? kP : f.P, K = f.K;
-  constexpr int64_t kPairRows = 128;  // rows of filtered and r that are still in the nearest cache
   double* const v = f.back;
   int64_t pending = 0;
   for (int64_t t = f.end - 1; t >= f.begin; --t) {
@@ -177,6 +298,9 @@ VEM_INLINE void smooth_rows(const Frames& f, int64_t after, const double* transp
 
 VEM_CLONES void smooth_frames(const Frames& f, int64_t after, const double* transpose, const double* weight,
                               double* marginals, double* pairs) {
+  const bool alone = f.width(f.begin) == 1;
+  if (alone && f.P == 8) return smooth_alone<1>(f, after == 1, transpose, *weight, marginals, pairs);
+  if (alone && f.P == 16) return smooth_alone<2>(f, after == 1, transpose, *weight, marginals, pairs);
   switch (f.P) {
     case 8:
       return smooth_rows<8>(f, after, transpose, weight, marginals, pairs);
@@ -197,7 +321,7 @@ Transitions::Transitions(const Potentials& p) : K(p.K), P(padded(p.K)) {
   if (log_scale == -kInfinity) log_scale = 0;
   matrix = at::zeros({P, P}, at::kDouble);
   const Tensor scaled = (log_a - log_scale).exp();
-  matrix.slice(0, 0, K).slice(1, 0, K).copy_(scaled.masked_fill(scaled < kExcluded, 0));
+  matrix.slice(0, 0, K).slice(1, 0, K).copy_(scaled.masked_fill(scaled < kExcludedTransition, 0));
   transpose = matrix.t().contiguous();
 }
 
@@ -213,7 +337,7 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySi
     rows = std::max(rows, first[end] - before);
   }
   for (std::vector<double>* array : {&filtered_, &gain_}) array->resize(numbers(rows, P));
-  for (std::vector<double>* array : {&sum_, &top_}) array->resize(numbers(rows));
+  for (std::vector<double>* array : {&p_of_rows_, &top_}) array->resize(numbers(rows));
   for (std::vector<double>* array : {&state_, &to_, &back_}) array->resize(numbers(sequences, P));
   scale_.resize(numbers(sequences));
   states_.resize(bounds_.size());
@@ -226,7 +350,7 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySi
 
 Frames Sweep::frames(size_t block) {
   return {group_.first.data(), group_.begin.data(), bounds_[block], bounds_[block + 1], p_.K,
-          transitions_.P,      filtered_.data(),    gain_.data(),   sum_.data(),        top_.data(),
+          transitions_.P,      filtered_.data(),    gain_.data(),   p_of_rows_.data(),  top_.data(),
           state_.data(),       to_.data(),          back_.data(),   scale_.data()};
 }
 
@@ -236,9 +360,8 @@ void Sweep::filter(size_t block) {
   scale_ = states_[block].scale;
   if (f.begin > 0)
     for (int64_t s = 0; s < f.width(f.begin - 1); ++s)
-      for (int64_t k = 0; k < f.P; ++k) f.filtered[s * f.P + k] = f.state[s * f.P + k] * f.scale[s];
-  likelihoods(f, p_.log_lik.data_ptr<double>());
-  filter_frames(f, start_.data(), transitions_.matrix.data_ptr<double>());
+      for (int64_t k = 0; k < f.P; ++k) f.filtered[s * f.P + k] = f.state[s * f.P + k] * f.scale[s].inverse;
+  filter_frames(f, {p_.row(0), p_.row(p_.rows), p_.K}, start_.data(), transitions_.matrix.data_ptr<double>());
   filtered_block_ = block;
   states_[block + 1] = {(f.end - f.begin) % 2 == 0 ? state_ : to_, scale_};
 }
@@ -266,8 +389,8 @@ void Sweep::add_up(const Frames& f) {
     for (int64_t s = 0, r = f.row(t); s < f.width(t); ++s, ++r) {
       const auto i = static_cast<size_t>(s);
       added[i] += f.top[r] + (t == 0 ? 0 : transitions_.log_scale);
-      product_[i] *= f.sum[r];
-      if (f.sum[r] < kLost) lost_[i] = true;
+      product_[i] *= f.p[r];
+      if (f.p[r] < kLost) lost_[i] = true;
       if (product_[i] > kSmall && product_[i] < kLarge) continue;
       added[i] += std::log(product_[i]);
       product_[i] = 1;

@@ -15,17 +15,23 @@ struct Transitions {
   Tensor matrix, transpose;  ///< [P, P]
 };
 
+/// Of a sequence after its last frame: the sum of g and one over it (0 if the sequence is lost), and the factors of g
+/// in the next frame and in the one after.
+struct FrameScale {
+  double sum = 1, inverse = 1, next = 1, after = 1;
+};
+
 /// A block of frames begin .. end and its arrays, for the loops over it. Arrays begin with the rows of the frame before
 /// the block, where there is one.
 struct Frames {
   const int64_t *first, *start;  ///< of frames in the group, of sequences in the chain
   int64_t begin, end, K, P;
   double* filtered;    ///< [rows, P]: filtered marginals
-  double* gain;        ///< [rows, P]: likelihood over the frame's sum, in the place of the row before
-  double *sum, *top;   ///< [rows]: of each frame, and the maximum that its log-likelihoods are scaled by
+  double* gain;        ///< [rows, P]: likelihood over p, in the place of the row before
+  double *p, *top;     ///< [rows]: likelihood given the rows before, and the maximum of log-likelihoods that it lacks
   double *state, *to;  ///< [sequences, P]: g of the frame before and of the next one, in turn
   double* back;        ///< [sequences, P]: v
-  double* scale;       ///< [sequences]: 1 / sum of the last frame
+  FrameScale* scale;   ///< [sequences]
   int64_t row(int64_t t) const { return first[t] - first[begin > 0 ? begin - 1 : 0]; }
   int64_t width(int64_t t) const { return first[t + 1] - first[t]; }
 };
@@ -48,7 +54,8 @@ class Sweep {
 
  private:
   struct State {
-    std::vector<double> rows, scale;  // g [sequences, P] and 1 / its sums
+    std::vector<double> rows;  // g [sequences, P]
+    std::vector<FrameScale> scale;
   };
   Frames frames(size_t block);
   void filter(size_t block);
@@ -61,7 +68,8 @@ class Sweep {
   std::vector<int64_t> bounds_;  // of blocks, in frames
   std::vector<State> states_;    // that each block begins with
   size_t filtered_block_ = 0;    // whose rows the arrays hold
-  std::vector<double> start_, filtered_, gain_, sum_, top_, state_, to_, back_, scale_, pairs_;
+  std::vector<double> start_, filtered_, gain_, p_of_rows_, top_, state_, to_, back_, pairs_;
+  std::vector<FrameScale> scale_;
   std::vector<bool> lost_;
   std::vector<double> log_norm_, product_;  // logarithms so far, and what is to be added to them
 };

@@ -20,27 +20,36 @@ VEM_INLINE uint64_t to_bits(double value) {
   return bits;
 }
 
-/// x = k log 2 + r with |r| <= log(2) / 2, then the Taylor series to r^12: its remainder is below 2e-16.
-VEM_INLINE double exp_of(double x) {
+/// exp of a double in -708 .. 709 (Bits: uint64_t), or of each number of a vector of doubles (of as many of those), by
+/// reference: to pass vectors by value is another matter on each machine. x = k log 2 + r with |r| <= log(2) / 2, then
+/// the Taylor series to r^12: its remainder is below 2e-16.
+template <class Bits, class Real>
+VEM_INLINE void exp_inside(const Real& x, Real& result) {
   constexpr double kRound = 0x1.8p52, kHigh = 0x1.62e42fefa3800p-1, kLow = 0x1.ef35793c76730p-45;
-  const double inside = x < -708 ? -708 : x > 709 ? 709 : x;
-  const double shifted = inside * 0x1.71547652b82fep0 + kRound, k = shifted - kRound;
-  const double r = (inside - k * kHigh) - k * kLow;
-  double p = 1. / 479001600;
-  p = p * r + 1. / 39916800;
-  p = p * r + 1. / 3628800;
-  p = p * r + 1. / 362880;
-  p = p * r + 1. / 40320;
-  p = p * r + 1. / 5040;
-  p = p * r + 1. / 720;
-  p = p * r + 1. / 120;
-  p = p * r + 1. / 24;
-  p = p * r + 1. / 6;
-  p = p * r + 0.5;
-  p = p * r + 1;
-  p = p * r + 1;
-  const double power = from_bits((to_bits(shifted) + 1023) << 52);  // k sits in the low bits of `shifted`
-  return x < -708 ? 0 : p * power;
+  const Real shifted = x * 0x1.71547652b82fep0 + kRound, k = shifted - kRound;
+  const Real r = (x - k * kHigh) - k * kLow;
+  const Real r2 = r * r;  // even and odd terms apart: half the time until the last one is known
+  Real even = r2 * (1. / 479001600) + 1. / 3628800, odd = r2 * (1. / 39916800) + 1. / 362880;
+  even = even * r2 + 1. / 40320;
+  odd = odd * r2 + 1. / 5040;
+  even = even * r2 + 1. / 720;
+  odd = odd * r2 + 1. / 120;
+  even = even * r2 + 1. / 24;
+  odd = odd * r2 + 1. / 6;
+  even = even * r2 + 0.5;
+  odd = odd * r2 + 1;
+  even = even * r2 + 1;
+  Bits bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 1023) << 52;  // k sits in the low bits of `shifted`
+  Real power;
+  std::memcpy(&power, &bits, sizeof power);
+  result = (even + r * odd) * power;
+}
+VEM_INLINE double exp_of(double x) {
+  double result;
+  exp_inside<uint64_t>(x < -708 ? -708 : x > 709 ? 709 : x, result);
+  return x < -708 ? 0 : result;
 }
 
 /// Likewise in float32, to r^7: within two units of the last place.
