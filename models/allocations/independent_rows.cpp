@@ -35,7 +35,7 @@ VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T*
 template <class T>
 VEM_INLINE void exponentials(T* r, int64_t numbers) {
 #pragma omp simd
-  for (int64_t i = 0; i < numbers; ++i) r[i] = r[i] < kNegligible<T> ? T{0} : exp_of(r[i]);
+  for (int64_t i = 0; i < numbers; ++i) r[i] = r[i] < kNegligible<T> ? T{0} : exp_inside(r[i]);
 }
 
 /// r = weight r / sum r, added to `sums`; the sum of r goes into `z`.
@@ -52,7 +52,7 @@ VEM_INLINE void divide_by_sums(T* __restrict r, const double* weight, double* __
   }
 }
 
-/// log_lik [rows, K] to weighted responsibilities r; sums and z in float64 whatever T is.
+/// log_lik [rows, K] to weighted responsibilities r; sums in float64 whatever T is. largest and z are room for [rows].
 template <class T>
 struct Rows {
   const T *log_lik, *log_weights;
@@ -61,14 +61,30 @@ struct Rows {
   double *z, *sums;
   int64_t rows, K;
 };
+/// A part of the rows at a time, whose numbers stay in the nearest cache. Returns the sum of weight (largest + log z)
+/// over the rows that have weight; z - z is 0, or NaN where z is none.
 template <class T>
-VEM_INLINE void normalize_all(const Rows<T>& a) {
-  subtract_maxima(a.log_lik, a.log_weights, a.r, a.largest, a.rows, a.K);
-  exponentials(a.r, a.rows * a.K);
-  divide_by_sums(a.r, a.weight, a.z, a.sums, a.rows, a.K);
+VEM_INLINE double normalize_all(const Rows<T>& a) {
+  constexpr int64_t kNumbers = 2048;
+  const int64_t part = std::max<int64_t>(1, kNumbers / a.K);
+  double bound = 0;
+  for (int64_t begin = 0; begin < a.rows; begin += part) {
+    const int64_t rows = std::min(part, a.rows - begin);
+    const double *const weight = a.weight + begin, *const z = a.z;
+    T* const r = a.r + begin * a.K;
+    subtract_maxima(a.log_lik + begin * a.K, a.log_weights, r, a.largest, rows, a.K);
+    exponentials(r, rows * a.K);
+    divide_by_sums(r, weight, a.z, a.sums, rows, a.K);
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t n = 0; n < rows; ++n)
+      sum += weight[n] == 0 ? 0 : weight[n] * (static_cast<double>(a.largest[n]) + log_of(z[n]) + (z[n] - z[n]));
+    bound += sum;
+  }
+  return bound;
 }
-VEM_CLONES void normalize(const Rows<double>& a) { normalize_all(a); }
-VEM_CLONES void normalize(const Rows<float>& a) { normalize_all(a); }
+VEM_CLONES double normalize(const Rows<double>& a) { return normalize_all(a); }
+VEM_CLONES double normalize(const Rows<float>& a) { return normalize_all(a); }
 
 struct Normalized {
   Tensor responsibilities;  // [rows, K], weighted
@@ -79,14 +95,12 @@ struct Normalized {
 template <class T>
 Normalized normalized(const Tensor& log_lik, const Tensor& log_weights, const Tensor& row_weight) {
   const int64_t rows = log_lik.size(0), K = log_lik.size(1);
-  const double* const weight = row_weight.data_ptr<double>();
   std::vector<T> largest(static_cast<size_t>(rows));
   std::vector<double> z(static_cast<size_t>(rows));
   Normalized total{at::empty({rows, K}, log_lik.options()), 0, std::vector<double>(static_cast<size_t>(K))};
-  normalize(Rows<T>{log_lik.data_ptr<T>(), log_weights.data_ptr<T>(), weight, total.responsibilities.data_ptr<T>(),
-                    largest.data(), z.data(), total.sums.data(), rows, K});
-  for (size_t n = 0; n < z.size(); ++n)
-    if (weight[n] != 0) total.bound += weight[n] * (largest[n] + std::log(z[n]));
+  total.bound =
+      normalize(Rows<T>{log_lik.data_ptr<T>(), log_weights.data_ptr<T>(), row_weight.data_ptr<double>(),
+                        total.responsibilities.data_ptr<T>(), largest.data(), z.data(), total.sums.data(), rows, K});
   return total;
 }
 

@@ -306,6 +306,8 @@ VEM_CLONES void smooth_frames(const Frames& f, int64_t after, const double* tran
       return smooth_rows<8>(f, after, transpose, weight, marginals, pairs);
     case 16:
       return smooth_rows<16>(f, after, transpose, weight, marginals, pairs);
+    case 32:
+      return smooth_rows<32>(f, after, transpose, weight, marginals, pairs);
     default:
       return smooth_rows<0>(f, after, transpose, weight, marginals, pairs);
   }
@@ -336,7 +338,7 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySi
     bounds_.push_back(end);
     rows = std::max(rows, first[end] - before);
   }
-  for (std::vector<double>* array : {&filtered_, &gain_}) array->resize(numbers(rows, P));
+  for (std::unique_ptr<double[]>* array : {&filtered_, &gain_}) array->reset(new double[numbers(rows, P)]);
   for (std::vector<double>* array : {&p_of_rows_, &top_}) array->resize(numbers(rows));
   for (std::vector<double>* array : {&state_, &to_, &back_}) array->resize(numbers(sequences, P));
   scale_.resize(numbers(sequences));
@@ -350,7 +352,7 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySi
 
 Frames Sweep::frames(size_t block) {
   return {group_.first.data(), group_.begin.data(), bounds_[block], bounds_[block + 1], p_.K,
-          transitions_.P,      filtered_.data(),    gain_.data(),   p_of_rows_.data(),  top_.data(),
+          transitions_.P,      filtered_.get(),     gain_.get(),    p_of_rows_.data(),  top_.data(),
           state_.data(),       to_.data(),          back_.data(),   scale_.data()};
 }
 

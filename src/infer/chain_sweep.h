@@ -3,6 +3,8 @@
 // first[t + 1] of the group; sequences are sorted by length, so those of frame t + 1 come first in frame t.
 #pragma once
 
+#include <memory>
+
 #include "chain_layout.h"
 
 namespace vem {
@@ -65,10 +67,11 @@ class Sweep {
   const Potentials& p_;
   const Transitions& transitions_;
   const SideBySide& group_;
-  std::vector<int64_t> bounds_;  // of blocks, in frames
-  std::vector<State> states_;    // that each block begins with
-  size_t filtered_block_ = 0;    // whose rows the arrays hold
-  std::vector<double> start_, filtered_, gain_, p_of_rows_, top_, state_, to_, back_, pairs_;
+  std::vector<int64_t> bounds_;                // of blocks, in frames
+  std::vector<State> states_;                  // that each block begins with
+  size_t filtered_block_ = 0;                  // whose rows the arrays hold
+  std::unique_ptr<double[]> filtered_, gain_;  // written before they are read
+  std::vector<double> start_, p_of_rows_, top_, state_, to_, back_, pairs_;
   std::vector<FrameScale> scale_;
   std::vector<bool> lost_;
   std::vector<double> log_norm_, product_;  // logarithms so far, and what is to be added to them

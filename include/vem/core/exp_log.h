@@ -46,18 +46,22 @@ VEM_INLINE void exp_inside(const Real& x, Real& result) {
   std::memcpy(&power, &bits, sizeof power);
   result = (even + r * odd) * power;
 }
-VEM_INLINE double exp_of(double x) {
+VEM_INLINE double exp_inside(double x) {
   double result;
-  exp_inside<uint64_t>(x < -708 ? -708 : x > 709 ? 709 : x, result);
-  return x < -708 ? 0 : result;
+  exp_inside<uint64_t>(x, result);
+  return result;
+}
+/// exp of any double: 0 below -708, NaN of NaN.
+VEM_INLINE double exp_of(double x) {
+  const double inside = exp_inside(x < -708 ? -708 : x > 709 ? 709 : x);
+  return x < -708 ? 0 : inside;
 }
 
-/// Likewise in float32, to r^7: within two units of the last place.
-VEM_INLINE float exp_of(float x) {
+/// Likewise in float32 in -87 .. 88, to r^7: within two units of the last place.
+VEM_INLINE float exp_inside(float x) {
   constexpr float kRound = 0x1.8p23F, kHigh = 0x1.62e4p-1F, kLow = 0x1.7f7d1cp-20F;
-  const float inside = x < -87 ? -87 : x > 88 ? 88 : x;
-  const float shifted = inside * 0x1.715476p0F + kRound, k = shifted - kRound;
-  const float r = (inside - k * kHigh) - k * kLow;
+  const float shifted = x * 0x1.715476p0F + kRound, k = shifted - kRound;
+  const float r = (x - k * kHigh) - k * kLow;
   float p = 1.F / 5040;
   p = p * r + 1.F / 720;
   p = p * r + 1.F / 120;
@@ -71,7 +75,11 @@ VEM_INLINE float exp_of(float x) {
   bits = (bits + 127) << 23;  // k sits in the low bits of `shifted`
   float power;
   std::memcpy(&power, &bits, sizeof power);
-  return x < -87 ? 0 : p * power;
+  return p * power;
+}
+VEM_INLINE float exp_of(float x) {
+  const float inside = exp_inside(x < -87 ? -87 : x > 88 ? 88 : x);
+  return x < -87 ? 0 : inside;
 }
 
 /// x = 2^k m with m in [sqrt(1/2), sqrt(2)), log m = 2 artanh(f), f = (m - 1) / (m + 1), to f^19: below 1e-16.
