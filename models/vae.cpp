@@ -44,9 +44,9 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
 
 std::string VaeOptions::advice(int64_t batch_size) const {
   if (precision != Precision::bf16 || bf16_pays(batch_size)) return {};
-  if (bf16_pays(std::numeric_limits<int64_t>::max()))
+  if (bf16_pays(std::numeric_limits<int64_t>::max() - 1))
     return fmt::format("precision = \"bf16\": batches of {} are faster in float32, which they stay in", batch_size);
-  return "precision = \"bf16\": this processor has no tiles of bfloat16 (AMX); products stay in float32";
+  return "precision = \"bf16\": this processor has no products of bfloat16 (AVX512_BF16 or AMX); they stay in float32";
 }
 
 void Vae::Leaves::add(const TensorMap& globals) {

@@ -84,7 +84,7 @@ CASES = [
     ("VAE, latent dimensions", vae, "latent", [8, 16, 32, 64], 0),
     ("VAE, width", vae, "width", [256, 512, 1024, 2048], 2),
     ("mixture, threads", lambda folder, threads: mixture(folder, N=200000, threads=threads), "threads", [1, 2], -1),
-    ("chains, threads", lambda folder, threads: chain(folder, T=500, sequences=400, threads=threads), "threads", [1, 2], -1),
+    ("chains, threads", lambda folder, threads: chain(folder, T=500, sequences=400, K=32, threads=threads), "threads", [1, 2], -1),
     ("topics, threads", lambda folder, threads: topics(folder, documents=16000, threads=threads), "threads", [1, 2], -1),
     ("VAE, threads", lambda folder, threads: vae(folder, batch=512, width=1024, threads=threads), "threads", [1, 2], -1),
 ]

@@ -1,5 +1,7 @@
 #include "linear.h"
 
+#include <limits>
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
@@ -7,23 +9,23 @@
 namespace vem {
 namespace {
 
-/// AMX-BF16: bit 22 of EDX in leaf 7 of CPUID (Intel, Architecture instruction set extensions reference).
-bool has_bf16_tiles() {
+/// The smallest number of rows whose products are faster in bfloat16 on this processor, from measurements: by tiles
+/// (AMX-BF16: bit 22 of EDX in leaf 7 of CPUID) or by vectors (AVX512_BF16: bit 5 of EAX in its first subleaf; Intel,
+/// Architecture instruction set extensions reference).
+int64_t smallest_bf16_rows() {
 #if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1) != 0;
-#else
-  return false;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 22 & 1) != 0) return 64;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 5 & 1) != 0) return 32;
 #endif
+  return std::numeric_limits<int64_t>::max();  // none
 }
-
-constexpr int64_t kBf16Rows = 64;
 
 }  // namespace
 
 bool bf16_pays(int64_t rows) {
-  static const bool fast = has_bf16_tiles();
-  return fast && rows >= kBf16Rows;
+  static const int64_t smallest = smallest_bf16_rows();
+  return rows >= smallest;
 }
 
 void visit_activation(OptionVisitor& v, Activation& activation) {

@@ -9,7 +9,7 @@ enum class Activation { relu, tanh, elu, leaky_relu, softplus, sigmoid, silu, ge
 void visit_activation(OptionVisitor& v, Activation& activation);
 Tensor activate(const Tensor& x, Activation activation);
 
-/// Whether products of so many rows are faster in bfloat16: this processor multiplies tiles of them (AMX), and the rows
+/// Whether products of so many rows are faster in bfloat16: this processor has them (AVX512_BF16 or AMX), and the rows
 /// are enough to pay for the change of type.
 bool bf16_pays(int64_t rows);
 

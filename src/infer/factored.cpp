@@ -15,7 +15,7 @@ namespace {
 
 // Stands for log 0 in a start: far enough for a weight of zero, and finite.
 constexpr double kLogZero = -1e4;
-// Chunks of so many rows are long: one item whose blocks of rows are worth spreading over threads.
+// Chunks with so many rows more than are asked for are long: one item whose blocks are worth spreading over threads.
 constexpr int64_t kLongRows = 64 * kRowsPerChunk;
 // Numbers in the statistics of a block of rows or in its log-likelihoods, which stay in the cache, and its largest
 // number of rows: many blocks of few numbers would cost more in calls than in work.
@@ -249,11 +249,11 @@ Part sum_chunks_of(const Batch& batch, const ChunkSums& sums) {
   const auto chunk_at = [&](int64_t c) {
     return chunk_of(batch, bounds[static_cast<size_t>(c)], bounds[static_cast<size_t>(c + 1)]);
   };
-  const auto num_chunks = static_cast<int64_t>(bounds.size()) - 1;
+  const int64_t num_chunks = static_cast<int64_t>(bounds.size()) - 1, long_rows = sums.chunk_rows() + kLongRows;
   Part total;
   for (int64_t first = 0, last; first < num_chunks; first = last) {
     last = first;
-    while (last < num_chunks && num_rows(batch, bounds, last) < kLongRows) ++last;
+    while (last < num_chunks && num_rows(batch, bounds, last) < long_rows) ++last;
     const auto sum_group = [&](int64_t begin, int64_t end) {
       Part sum;
       for (int64_t c = first + begin; c < first + end; ++c) merge(sum, sums(chunk_at(c)));
