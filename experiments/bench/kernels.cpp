@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <benchmark/benchmark.h>
 
+#include <array>
 #include <chrono>
 
 #include "vem/core/config.h"
@@ -126,6 +127,23 @@ void topics(benchmark::State& state, int64_t documents, int64_t words, int64_t V
           [&] { benchmark::DoNotOptimize(model->e_step(batch, vem::Step(), vem::Rng(0))); });
 }
 
+/// The matrix products of a training step and nothing else, by LibTorch: forward, gradient of the weight, and of the
+/// input but for the first layer.
+std::function<void()> products_of_step(const std::vector<int64_t>& sizes, int64_t batch_size) {
+  std::vector<std::array<Tensor, 3>> layers;  // input, weight, gradient of the output
+  for (size_t i = 0; i + 1 < sizes.size(); ++i)
+    layers.push_back({at::randn({batch_size, sizes[i]}), at::randn({sizes[i + 1], sizes[i]}),
+                      at::randn({batch_size, sizes[i + 1]})});
+  return [layers] {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const auto& [x, weight, d] = layers[i];
+      benchmark::DoNotOptimize(at::mm(x, weight.t()));
+      benchmark::DoNotOptimize(at::mm(d.t(), x));
+      if (i > 0) benchmark::DoNotOptimize(at::mm(d, weight));
+    }
+  };
+}
+
 /// Forward and backward are three products a layer, but for the first layer, whose input needs no gradient.
 void training_step(benchmark::State& state, int64_t width, int64_t latent, int64_t batch_size) {
   const vem::Dataset data = rows(at::rand(vem::Shape{batch_size, 784}).round());
@@ -140,10 +158,16 @@ void training_step(benchmark::State& state, int64_t width, int64_t latent, int64
   step.weights = {{"learning_rate", 1e-4}, {"kl_weight", 1}};
   const double first = 784. * static_cast<double>(width),
                rest = static_cast<double>(2 * width * width + 3 * width * latent) + first;
+  // The decoder's first layer is counted among the rest: its input is a sample, which needs a gradient.
+  const auto encoder = products_of_step({784, width, width, 2 * latent}, batch_size),
+             decoder = products_of_step({latent, width, width, 784}, batch_size);
+  const double alone = seconds([&] { encoder(); }) + seconds([&] { decoder(); });
   measure(state, 2. * static_cast<double>(batch_size) * (2 * first + 3 * rest), at::kFloat, [&] {
     vem::Expectation e = model->e_step(batch, step, vem::Rng(0));
     model->m_step(e, step, vem::Rng(0));
   });
+  state.counters["of_products_alone"] =
+      benchmark::Counter(static_cast<double>(state.iterations()) * alone, benchmark::Counter::kIsRate);
 }
 
 /// Parameter, gradient and two moments are read, all but the gradient written.

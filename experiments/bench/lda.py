@@ -27,7 +27,7 @@ parser.add_argument("data")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--topics", type=int, default=50)
 parser.add_argument("--parts", nargs="+", choices=["passes", "curve"], default=["passes"])
-parser.add_argument("--json", help="where the passes are written")
+parser.add_argument("--json", help="file for the results")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--sweeps", type=int, nargs="+", default=[2, 10, 50])
 arguments = parser.parse_args()
@@ -115,9 +115,7 @@ def passes():
         a, b = statistics.median(theirs), statistics.median(own)
         runs.row(sweeps, f"{a:.3f}", f"{b:.4f}", f"{a / b:.1f}")
         results.append({"case": f"a pass, {sweeps} sweeps", "scikit_learn": a, "vem": b, "ratio": a / b})
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"results": results}, file, indent=1)
+    return results
 
 
 def curve():
@@ -130,6 +128,7 @@ def curve():
         ("scikit-learn", 0.5, lambda: scikit_learn(0.5, 0.5, [10, 20, 30])),
     ]
     runs.header("program", "alpha", "passes", "seconds", "validation", "test", "chosen")
+    results = []
     for name, alpha, points in methods:
         rows = [(scoring.perplexity(topics, alpha, *validation), done, seconds, scoring.perplexity(topics, alpha, *test))
                 for done, seconds, topics in points()]
@@ -137,7 +136,12 @@ def curve():
             score, done, seconds, perplexity = row
             runs.row(name, alpha, done, f"{seconds:.2f}", f"{score:.0f}", f"{perplexity:.0f}",
                      "*" if row == min(rows) else "")
+            results.append({"program": name, "alpha": alpha, "passes": done, "seconds": seconds, "validation": score,
+                            "test": perplexity, "chosen": row == min(rows)})
+    return results
 
 
-for part in arguments.parts:
-    globals()[part]()
+results = {"results" if part == "passes" else part: globals()[part]() for part in arguments.parts}
+if arguments.json:
+    with open(arguments.json, "w") as file:
+        json.dump(results, file, indent=1)

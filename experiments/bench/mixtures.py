@@ -2,7 +2,9 @@
 """Passes of Gaussian mixtures in vem against scikit-learn, one thread each, in turn, in one run.
 
 Usage: python3 experiments/bench/mixtures.py [--vem build/vem] [--rounds 3] [--only NAME ...] [--large] [--json FILE]
-Needs NumPy and scikit-learn (apt: python3-sklearn).
+                                             [--armadillo] [--mclust]
+Needs NumPy and scikit-learn (apt: python3-sklearn); where asked for, Armadillo (apt: libarmadillo-dev) and mclust (apt:
+r-cran-mclust), of which one round of the cases in float64 is measured.
 
 Both start from the same labels, a column of the table that vem reads. The table has the median seconds of one pass
 (E-step and M-step) and their ratio. The log-likelihoods before each pass must agree to 1e-9, to 1e-5 where vem takes
@@ -20,7 +22,9 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--only", nargs="*", default=[])
-parser.add_argument("--large", action="store_true", help="also 128 columns and 100 components, half a minute a pass")
+parser.add_argument("--large", action="store_true", help="also 128 columns and 100 components, half a minute a pass: one round")
+parser.add_argument("--armadillo", action="store_true")
+parser.add_argument("--mclust", action="store_true")
 parser.add_argument("--json", default="", help="file for the results")
 arguments = parser.parse_args()
 warnings.simplefilter("ignore")  # that so few passes have not converged
@@ -77,11 +81,36 @@ def vem_run(case, folder, data):
     settings = ["model.num_components=%d" % case["K"], 'model.estimate="%s"' % case["estimate"], 'model.start="labels"',
                 'model.observation={kind = "normal", covariance = "%s"}' % case["covariance"], 'data.label="state"',
                 'model.precision="%s"' % case["precision"]]
-    seconds, bounds = turns.vem_pass(arguments.vem, "gmm", data, run, settings, PASSES, MORE)
+    seconds, bounds = turns.vem_pass(arguments.vem, "gmm", data, run, settings, PASSES, 2 if case.get("large") else MORE)
     subprocess.run([arguments.vem, "export", run, "--checkpoint", "last", "--format", "json", "--out", run + ".json"],
                    check=True, stdout=subprocess.DEVNULL)
     with open(run + ".json") as file:
         return seconds, (bounds, np.array(json.load(file)["component_parameters"]["means"]))
+
+
+def others(folder):
+    """Name -> the command of a peer that is no Python package, before its arguments."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    if arguments.armadillo:
+        program = os.path.join(folder, "armadillo")
+        subprocess.run(["g++", "-O3", "-march=native", "-fopenmp", "-DARMA_NO_DEBUG", here + "/armadillo.cpp", "-larmadillo", "-o", program],
+                       check=True)
+        yield "armadillo", [program]
+    if arguments.mclust:
+        yield "mclust", ["Rscript", here + "/mclust.R"]
+
+
+def compare(name, command, case, data, ours):
+    """A row of the results for such a peer."""
+    more = 1 if name == "mclust" or case.get("large") else MORE
+    command = command + [data, str(case["K"]), case["covariance"], str(PASSES - 1), str(more)]
+    seconds, log_p = map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    took, (bounds, _) = ours
+    difference = abs(bounds[PASSES - 1] - log_p) / abs(log_p)  # the bound of a pass is that before it
+    print("%-20s %12.3f s %8.3f s %8.2f %14.1e   (%s)" % (case["name"], seconds, took, seconds / took, difference, name), flush=True)
+    if difference > 1e-6:
+        sys.exit(f"{name} and vem differ")
+    return {"case": case["name"], name: seconds, "vem": took, "ratio": seconds / took, "difference": difference}
 
 
 def difference_of(case, theirs, ours):
@@ -94,6 +123,7 @@ print(turns.machine())
 print("%-20s %14s %10s %8s %14s" % ("case", "scikit-learn", "vem", "ratio", "difference"))
 results, data_of = [], {}
 with tempfile.TemporaryDirectory() as folder:
+    peers = list(others(folder))
     for case in CASES:
         if (arguments.only and case["name"] not in arguments.only) or (case.get("large") and not arguments.large):
             continue
@@ -104,12 +134,14 @@ with tempfile.TemporaryDirectory() as folder:
             data = os.path.join(folder, "data.csv")
             turns.write_table(data, {"state": label}, x)
         x, label = data_of[shape]
-        both = turns.in_turn(arguments.rounds, {"scikit-learn": lambda: sklearn_run(case, x, label),
+        both = turns.in_turn(1 if case.get("large") else arguments.rounds, {"scikit-learn": lambda: sklearn_run(case, x, label),
                                                 "vem": lambda: vem_run(case, folder, data)})
         (a, theirs), (b, ours) = both["scikit-learn"], both["vem"]
         difference = difference_of(case, theirs, ours)
         print("%-20s %12.3f s %8.3f s %8.2f %14.1e" % (case["name"], a, b, a / b, difference), flush=True)
         results.append(dict(case=case["name"], scikit_learn=a, vem=b, ratio=a / b, difference=float(difference)))
+        if case["estimate"] == "ml" and case["precision"] == "float64":
+            results += [compare(name, command, case, data, both["vem"]) for name, command in peers]
         if difference > (1e-6 if case["estimate"] == "posterior" else 1e-5 if case["precision"] == "float32" else 1e-9):
             sys.exit("scikit-learn and vem differ")
 turns.save(arguments.json, results)

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--quick", action="store_true")
 parser.add_argument("--data", default="")
-parser.add_argument("--only", nargs="*", default=[], help="training, training_run, importance, mixtures, hmm, lda, scaling, kernels")
+parser.add_argument("--only", nargs="*", default=[], help="training, training_run, bf16, importance, mixtures, whole_fit, hmm, lda, scaling, kernels")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--out", default="runs/bench")
 arguments = parser.parse_args()
@@ -39,15 +39,18 @@ def benchmarks(peers):
     """Name -> Python and arguments."""
     yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
     yield "training_run", [sys.executable, "training_run.py", "--rounds", "1" if arguments.quick else "3"]
+    if not arguments.quick:
+        yield "bf16", [sys.executable, "bf16.py"]
     yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
     quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
+    yield "whole_fit", [peers, "whole_fit.py", "--rounds", "1" if arguments.quick else "3"]
     dna = ["--dna", os.path.join(arguments.data, "seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
     yield "hmm", [peers, "hmm.py", "--rounds", rounds] + (["--only", "many"] if arguments.quick else dna)
     scaling = ["--only", "mixture", "chain, "] if arguments.quick else []
     yield "scaling", [peers, "scaling.py", "--rounds", "1" if arguments.quick else "3", "--chart", os.path.join(arguments.out, "scaling.png")] + scaling
     if arguments.data:
-        yield "lda", [peers, "lda.py", arguments.data, "--rounds", rounds]
+        yield "lda", [peers, "lda.py", arguments.data, "--rounds", rounds, "--parts", "passes"] + ([] if arguments.quick else ["curve"])
 
 
 def run(name, command):
@@ -96,8 +99,13 @@ def tables(results):
     if kernels := results.get("kernels", {}).get("kernels"):
         speed = lambda row: f"{row['GFLOP/s']:.1f} GFLOP/s" if "GFLOP/s" in row else f"{row['GB/s']:.1f} GB/s"
         share = lambda row: f"{100 * row['of_product']:.0f} % of a product" if "of_product" in row else f"{100 * row['of_copy']:.0f} % of a copy"
+        alone = lambda row: f"; {100 * row['of_products_alone']:.0f} % of its own products alone" if "of_products_alone" in row else ""
         text += "\n" + markdown(["hot path", "milliseconds", "speed", "of what the machine can do"],
-                                [(row["name"], f"{row['real_time']:.3g}", speed(row), share(row)) for row in kernels])
+                                [(row["name"], f"{row['real_time']:.3g}", speed(row), share(row) + alone(row)) for row in kernels])
+    if curve := results.get("lda", {}).get("curve"):
+        text += "\n" + markdown(["topics by", "alpha", "passes", "seconds", "validation perplexity", "test perplexity", "chosen by validation"],
+                                [(row["program"], row["alpha"], row["passes"], f"{row['seconds']:.2f}", f"{row['validation']:.0f}",
+                                  f"{row['test']:.0f}", "*" if row["chosen"] else "") for row in curve])
     if scaling := results.get("scaling", {}).get("results"):
         text += "\n" + markdown(["what grows", "sizes", "milliseconds", "exponent", "of the last doubling", "expected"],
                                 [(row["case"], " ".join(map(str, row["sizes"])), " ".join(f"{1e3 * s:.4g}" for s in row["seconds"]),
