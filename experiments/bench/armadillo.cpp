@@ -1,7 +1,7 @@
 // Passes of EM for Gaussian mixtures by Armadillo, for mixtures.py --armadillo, which builds it.
 // Usage: armadillo FILE.csv COMPONENTS full|diagonal PASSES MORE
-// FILE has a header, a column of labels and the features. Prints seconds of a pass, and the mean log-likelihood of a row
-// after PASSES of them from the parameters that the labels give.
+// FILE has a header, a column of labels and the features. Prints seconds of a pass, and the mean log-likelihood of a
+// row after PASSES of them from the parameters that the labels give.
 #include <armadillo>
 #include <cstdio>
 #include <cstdlib>
@@ -30,7 +30,8 @@ double run(const arma::mat& x, arma::uword passes, arma::uword K, const Set& set
 template <class Mixture, class Set>
 void measure(const arma::mat& x, arma::uword K, arma::uword passes, arma::uword more, const Set& set) {
   double log_p = 0, ignored = 0;
-  const double longer = run<Mixture>(x, passes + more, K, set, ignored), shorter = run<Mixture>(x, passes, K, set, log_p);
+  const double longer = run<Mixture>(x, passes + more, K, set, ignored),
+               shorter = run<Mixture>(x, passes, K, set, log_p);
   std::printf("%.9g %.15g\n", (longer - shorter) / static_cast<double>(more), log_p);
 }
 
