@@ -5,7 +5,10 @@ Usage: python3 experiments/bench/run.py [--quick] [--data DIR] [--only NAME ...]
 
 Peers are installed into OUT/env at the versions in peers.txt; one that can not be had is skipped, and the table says so.
 Data are made from a seed; with --data DIR also DNA (DIR/seq/human-chr3.42M.fa.gz) and documents (DIR/bow/20ng-etm-*).
---quick takes one round and the small cases, in about five minutes. Writes OUT/results.json, results.md and results.png,
+--quick takes one round and the small cases, in about five minutes. --armadillo, --mclust (apt: libarmadillo-dev,
+r-cran-mclust) and --wheel add peers that are large or slow to have: the last installs the torch wheel, 5 GB, and measures
+training steps against it, eager and compiled; with --wheel-vem PROGRAM also of a vem that is built on it (sh
+tests/libtorch2.sh VERSION). Writes OUT/results.json, results.md and results.png,
 and scaling.png. "kernels" needs the target bench_kernels beside the program; it compares with the machine, not with a
 peer.
 """
@@ -17,19 +20,25 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--quick", action="store_true")
 parser.add_argument("--data", default="")
 parser.add_argument("--only", nargs="*", default=[], help="training, training_run, bf16, importance, mixtures, whole_fit, hmm, lda, scaling, kernels")
+parser.add_argument("--armadillo", action="store_true")
+parser.add_argument("--mclust", action="store_true")
+parser.add_argument("--wheel", action="store_true")
+parser.add_argument("--wheel-vem", default="")
 parser.add_argument("--vem", default="build/vem")
 parser.add_argument("--out", default="runs/bench")
 arguments = parser.parse_args()
 rounds = "1" if arguments.quick else "5"
+TORCH = "torch==2.15.0"
 
 
-def environment():
-    """The Python that has the peers; the one at hand where they can not be installed."""
-    python = os.path.join(arguments.out, "env", "bin", "python")
+def environment(name, packages):
+    """A Python that has these packages; the one at hand where they can not be installed."""
+    folder = os.path.join(arguments.out, name)
+    python = os.path.join(folder, "bin", "python")
     if not os.path.exists(python):
-        print("installing the peers of peers.txt into", os.path.dirname(os.path.dirname(python)), flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", os.path.join(arguments.out, "env")]).returncode == 0
-        if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", "-r", os.path.join(HERE, "peers.txt")]).returncode:
+        print("installing", *packages, "into", folder, flush=True)
+        made = subprocess.run([sys.executable, "-m", "venv", folder]).returncode == 0
+        if not made or subprocess.run([python, "-m", "pip", "install", "--quiet", *packages]).returncode:
             print("they can not be installed: what this Python has is used", flush=True)
             return sys.executable
     return python
@@ -38,11 +47,17 @@ def environment():
 def benchmarks(peers):
     """Name -> Python and arguments."""
     yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
-    yield "training_run", [sys.executable, "training_run.py", "--rounds", "1" if arguments.quick else "3"]
+    if arguments.wheel:
+        step = [environment("wheel", [TORCH, "numpy"]), "training_step.py", "--compile", "--rounds", rounds]
+        yield "training_wheel", step
+        if arguments.wheel_vem:
+            yield "training_wheel_vem", step + ["--vem", arguments.wheel_vem]
+    yield "training_run", [sys.executable, "training_run.py"] + (["--rounds", "1", "--epochs", "2"] if arguments.quick else ["--rounds", "3"])
     if not arguments.quick:
         yield "bf16", [sys.executable, "bf16.py"]
     yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
     quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
+    quick += [option for option in ["--armadillo", "--mclust"] if getattr(arguments, option[2:])]
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
     yield "whole_fit", [peers, "whole_fit.py", "--rounds", "1" if arguments.quick else "3"]
     dna = ["--dna", os.path.join(arguments.data, "seq/human-chr3.42M.fa.gz")] if arguments.data and not arguments.quick else []
@@ -58,7 +73,7 @@ def run(name, command):
     print("\n==", name, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         result = os.path.join(folder, "result.json")
-        command = [command[0], os.path.join(HERE, command[1])] + command[2:] + ["--vem", arguments.vem, "--json", result]
+        command = [command[0], os.path.join(HERE, command[1]), "--vem", arguments.vem, "--json", result] + command[2:]
         child = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if child.returncode:
             reason = (child.stderr.strip().splitlines() or ["it failed"])[-1]
@@ -139,7 +154,7 @@ def chart(peers, results, path):
 
 
 os.makedirs(arguments.out, exist_ok=True)
-peers = environment()
+peers = environment("env", ["-r", os.path.join(HERE, "peers.txt")])
 results = {}
 for name, command in benchmarks(peers):
     if not arguments.only or name in arguments.only:

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Training speed of vem against the same VAE in eager Python on the same LibTorch, in turn, in one run.
 
-Usage: python3 experiments/bench/training_step.py [--threads 1] [--rounds 5] [--vem build/vem]
+Usage: python3 experiments/bench/training_step.py [--threads 1] [--rounds 5] [--vem build/vem] [--compile]
 
-Both train a VAE on Fashion-MNIST, re-binarised each batch, with the analytic ELBO and Adam; denormals are flushed in
+The Python that runs this brings the PyTorch that is compared: Debian's, or the torch wheel. The best of its Adams counts:
+one tensor after the other, all at once (foreach), or fused where there is that; --compile adds torch.compile. Both train a VAE on Fashion-MNIST, re-binarised each batch, with the analytic ELBO and Adam; denormals are flushed in
 both; the same number of threads. Each round runs Python, then vem; the table has the medians and the ratio of medians.
 Python times its training loop alone; vem's figure is the rate in metrics.jsonl, which covers its whole pass: data,
 logging and statistics included. Where the processor has products of bfloat16 and the batch pays for the change of type,
@@ -18,6 +19,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--vem", default="build/vem")
+parser.add_argument("--compile", action="store_true")
 parser.add_argument("--json", default="", help="file for the results")
 arguments = parser.parse_args()
 torch.set_num_threads(arguments.threads)
@@ -27,14 +29,27 @@ with open("/proc/cpuinfo") as file:
 BF16 = "amx_bf16" in FLAGS or "avx512_bf16" in FLAGS
 
 
-def python_rate(model, optimizer, batch, steps):
+def peers(widths, latent, name):
+    """Name -> (loss, optimiser) of a model of its own."""
+    adams = {"Adam": {}, "Adam, foreach": {"foreach": True}}
+    if int(torch.__version__.split(".")[0]) >= 2:
+        adams["Adam, fused"] = {"fused": True}
+    for label, options in adams.items():
+        model = VAE(widths, latent, getattr(torch, name))
+        yield label, model.loss, torch.optim.Adam(model.parameters(), lr=1e-3, **options)
+    if arguments.compile:
+        model = VAE(widths, latent, getattr(torch, name))
+        yield "torch.compile", torch.compile(model.loss), torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
+
+
+def python_rate(loss, optimizer, batch, steps):
     order = torch.randperm(len(IMAGES))
     start = time.perf_counter()
     for i in range(steps):
         rows = IMAGES[order[i * batch:(i + 1) * batch]].float() / 255
         x = (torch.rand_like(rows) < rows).float()
         optimizer.zero_grad()
-        model.loss(x).backward()
+        loss(x).backward()
         optimizer.step()
     return steps * batch / (time.perf_counter() - start)
 
@@ -56,22 +71,28 @@ def vem_rate(widths, latent, activation, batch, steps, precision="float32"):
     return statistics.median(rates[1:])  # the first pass also warms caches up, as Python's first round does
 
 
+print(f"PyTorch {torch.__version__}, {turns.machine()}")
 print(f"{'model':34} {'Python items/s':>15} {'vem items/s':>12} {'ratio':>6}   (median of {arguments.rounds}, {arguments.threads} thread(s))")
 results = []
 for widths, latent, name, batch, steps, wanted in [([512, 512], 20, "relu", 128, 60, 1.4), ([200, 200], 50, "tanh", 20, 400, 2.0)]:
-    model = VAE(widths, latent, getattr(torch, name))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    python_rate(model, optimizer, batch, steps)
-    theirs, ours, half = [], [], []
+    theirs, ours, half = {label: (loss, optimizer, []) for label, loss, optimizer in peers(widths, latent, name)}, [], []
+    for loss, optimizer, _ in theirs.values():
+        python_rate(loss, optimizer, batch, steps)
     for _ in range(arguments.rounds):
-        theirs.append(python_rate(model, optimizer, batch, steps))
+        for loss, optimizer, rates in theirs.values():
+            rates.append(python_rate(loss, optimizer, batch, steps))
         ours.append(vem_rate(widths, latent, name, batch, steps))
         if BF16 and batch >= 64:
             half.append(vem_rate(widths, latent, name, batch, steps, "bf16"))
-    a, b = statistics.median(theirs), statistics.median(ours)
+    b = statistics.median(ours)
+    medians = {label: statistics.median(rates) for label, (_, _, rates) in theirs.items()}
+    compiled = {label: medians.pop(label) for label in ["torch.compile"] if label in medians}
+    best = max(medians, key=medians.get)
     label = f"784-{'-'.join(map(str, widths))}-{latent}, batch {batch}, {name}"
-    print(f"{label:34} {a:15.0f} {b:12.0f} {b / a:6.2f}   (at least {wanted} is wanted)")
-    results.append({"case": label, "pytorch": a, "vem": b, "ratio": b / a, "unit": "items/s"})
+    for peer, a in [*medians.items(), *compiled.items()]:
+        print(f"{label:34} {a:15.0f} {b:12.0f} {b / a:6.2f}   {peer}" + (f" (at least {wanted} is wanted)" if peer == best else ""))
+    for peer, a in [(best, medians[best]), *compiled.items()]:
+        results.append({"case": f"{label}, {peer}", "pytorch": a, "vem": b, "ratio": b / a, "unit": "items/s"})
     if half:
         c = statistics.median(half)
         print(f"{'the same with bf16 products':34} {b:15.0f} {c:12.0f} {c / b:6.2f}   (vem in float32, in bf16; at least 1.8 is wanted with AMX)")

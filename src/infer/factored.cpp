@@ -1,7 +1,7 @@
 // The closed-form E-step of any allocation x observation: chunks of 256 rows or more (whole items where items are
-// ragged), whose statistics are formed once, stay in the cache and are used for both matrix products, the
+// ragged), whose features are formed once, stay in the cache and are used for both matrix products, the
 // log-likelihoods and the sums. A long item is taken in blocks of its rows, which needs memory for [rows, K] but never
-// for all statistics.
+// for all features.
 #include "vem/infer/factored.h"
 
 #include <limits>
@@ -17,7 +17,7 @@ namespace {
 constexpr double kLogZero = -1e4;
 // Chunks with so many rows more than are asked for are long: one item whose blocks are worth spreading over threads.
 constexpr int64_t kLongRows = 64 * kRowsPerChunk;
-// Numbers in the statistics of a block of rows or in its log-likelihoods, which stay in the cache, and its largest
+// Numbers in the features of a block of rows or in its log-likelihoods, which stay in the cache, and its largest
 // number of rows: many blocks of few numbers would cost more in calls than in work.
 constexpr int64_t kBlockNumbers = int64_t{1} << 17, kMostBlockRows = 4096;
 // Log-likelihoods of a chunk of sequences, which are worked on side by side.
@@ -112,7 +112,7 @@ void merge(Part& total, const Part& part) {
 }
 
 /// One E-step's way with a chunk: log-likelihoods, the allocation, sums. Rows of a chunk that is long are taken in
-/// blocks whose statistics are formed anew for the sums, so that no more than a block of them exists at a time.
+/// blocks whose features are formed anew for the sums, so that no more than a block of them exists at a time.
 class ChunkSums {
  public:
   ChunkSums(const Allocation& allocation, const RowKernel& complete, const RowKernel* incomplete, const RowReader& rows,

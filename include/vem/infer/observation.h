@@ -44,11 +44,11 @@ void refuse_without_effect(bool changed, const std::string& option, const std::s
 using RowNoise = std::function<Tensor(const Shape& shape, std::string_view stream)>;
 
 /// Rows against components at a fixed t: prepared once an E-step, then shared by its threads. No gradients.
-/// Legend: F features, the columns of a row's statistics without repetitions.
+/// Legend: C columns of what is made of rows once, for log_lik() and sums(); F of sums: statistics without repetitions.
 class RowKernel {
  public:
   virtual ~RowKernel() = default;
-  virtual Tensor features(const Tensor& x) const = 0;                          ///< rows [n, D] -> [n, F]
+  virtual Tensor features(const Tensor& x) const = 0;                          ///< rows [n, D] -> [n, C]
   virtual Tensor log_lik(const Tensor& features) const = 0;                    ///< -> [n, K]
   virtual Tensor sums(const Tensor& features, const Tensor& marginals) const;  ///< marginals [n, K] -> [K, F]
   virtual Tensor statistics(const Tensor& sums) const = 0;                     ///< [K, F] -> sums of s [K, P]
