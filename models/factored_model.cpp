@@ -11,13 +11,19 @@ namespace {
 constexpr int64_t kPeriod = 256;
 
 /// out = (x - center) / scale, both of which come again after `period` numbers: scaled() in one pass over memory.
-VEM_CLONES void standardize(const double* x, const double* center, const double* scale, int64_t period, double* out,
+/// Returns whether some number is NaN.
+VEM_CLONES bool standardize(const double* x, const double* center, const double* scale, int64_t period, double* out,
                             int64_t numbers) {
+  int64_t missing = 0;
   for (int64_t begin = 0; begin < numbers; begin += period) {
     const int64_t count = std::min(period, numbers - begin);
-    VEM_INDEPENDENT
-    for (int64_t i = 0; i < count; ++i) out[begin + i] = (x[begin + i] - center[i]) / scale[i];
+#pragma omp simd reduction(+ : missing)
+    for (int64_t i = 0; i < count; ++i) {
+      out[begin + i] = (x[begin + i] - center[i]) / scale[i];
+      missing += x[begin + i] != x[begin + i] ? 1 : 0;
+    }
   }
+  return missing > 0;
 }
 
 }  // namespace
@@ -103,14 +109,16 @@ std::string FactoredModel::column_name(int64_t column) const {
   return place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
 }
 
-RowReader FactoredModel::scaled_rows(const Batch& batch) const {
+RowReader FactoredModel::scaled_rows(const Batch& batch, std::atomic<bool>* gaps) const {
   const Tensor& x = rows_of(batch);
   // Several rows of each, so that a loop over them is long.
   const Shape times{std::max<int64_t>(1, kPeriod / std::max<int64_t>(1, x.size(1)))};
-  return [x, center = center().repeat(times), scale = scale().repeat(times)](int64_t begin, int64_t end) {
+  return [x, gaps, center = center().repeat(times), scale = scale().repeat(times)](int64_t begin, int64_t end) {
     const Tensor rows = x.slice(0, begin, end).to(at::kDouble).contiguous(), out = at::empty_like(rows);
-    standardize(rows.data_ptr<double>(), center.data_ptr<double>(), scale.data_ptr<double>(), center.numel(),
-                out.data_ptr<double>(), rows.numel());
+    if (standardize(rows.data_ptr<double>(), center.data_ptr<double>(), scale.data_ptr<double>(), center.numel(),
+                    out.data_ptr<double>(), rows.numel()) &&
+        gaps)
+      *gaps = true;
     return out;
   };
 }
@@ -182,18 +190,17 @@ Tensor FactoredModel::log_unit(const Tensor& rows) const {
   return -std::get<0>(there.min(1)) * scale().log().sum();
 }
 
-Tensor FactoredModel::log_units(const Batch& batch) const {
+Tensor FactoredModel::log_units(const Batch& batch, const Tensor& count, bool gaps) const {
   const Tensor& x = batch.at("x");
   const int64_t lags = part_.observation().lags();
-  if (scale().eq(1).all().item<bool>()) return at::zeros({}, at::kDouble);
-  if (lags == 0 && std::isnan(x.sum().item<double>())) {
+  if (lags == 0 && gaps) {
     const Tensor weight = batch.row_weight(), units = at::empty_like(weight);
     for_parts(x.size(0),
               [&](int64_t begin, int64_t end) { units.slice(0, begin, end).copy_(log_unit(x.slice(0, begin, end))); });
     return (weight * units).sum();
   }
   const Tensor whole = -scale().log().sum();
-  if (!batch.offsets.defined()) return whole * batch.weight.sum();
+  if (!batch.offsets.defined()) return whole * count;
   const Tensor lengths = batch.offsets.slice(0, 1) - batch.offsets.slice(0, 0, -1);
   return whole * (batch.weight * (lengths - lags).clamp_min(0)).sum();
 }
@@ -203,8 +210,9 @@ Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rn
   const Tensor& x = rows_of(batch);
   if (!step.training) require_support(x);
   const bool draw = step.training && options_.estimate == Estimate::gibbs;
-  Expectation e = part_.expect(scaled_rows(batch), batch, globals(), draw ? &rng : nullptr);
-  e.bound = e.bound + log_units(batch);
+  std::atomic<bool> gaps{false};
+  Expectation e = part_.expect(scaled_rows(batch, &gaps), batch, globals(), draw ? &rng : nullptr);
+  e.bound = e.bound + log_units(batch, e.count, gaps);
   if (!std::isfinite(e.bound.item<double>())) require_support(x);  // not before: it costs a pass over the data
   return e;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 
 #include "vem/infer/factored.h"
 #include "vem/infer/model.h"
@@ -77,13 +78,14 @@ class FactoredModel final : public Model {
 
   const Tensor& rows_of(const Batch& batch) const;
   std::string column_name(int64_t column) const;
-  /// Rows of a batch as the factors take them, a part at a time: the column itself may be a file.
-  RowReader scaled_rows(const Batch& batch) const;
+  /// Rows of a batch as the factors take them, a part at a time: the column itself may be a file. Sets `gaps`, unless
+  /// null, when it meets a missing cell.
+  RowReader scaled_rows(const Batch& batch, std::atomic<bool>* gaps = nullptr) const;
   void require_support(const Tensor& x) const;
   void require_values(const Tensor& mean) const;
   Tensor log_unit(const Tensor& rows) const;
-  /// Its sum over the rows of a batch, weighted: [].
-  Tensor log_units(const Batch& batch) const;
+  /// Its sum over the rows of a batch whose items weigh `count` in all, with or without missing cells, weighted: [].
+  Tensor log_units(const Batch& batch, const Tensor& count, bool gaps) const;
   void set_scaling(const Moments& moments);
 
   Tensor label_column(const Batch& batch) const;

@@ -52,7 +52,7 @@ def benchmarks(peers):
         yield "training_wheel", step
         if arguments.wheel_vem:
             yield "training_wheel_vem", step + ["--vem", arguments.wheel_vem]
-    yield "training_run", [sys.executable, "training_run.py"] + (["--rounds", "1", "--epochs", "2"] if arguments.quick else ["--rounds", "3"])
+    yield "training_run", [sys.executable, "training_run.py"] + ["--rounds", "1", "--epochs", "2" if arguments.quick else "10"]
     if not arguments.quick:
         yield "bf16", [sys.executable, "bf16.py"]
     yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
