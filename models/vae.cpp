@@ -5,6 +5,7 @@
 
 #include "networks/linear.h"
 #include "vem/core/error.h"
+#include "vem/core/missing.h"
 
 namespace vem {
 namespace {
@@ -115,7 +116,7 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const Bf16Products products(step.training && o_.precision == Precision::bf16);
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
-  const bool gaps = encoder_ && std::isnan(x.sum().item<double>());
+  const bool gaps = encoder_ && has_missing(x);
   const Tensor own =
       encoder_ ? encode(gaps ? filled(x) : x, batch.offsets, dropout(batch, step, rng)) : start_of(batch);
   const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);

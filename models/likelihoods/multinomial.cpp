@@ -1,4 +1,5 @@
 // Bags of words: the counts of a row given their number, with probabilities softmax(outputs).
+#include "vem/core/missing.h"
 #include "vem/infer/likelihood.h"
 
 namespace vem {
@@ -19,7 +20,7 @@ class MultinomialLikelihood final : public Likelihood {
   /// Of a row in which cells are missing, the others given their own number.
   Tensor log_prob(const Tensor& outputs, const Tensor& x) const override {
     const Tensor orders = log_orders(x).to(outputs.scalar_type());
-    if (!std::isnan(x.sum().item<double>())) return (x * at::log_softmax(outputs, -1)).sum(-1) + orders;
+    if (!has_missing(x)) return (x * at::log_softmax(outputs, -1)).sum(-1) + orders;
     const Tensor missing = x.isnan(), count = x.masked_fill(missing, 0);
     const Tensor log_p = at::log_softmax(outputs.masked_fill(missing, -INFINITY), -1).masked_fill(missing, 0);
     return (count * log_p).sum(-1) + orders;

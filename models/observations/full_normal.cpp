@@ -2,6 +2,7 @@
 // PRML, section 10.2.1; the predictive density is 10.81 and 10.82). Missing cells are integrated out, pattern by
 // pattern.
 #include "normal.h"
+#include "vem/core/missing.h"
 #include "vem/dist/normal_wishart.h"
 
 namespace vem {
@@ -84,7 +85,7 @@ class FullNormal final : public Observation {
 
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {
     const QuadraticForm f = form(t);
-    if (x.isnan().any().item<bool>()) {
+    if (has_missing(x)) {
       const auto kernel = incomplete_full_kernel(f, precision(t));
       return kernel->log_lik(kernel->features(x));
     }
@@ -169,7 +170,7 @@ Tensor FullNormal::log_predictive(const Tensor& x) const {
     const QuadraticForm form{mean, inverse.transpose(-2, -1), {}};
     return (offset - 0.5 * (nu + dimensions) * at::log1p(form.whitened(rows).square().sum(-1) / nu)).t();
   };
-  if (!x.isnan().any().item<bool>()) return log_density(x, s.mean, s.scale);
+  if (!has_missing(x)) return log_density(x, s.mean, s.scale);
   Tensor log_p = at::zeros({x.size(0), K()}, at::kDouble);
   for (const MissingPattern& pattern : missing_patterns(x)) {
     const Tensor& there = pattern.observed;
@@ -189,7 +190,7 @@ Tensor FullNormal::latents(const Tensor& x) const {
   std::vector<Tensor> latents;
   for (int64_t k = 0; k < K(); ++k) {
     const Tensor only = at::one_hot(at::full({x.size(0)}, k, at::kLong), K()).to(at::kDouble);
-    const Tensor rows = x.isnan().any().item<bool>() ? completed(x, t, only) : x.to(at::kDouble);
+    const Tensor rows = has_missing(x) ? completed(x, t, only) : x.to(at::kDouble);
     latents.push_back(at::mm(rows - mean[k], at::mm(L[k], own.at("loadings")[k])));
   }
   return at::stack(latents, 1);

@@ -15,8 +15,10 @@ namespace vem {
 namespace {
 
 constexpr int64_t kPanel = 128;
-// Rows whose sums stay in the type of the rows; their panel of moments stays in the second cache.
-constexpr int64_t kSumRows = 256;
+// Rows whose log-likelihoods, or the moments of a panel, stay in the second cache; and whose sums stay in the type of
+// the rows, so that those of float32 are few.
+template <class T>
+constexpr int64_t kRows = sizeof(T) == 4 ? 256 : 512;
 
 /// What one call computes: log-likelihoods, or, where there are marginals, sums.
 template <class T>
@@ -28,7 +30,7 @@ struct Work {
   T* log_lik;                               // [rows in whole vectors, width]
   const T* marginals;                       // [rows, width]
   double* sums;                             // [F, components]
-  T* panel;                                 // room for the moments of kSumRows rows
+  T* panel;                                 // room for the moments of kRows<T> rows
 };
 
 /// Vectors of so many bytes; tiles of kSide rows (or moments) by up to three vectors, which fill the registers.
@@ -114,22 +116,23 @@ struct Tiles {
   }
 
   static VEM_INLINE void log_lik(const Work<T>& w) {
-    for (const MomentProduct::Panel& panel : w.panels)
-      for (int64_t n = 0; n < w.rows; n += kLanes) {
-        form(panel, w.columns + n, w.stride, w.panel);
-        each_width(
-            w.width, [&](auto vectors, int64_t k) __attribute__((always_inline)) {
-              for (int64_t m = 0; m < kLanes; m += kSide)
-                log_lik_tile<vectors()>(w.panel + m, w.weights + panel.first * w.width + k, panel.size, w.width,
-                                        w.log_lik + (n + m) * w.width + k, panel.first == 0);
-            });
-      }
+    for (int64_t begin = 0; begin < w.rows; begin += kRows<T>)
+      for (const MomentProduct::Panel& panel : w.panels)
+        for (int64_t n = begin; n < std::min(w.rows, begin + kRows<T>); n += kLanes) {
+          form(panel, w.columns + n, w.stride, w.panel);
+          each_width(
+              w.width, [&](auto vectors, int64_t k) __attribute__((always_inline)) {
+                for (int64_t m = 0; m < kLanes; m += kSide)
+                  log_lik_tile<vectors()>(w.panel + m, w.weights + panel.first * w.width + k, panel.size, w.width,
+                                          w.log_lik + (n + m) * w.width + k, panel.first == 0);
+              });
+        }
   }
 
   static VEM_INLINE void sums(const Work<T>& w) {
-    for (int64_t begin = 0; begin < w.rows; begin += kSumRows)
+    for (int64_t begin = 0; begin < w.rows; begin += kRows<T>)
       for (const MomentProduct::Panel& panel : w.panels) {
-        const int64_t rows = std::min(kSumRows, w.rows - begin), group_size = panel.size * kLanes;
+        const int64_t rows = std::min(kRows<T>, w.rows - begin), group_size = panel.size * kLanes;
         for (int64_t n = 0; n < rows; n += kLanes)
           form(panel, w.columns + begin + n, w.stride, w.panel + n / kLanes * group_size);
         each_width(
@@ -266,7 +269,7 @@ Tensor MomentProduct::sums_of(const Tensor& c, const Tensor& marginals) const {
   const int64_t n = c.size(0);
   const Tensor r = padded(marginals.to(c.scalar_type()), width_), out = at::zeros({size_, K_}, at::kDouble);
   // The last tile of a panel may look beyond it, at numbers that it drops.
-  const Tensor panel = at::empty({kPanel * (std::min(round_up(n, lanes_), kSumRows) + lanes_)}, c.options());
+  const Tensor panel = at::empty({kPanel * (std::min(round_up(n, lanes_), kRows<T>) + lanes_)}, c.options());
   run<T>(vectors_, {panels_, c.data_ptr<T>(), c.stride(1), n, K_, width_, nullptr, nullptr, r.data_ptr<T>(),
                     out.data_ptr<double>(), panel.data_ptr<T>()});
   return out.t();

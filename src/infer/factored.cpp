@@ -8,7 +8,7 @@
 
 #include "row_groups.h"
 #include "vem/core/error.h"
-#include "vem/core/target_clones.h"
+#include "vem/core/missing.h"
 
 namespace vem {
 namespace {
@@ -22,17 +22,6 @@ constexpr int64_t kLongRows = 64 * kRowsPerChunk;
 constexpr int64_t kBlockNumbers = int64_t{1} << 17, kMostBlockRows = 4096;
 // Log-likelihoods of a chunk of sequences, which are worked on side by side.
 constexpr int64_t kSequenceNumbers = int64_t{1} << 17;
-
-VEM_CLONES bool has_nan(const double* x, int64_t numbers) {
-  int64_t found = 0;
-#pragma omp simd reduction(+ : found)
-  for (int64_t i = 0; i < numbers; ++i) found += x[i] != x[i] ? 1 : 0;
-  return found > 0;
-}
-bool has_nan(const Tensor& x) {
-  const Tensor rows = x.to(at::kDouble).contiguous();
-  return has_nan(rows.data_ptr<double>(), rows.numel());
-}
 
 /// Log-likelihoods in the place of those of the rows.
 using LogR = RowReader;
@@ -168,7 +157,7 @@ class ChunkSums {
 
   Block read(int64_t begin, int64_t end) const {
     const Tensor x = rows_(begin, end);
-    const RowKernel* kernel = incomplete_ && has_nan(x) ? incomplete_ : &complete_;
+    const RowKernel* kernel = incomplete_ && has_missing(x) ? incomplete_ : &complete_;
     return {kernel, kernel->features(x)};
   }
   Tensor log_lik_of(const Block& block, int64_t begin, int64_t end) const {

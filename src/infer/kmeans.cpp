@@ -7,24 +7,24 @@
 
 #include "row_groups.h"
 #include "vem/core/error.h"
+#include "vem/core/missing.h"
 
 namespace vem {
 namespace {
 
-bool has_gaps(const Tensor& x) { return std::isnan(x.sum().item<double>()); }
 Tensor there(const Tensor& x) { return x.isnan().logical_not().to(at::kDouble); }
 Tensor without_gaps(const Tensor& x) { return at::where(x.isnan(), at::zeros_like(x), x); }
 
 /// [n, K]: |c|^2 - 2 x.c, the squared distance less |x|^2, which is the same for every centre. With gaps: over the
 /// cells of a row that are there, and not yet in proportion to their number, which is the same for every centre too.
 Tensor shifted_distances(const Tensor& x, const Tensor& centers) {
-  if (has_gaps(x)) return at::mm(there(x), centers.square().t()) - 2 * at::mm(without_gaps(x), centers.t());
+  if (has_missing(x)) return at::mm(there(x), centers.square().t()) - 2 * at::mm(without_gaps(x), centers.t());
   return at::addmm((centers * centers).sum(-1), x, centers.t(), 1, -2);
 }
 
 /// Sums of squared differences [N], scaled up for the cells that are missing.
 Tensor square_sums(const Tensor& difference) {
-  if (!has_gaps(difference)) return difference.square().sum(-1);
+  if (!has_missing(difference)) return difference.square().sum(-1);
   const auto D = static_cast<double>(difference.size(-1));
   return without_gaps(difference).square().sum(-1) * (D / there(difference).sum(-1).clamp_min(1));
 }
@@ -58,7 +58,7 @@ Tensor seeds(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
   const Tensor uniform = rng.uniform(at::arange(K, at::kLong), {}, "k-means++");
   Tensor nearest = at::full({x.size(0)}, std::numeric_limits<double>::infinity(), at::kDouble),
          mass = weight.contiguous();
-  const bool gaps = has_gaps(x);
+  const bool gaps = has_missing(x);
   const Tensor fallback = gaps ? column_means(x, weight) : Tensor();  // of the cells that a seed lacks
   std::vector<Tensor> centers;
   for (int64_t k = 0; k < K; ++k) {

@@ -1,9 +1,11 @@
 #include "vem/infer/likelihood.h"
 
+#include "vem/core/missing.h"
+
 namespace vem {
 
 Tensor IndependentLikelihood::log_prob(const Tensor& outputs, const Tensor& x) const {
-  if (!std::isnan(x.sum().item<double>())) return log_prob_rows(outputs, x);  // the cheapest look at every cell
+  if (!has_missing(x)) return log_prob_rows(outputs, x);
   const Tensor missing = x.isnan();
   return log_prob_cells(outputs, x.masked_fill(missing, 0)).masked_fill(missing, 0).sum(-1);  // 0 is in every support
 }
