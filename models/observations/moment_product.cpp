@@ -261,7 +261,7 @@ Tensor MomentProduct::log_lik_of(const Tensor& c) const {
   const Tensor panel = at::empty({kPanel * lanes_}, c.options());
   run<T>(vectors_, {panels_, c.data_ptr<T>(), c.stride(1), n, K_, width_, weights_.data_ptr<T>(), out.data_ptr<T>(),
                     nullptr, nullptr, panel.data_ptr<T>()});
-  return out.slice(0, 0, n).slice(1, 0, K_).contiguous();
+  return out.slice(0, 0, n).slice(1, 0, K_);
 }
 
 template <class T>
