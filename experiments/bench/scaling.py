@@ -76,7 +76,7 @@ CASES = [
     ("diagonal mixture, columns", lambda folder, D: mixture(folder, D=D, covariance="diagonal"), "D", [16, 32, 64, 128], 1),
     ("chain, steps", chain, "T", [25000, 50000, 100000, 200000], 1),
     ("chain, states", chain, "K", [16, 32, 64, 128], 2),
-    ("chains, sequences", lambda folder, sequences: chain(folder, T=500, sequences=sequences), "sequences", [50, 100, 200, 400], 1),
+    ("chains, sequences", lambda folder, sequences: chain(folder, T=500, sequences=sequences), "sequences", [250, 500, 1000, 2000], 1),
     ("topics, documents", topics, "documents", [2000, 4000, 8000, 16000], 1),
     ("topics, vocabulary", topics, "V", [4000, 8000, 16000, 32000], 1),
     ("topics, topics", topics, "K", [32, 64, 128, 256], 1),
