@@ -29,16 +29,16 @@ with open("/proc/cpuinfo") as file:
 BF16 = "amx_bf16" in FLAGS or "avx512_bf16" in FLAGS
 
 
-def peers(widths, latent, name):
+def peers(widths, latent, name, more):
     """Name -> (loss, optimiser) of a model of its own."""
     adams = {"Adam": {}, "Adam, foreach": {"foreach": True}}
     if int(torch.__version__.split(".")[0]) >= 2:
         adams["Adam, fused"] = {"fused": True}
     for label, options in adams.items():
-        model = VAE(widths, latent, getattr(torch, name))
+        model = VAE(widths, latent, getattr(torch, name, None), **more)
         yield label, model.loss, torch.optim.Adam(model.parameters(), lr=1e-3, **options)
     if arguments.compile:
-        model = VAE(widths, latent, getattr(torch, name))
+        model = VAE(widths, latent, getattr(torch, name, None), **more)
         yield "torch.compile", torch.compile(model.loss), torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
 
@@ -54,12 +54,17 @@ def python_rate(loss, optimizer, batch, steps):
     return steps * batch / (time.perf_counter() - start)
 
 
-def vem_rate(widths, latent, activation, batch, steps, precision="float32"):
+def vem_rate(widths, latent, activation, batch, steps, more, precision="float32"):
     run = tempfile.mkdtemp()
     settings = {"data.binarize": "dynamic", "data.validation": 0, "data.limit": steps * batch, "train.batch_size": batch,
                 "train.epochs": 3, "model.latent_dim": latent, "model.encoder.widths": widths,
-                "model.decoder.widths": widths[::-1], "model.encoder.activation": activation,
-                "model.decoder.activation": activation, "model.precision": precision}
+                "model.decoder.widths": widths[::-1], "model.precision": precision}
+    for network in ["model.encoder", "model.decoder"]:
+        settings.update({network + ".gated": "true"} if "gated" in more else {network + ".activation": activation})
+    if "pseudo" in more:
+        settings.update({"model.prior.kind": "vamp", "model.prior.num_components": more["pseudo"]})
+    if "samples" in more:
+        settings.update({"model.objective.kind": "iwae", "model.objective.num_samples": more["samples"]})
     command = [arguments.vem, "train", "vae", "--data", "fashion-mnist", "--out", run, "--force", "--threads",
                str(arguments.threads)]
     for key, value in settings.items():
@@ -74,21 +79,24 @@ def vem_rate(widths, latent, activation, batch, steps, precision="float32"):
 print(f"PyTorch {torch.__version__}, {turns.machine()}")
 print(f"{'model':34} {'Python items/s':>15} {'vem items/s':>12} {'ratio':>6}   (median of {arguments.rounds}, {arguments.threads} thread(s))")
 results = []
-for widths, latent, name, batch, steps, wanted in [([512, 512], 20, "relu", 128, 60, 1.4), ([200, 200], 50, "tanh", 20, 400, 2.0)]:
-    theirs, ours, half = {label: (loss, optimizer, []) for label, loss, optimizer in peers(widths, latent, name)}, [], []
+CASES = [([512, 512], 20, "relu", 128, 60, 1.4, {}), ([200, 200], 50, "tanh", 20, 400, 2.0, {}),
+         ([300, 300], 40, "gated, VampPrior", 100, 60, 1.4, {"gated": True, "pseudo": 500}),
+         ([200, 200], 50, "tanh", 20, 40, 1.4, {"samples": 50})]
+for widths, latent, name, batch, steps, wanted, more in CASES:
+    theirs, ours, half = {label: (loss, optimizer, []) for label, loss, optimizer in peers(widths, latent, name, more)}, [], []
     for loss, optimizer, _ in theirs.values():
         python_rate(loss, optimizer, batch, steps)
     for _ in range(arguments.rounds):
         for loss, optimizer, rates in theirs.values():
             rates.append(python_rate(loss, optimizer, batch, steps))
-        ours.append(vem_rate(widths, latent, name, batch, steps))
-        if BF16 and batch >= 64:
-            half.append(vem_rate(widths, latent, name, batch, steps, "bf16"))
+        ours.append(vem_rate(widths, latent, name, batch, steps, more))
+        if BF16 and batch >= 64 and not more:
+            half.append(vem_rate(widths, latent, name, batch, steps, more, "bf16"))
     b = statistics.median(ours)
     medians = {label: statistics.median(rates) for label, (_, _, rates) in theirs.items()}
     compiled = {label: medians.pop(label) for label in ["torch.compile"] if label in medians}
     best = max(medians, key=medians.get)
-    label = f"784-{'-'.join(map(str, widths))}-{latent}, batch {batch}, {name}"
+    label = f"784-{'-'.join(map(str, widths))}-{latent}, batch {batch}, {name}" + (f", IWAE {more['samples']}" if "samples" in more else "")
     for peer, a in [*medians.items(), *compiled.items()]:
         print(f"{label:34} {a:15.0f} {b:12.0f} {b / a:6.2f}   {peer}" + (f" (at least {wanted} is wanted)" if peer == best else ""))
     for peer, a in [(best, medians[best]), *compiled.items()]:
