@@ -82,3 +82,26 @@ class VAE(nn.Module):
             log_p = torch.logsumexp((-0.5 * scaled * scaled - s).sum(-1), -1) - math.log(len(self.pseudo))
         log_w = log_px + log_p - log_q
         return -(torch.logsumexp(log_w, 0) - math.log(self.samples)).mean()
+
+
+class ConvVAE(VAE):
+    """Two convolutions down from 28 x 28 and a layer of `hidden` units; the same way back."""
+
+    def __init__(self, channels, latent, activation, hidden=256):
+        nn.Module.__init__(self)
+        self.activation, self.samples, self.pseudo = activation, 1, None
+        a, b = channels
+        self.down = nn.ModuleList([nn.Conv2d(1, a, 4, 2, 1), nn.Conv2d(a, b, 4, 2, 1)])  # 28, 14, 7 pixels a side
+        self.to_hidden, self.parameters_of_q = nn.Linear(b * 49, hidden), nn.Linear(hidden, 2 * latent)
+        self.from_latent, self.from_hidden = nn.Linear(latent, hidden), nn.Linear(hidden, b * 49)
+        self.up = nn.ModuleList([nn.ConvTranspose2d(b, a, 4, 2, 1), nn.ConvTranspose2d(a, 1, 4, 2, 1)])
+
+    def encode(self, h):
+        h = h.view(-1, 1, 28, 28)
+        for layer in self.down:
+            h = self.activation(layer(h))
+        return self.parameters_of_q(self.activation(self.to_hidden(h.flatten(1)))).chunk(2, -1)
+
+    def decode(self, z):
+        h = self.activation(self.from_hidden(self.activation(self.from_latent(z)))).view(len(z), -1, 7, 7)
+        return self.up[1](self.activation(self.up[0](h))).flatten(1)

@@ -12,7 +12,7 @@ each round has a third run (model.precision = "bf16"), which is compared with ve
 """
 import argparse, json, os, shutil, statistics, subprocess, tempfile, time
 
-from torch_vae import VAE, images, torch
+from torch_vae import VAE, ConvVAE, images, torch
 import turns
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -35,10 +35,10 @@ def peers(widths, latent, name, more):
     if int(torch.__version__.split(".")[0]) >= 2:
         adams["Adam, fused"] = {"fused": True}
     for label, options in adams.items():
-        model = VAE(widths, latent, getattr(torch, name, None), **more)
+        model = (ConvVAE if name == "relu, conv" else VAE)(widths, latent, getattr(torch, name.split(",")[0], None), **more)
         yield label, model.loss, torch.optim.Adam(model.parameters(), lr=1e-3, **options)
     if arguments.compile:
-        model = VAE(widths, latent, getattr(torch, name, None), **more)
+        model = (ConvVAE if name == "relu, conv" else VAE)(widths, latent, getattr(torch, name.split(",")[0], None), **more)
         yield "torch.compile", torch.compile(model.loss), torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
 
@@ -61,6 +61,10 @@ def vem_rate(widths, latent, activation, batch, steps, more, precision="float32"
                 "model.decoder.widths": widths[::-1], "model.precision": precision}
     for network in ["model.encoder", "model.decoder"]:
         settings.update({network + ".gated": "true"} if "gated" in more else {network + ".activation": activation})
+    if activation == "relu, conv":
+        for network, channels in [("model.encoder", widths), ("model.decoder", widths[::-1])]:
+            settings.update({network + ".kind": "conv", network + ".channels": channels})
+            del settings[network + ".widths"], settings[network + ".activation"]
     if "pseudo" in more:
         settings.update({"model.prior.kind": "vamp", "model.prior.num_components": more["pseudo"]})
     if "samples" in more:
@@ -81,7 +85,7 @@ print(f"{'model':34} {'Python items/s':>15} {'vem items/s':>12} {'ratio':>6}   (
 results = []
 CASES = [([512, 512], 20, "relu", 128, 60, 1.4, {}), ([200, 200], 50, "tanh", 20, 400, 2.0, {}),
          ([300, 300], 40, "gated, VampPrior", 100, 60, 1.4, {"gated": True, "pseudo": 500}),
-         ([200, 200], 50, "tanh", 20, 40, 1.4, {"samples": 50})]
+         ([200, 200], 50, "tanh", 20, 40, 1.4, {"samples": 50}), ([32, 64], 20, "relu, conv", 128, 20, 1.4, {})]
 for widths, latent, name, batch, steps, wanted, more in CASES:
     theirs, ours, half = {label: (loss, optimizer, []) for label, loss, optimizer in peers(widths, latent, name, more)}, [], []
     for loss, optimizer, _ in theirs.values():
@@ -90,7 +94,7 @@ for widths, latent, name, batch, steps, wanted, more in CASES:
         for loss, optimizer, rates in theirs.values():
             rates.append(python_rate(loss, optimizer, batch, steps))
         ours.append(vem_rate(widths, latent, name, batch, steps, more))
-        if BF16 and batch >= 64 and not more:
+        if BF16 and batch >= 64 and name == "relu":
             half.append(vem_rate(widths, latent, name, batch, steps, more, "bf16"))
     b = statistics.median(ours)
     medians = {label: statistics.median(rates) for label, (_, _, rates) in theirs.items()}
