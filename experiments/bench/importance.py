@@ -66,16 +66,10 @@ def prepare(folder):
 
 def log_weights(model, x):
     """log p(x, z) - log q(z | x) of one draw for each row."""
-    h = x
-    for layer in model.encoder:
-        h = model.activation(layer(h))
-    mean, log_std = model.parameters_of_q(h).chunk(2, -1)
+    mean, log_std = model.encode(x)
     q, p = torch.distributions.Normal(mean, log_std.exp()), torch.distributions.Normal(0, 1)
     z = q.rsample()
-    h = z
-    for layer in model.decoder:
-        h = model.activation(layer(h))
-    log_px = -torch.nn.functional.binary_cross_entropy_with_logits(model.logits(h), x, reduction="none").sum(-1)
+    log_px = -torch.nn.functional.binary_cross_entropy_with_logits(model.decode(z), x, reduction="none").sum(-1)
     return log_px + p.log_prob(z).sum(-1) - q.log_prob(z).sum(-1)
 
 

@@ -20,7 +20,7 @@ rng = np.random.default_rng(0)
 # kind of work, pattern of "object symbol"; the first that fits counts
 KINDS = [
     ("products with moments of rows", r"run_(avx512|avx2|any)"),
-    ("rows read, centred, laid out", r"columns_of|standardize|has_nan|look_up|anonymous namespace\)::count"),
+    ("rows read, centred, laid out", r"columns_of|standardize|look_up|anonymous namespace\)::count"),
     ("exponentials and normalisation", r"::normalize"),
     ("sweep forward, exponentials included", r"filter_frames|add_up"),
     ("sweep backward, sums of pairs", r"smooth_frames"),

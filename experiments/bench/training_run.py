@@ -66,9 +66,7 @@ def vem(folder, precision):
     return seconds, bounds[-1]
 
 
-with open("/proc/cpuinfo") as file:
-    flags = file.read()
-precisions = ["float32"] + (["bf16"] if "amx_bf16" in flags or "avx512_bf16" in flags else [])
+precisions = ["float32"] + (["bf16"] if turns.has_bf16() else [])
 with tempfile.TemporaryDirectory() as folder:
     runs = {"PyTorch": lambda: script(folder)}
     for precision in precisions:

@@ -24,21 +24,23 @@ parser.add_argument("--json", default="", help="file for the results")
 arguments = parser.parse_args()
 torch.set_num_threads(arguments.threads)
 IMAGES = images()
-with open("/proc/cpuinfo") as file:
-    FLAGS = file.read()
-BF16 = "amx_bf16" in FLAGS or "avx512_bf16" in FLAGS
+BF16 = turns.has_bf16()
 
 
 def peers(widths, latent, name, more):
     """Name -> (loss, optimiser) of a model of its own."""
+    def make():
+        kind = ConvVAE if name == "relu, conv" else VAE
+        return kind(widths, latent, getattr(torch, name.split(",")[0], None), **more)
+
     adams = {"Adam": {}, "Adam, foreach": {"foreach": True}}
     if int(torch.__version__.split(".")[0]) >= 2:
         adams["Adam, fused"] = {"fused": True}
     for label, options in adams.items():
-        model = (ConvVAE if name == "relu, conv" else VAE)(widths, latent, getattr(torch, name.split(",")[0], None), **more)
+        model = make()
         yield label, model.loss, torch.optim.Adam(model.parameters(), lr=1e-3, **options)
     if arguments.compile:
-        model = (ConvVAE if name == "relu, conv" else VAE)(widths, latent, getattr(torch, name.split(",")[0], None), **more)
+        model = make()
         yield "torch.compile", torch.compile(model.loss), torch.optim.Adam(model.parameters(), lr=1e-3, fused=True)
 
 

@@ -16,6 +16,13 @@ def machine():
     return "%s, one thread, load %.1f, %s" % (model, os.getloadavg()[0], datetime.date.today())
 
 
+def has_bf16():
+    """Whether the processor has products of bfloat16."""
+    with open("/proc/cpuinfo") as file:
+        flags = file.read()
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
 def in_turn(rounds, runs):
     """runs: name -> f() that returns (seconds, anything). A B A B; name -> (median seconds, what the last one returned)."""
     seconds, last = {name: [] for name in runs}, {}
