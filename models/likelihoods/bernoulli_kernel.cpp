@@ -1,39 +1,22 @@
 // One pass instead of a dozen: with e = exp(-|l|),
 //   log p = x l - max(l, 0) - log1p(e),   d log p / d l = x - sigmoid(l),   sigmoid(l) = (l >= 0 ? 1 : e) / (1 + e).
-// exp by range reduction and a polynomial, log1p(e) = 2 atanh(e / (2 + e)) by its series, whose argument is at most
-// 1/3: the plain version in tests/support checks both.
+// log1p(e) = 2 atanh(e / (2 + e)) by its series, whose argument is at most 1/3: the plain version in tests/support
+// checks it.
 #include "bernoulli_kernel.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <cstring>
-
+#include "vem/core/exp_log.h"
 #include "vem/core/target_clones.h"
 
 namespace vem {
 namespace {
 
-/// exp(x) for x <= 0: 2^n e^r with |r| <= ln(2) / 2; below -87 it stays at e^-87, which no sum notices.
-__attribute__((always_inline)) inline float exp_negative(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  const float n = __builtin_floorf(x * 1.44269504f + 0.5f);
-  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;  // ln 2 in two parts
-  float p = 1.0f / 5040;
-  p = p * r + 1.0f / 720;
-  p = p * r + 1.0f / 120;
-  p = p * r + 1.0f / 24;
-  p = p * r + 1.0f / 6;
-  p = p * r + 0.5f;
-  p = p * r + 1.0f;
-  p = p * r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(n) + 127) << 23;
-  float power;
-  std::memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
+/// exp(x) for x <= 0: below -87 it stays at e^-87, which no sum notices.
+VEM_INLINE float exp_negative(float x) { return exp_inside(x < -87.0f ? -87.0f : x); }
 
 /// log(1 + e) for 0 <= e <= 1: 2 atanh(s), s = e / (2 + e) <= 1/3; the first term left out is below 1e-8.
-__attribute__((always_inline)) inline float log1p_unit(float e) {
+VEM_INLINE float log1p_unit(float e) {
   const float s = e / (2.0f + e), q = s * s;
   float p = 1.0f / 15;
   p = p * q + 1.0f / 13;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "vem/core/platform.h"
 #include "vem/core/target_clones.h"
 
 namespace vem {
@@ -203,11 +204,8 @@ int64_t features_of(int64_t F, bool full) {
 }  // namespace
 
 MomentProduct::Vectors MomentProduct::best() {
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return Vectors::avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Vectors::avx2;
-#endif
-  return Vectors::any;
+  const std::string vectors = vector_instructions();
+  return vectors == "AVX512" ? Vectors::avx512 : vectors == "AVX2" ? Vectors::avx2 : Vectors::any;
 }
 
 MomentProduct::MomentProduct(const Tensor& weights, bool full, Vectors vectors)

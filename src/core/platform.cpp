@@ -47,8 +47,8 @@ void tune_platform(int64_t threads) {
 
 std::string vector_instructions() {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f")) return "AVX512";
-  if (__builtin_cpu_supports("avx2")) return "AVX2";
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return "AVX512";
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "AVX2";
 #endif
   return "baseline";
 }

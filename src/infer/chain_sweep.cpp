@@ -45,7 +45,10 @@ VEM_INLINE void tile(const double* a, const double* m, int64_t K, int64_t P, con
     }
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < kWidth; ++j)
-      done(r, j, kSums == 1 ? sum[r][j] : (sum[0][j] + sum[kSums / 3][j]) + (sum[kSums / 2][j] + sum[kSums - 1][j]));
+      if constexpr (kSums == 1)
+        done(r, j, sum[r][j]);
+      else
+        done(r, j, (sum[0][j] + sum[1][j]) + (sum[2][j] + sum[3][j]));
 }
 
 /// Rows a [rows, P] times m [P, P]: done(place in a [rows, P], the vector that belongs there).

@@ -4,6 +4,7 @@
 
 #include "classification_tree.h"
 #include "vem/core/error.h"
+#include "vem/core/missing.h"
 
 namespace vem {
 namespace {
@@ -142,9 +143,8 @@ double attribute_predictability(const Tensor& z, const Factors& factors) {
   const Tensor codes = checked(z, factors), bins = bins_of(codes);
   return mean_gap(codes.size(1), factors.values.size(1), [&](int64_t l, int64_t f) {
     const Tensor numbers = factors.numbers.select(1, f);
-    return numbers.isnan().any().item<bool>()
-               ? balanced_accuracy(contingency(bins.select(1, l), factors.values.select(1, f)))
-               : squared_correlation(codes.select(1, l), numbers);
+    return has_missing(numbers) ? balanced_accuracy(contingency(bins.select(1, l), factors.values.select(1, f)))
+                                : squared_correlation(codes.select(1, l), numbers);
   });
 }
 
