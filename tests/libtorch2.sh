@@ -9,7 +9,7 @@ shift
 build=build-torch-$version
 wheels=${VEM_WHEELS:-$build/wheels}
 site=$build/site
-pip() { python3 -m pip --quiet --disable-pip-version-check "$@"; }
+pip() { /usr/bin/python3 -m pip --quiet --disable-pip-version-check "$@"; }
 # Packages without what Python alone would need.
 add() {
   pip download --no-deps --dest "$wheels" "$@"

@@ -5,10 +5,11 @@
 #   tidy     clang-tidy on every source, by .clang-tidy
 #   part     vem as a part of another project, by add_subdirectory
 #   torch    every test with LibTorch 2.9.1 (C++17) and 2.15.0 (C++20)
+#   bare     the commands of the README on a bare Debian 12, in a chroot; as root
 #   draws    Geweke's test and recovery with many draws and seeds; every combination of factors and algorithms
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- clang tidy part torch draws
+[ $# -gt 0 ] || set -- clang tidy part torch bare draws
 
 # Also what clang-tidy reads: it shares the precompiled header of a build with clang.
 configure_clang() {
@@ -40,6 +41,10 @@ part() {
 torch() {
   sh tests/libtorch2.sh 2.9.1
   sh tests/libtorch2.sh 2.15.0
+}
+
+bare() {
+  sh tests/bare.sh
 }
 
 draws() {

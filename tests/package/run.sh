@@ -18,7 +18,7 @@ prefix=$work/stage/opt/vem
 expect '^LibTorch' "$work/info"
 if grep -q '^warning' "$work/info"; then cat "$work/info" >&2; fail "the installed program found a slow BLAS"; fi
 
-set -- -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Release
+set -- -G Ninja -DCMAKE_CXX_COMPILER="$compiler" -DCMAKE_BUILD_TYPE=Release
 if command -v ccache >/dev/null; then set -- "$@" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake -S "$here" -B "$work/build" -DCMAKE_PREFIX_PATH="$prefix" "$@" >"$work/configure.log"
 cmake --build "$work/build" --parallel 2 >"$work/build.log" 2>&1 || { cat "$work/build.log" >&2; fail "does not build"; }
