@@ -82,7 +82,7 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
       done
       ;;
     counts)
-      python3 "$here/tables.py" counts $data/bow/ap.ldac.gz $data/bow/ap.vocab.gz > $out/counts.csv
+      /usr/bin/python3 "$here/tables.py" counts $data/bow/ap.ldac.gz $data/bow/ap.vocab.gz > $out/counts.csv
       train counts-poisson counts.toml $out/counts.csv
       train counts-nb counts.toml $out/counts.csv model.likelihood.kind=negative-binomial
       train counts-zinb counts.toml $out/counts.csv model.likelihood.kind=negative-binomial \
@@ -92,7 +92,7 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
       done
       ;;
     missing)
-      python3 "$here/tables.py" hide $data/tab/diamonds.csv.gz > $out/hidden.csv
+      /usr/bin/python3 "$here/tables.py" hide $data/tab/diamonds.csv.gz > $out/hidden.csv
       train missing-vae missing.toml $out/hidden.csv
       for dimensions in 2 4; do
         "$vem" train ppca --data $out/hidden.csv --set model.observation.rank=$dimensions --set model.standardize=true \
@@ -100,11 +100,11 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
         "$vem" impute $out/missing-ppca-$dimensions --split train --out $out/ppca-$dimensions.csv
       done
       "$vem" impute $out/missing-vae --data $out/hidden.csv --out $out/vae.csv
-      python3 "$here/tables.py" score $data/tab/diamonds.csv.gz $out/hidden.csv "pPCA, 2 dimensions=$out/ppca-2.csv" \
+      /usr/bin/python3 "$here/tables.py" score $data/tab/diamonds.csv.gz $out/hidden.csv "pPCA, 2 dimensions=$out/ppca-2.csv" \
         "pPCA, 4 dimensions=$out/ppca-4.csv" "VAE=$out/vae.csv"
       ;;
     factors)
-      python3 "$here/shapes.py" $out/shapes.npy $out/factors.csv
+      /usr/bin/python3 "$here/shapes.py" $out/shapes.npy $out/factors.csv
       train shapes-1 shapes.toml $out/shapes.npy
       train shapes-4 shapes.toml $out/shapes.npy model.objective.kl_weight=4
       train shapes-tc shapes.toml $out/shapes.npy model.objective.kind=total-correlation

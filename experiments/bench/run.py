@@ -4,6 +4,8 @@
 Usage: python3 experiments/bench/run.py [--quick] [--data DIR] [--only NAME ...] [--vem build/vem] [--out runs/bench]
 
 Peers are installed into OUT/env at the versions in peers.txt; one that can not be had is skipped, and the table says so.
+PyTorch is that of Debian's Python, whose LibTorch vem has too, or else of the Python that runs this. A benchmark that
+fails has its reason in the table, and the exit code is 1.
 Data are made from a seed; with --data DIR also DNA (DIR/seq/human-chr3.42M.fa.gz) and documents (DIR/bow/20ng-etm-*).
 --quick takes one round and the small cases, in about five minutes. --armadillo, --mclust (apt: libarmadillo-dev,
 r-cran-mclust) and --wheel add peers that are large or slow to have: the last installs the torch wheel, 5 GB, and measures
@@ -29,6 +31,15 @@ parser.add_argument("--out", default="runs/bench")
 arguments = parser.parse_args()
 rounds = "1" if arguments.quick else "5"
 TORCH = "torch==2.15.0"
+NO_TORCH = "neither Debian's Python nor the one that runs this has torch and numpy (apt: python3-torch, python3-numpy)"
+
+
+def python_with(*modules):
+    """Debian's Python or the one at hand, whichever has these modules; None if neither has."""
+    for python in ["/usr/bin/python3", sys.executable]:
+        if os.path.exists(python) and subprocess.run([python, "-c", "import " + ", ".join(modules)], capture_output=True).returncode == 0:
+            return python
+    return None
 
 
 def environment(name, packages):
@@ -45,17 +56,18 @@ def environment(name, packages):
 
 
 def benchmarks(peers):
-    """Name -> Python and arguments."""
-    yield "training", [sys.executable, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
+    """Name -> Python and arguments; no Python where none has what the benchmark needs."""
+    torch = python_with("torch", "numpy")
+    yield "training", [torch, "training_step.py", "--rounds", "2" if arguments.quick else "5"]
     if arguments.wheel:
         step = [environment("wheel", [TORCH, "numpy"]), "training_step.py", "--compile", "--rounds", rounds]
         yield "training_wheel", step
         if arguments.wheel_vem:
             yield "training_wheel_vem", step + ["--vem", arguments.wheel_vem]
-    yield "training_run", [sys.executable, "training_run.py"] + ["--rounds", "1", "--epochs", "2" if arguments.quick else "10"]
+    yield "training_run", [torch, "training_run.py"] + ["--rounds", "1", "--epochs", "2" if arguments.quick else "10"]
     if not arguments.quick:
         yield "bf16", [sys.executable, "bf16.py"]
-    yield "importance", [sys.executable, "importance.py", "--rounds", rounds]
+    yield "importance", [torch, "importance.py", "--rounds", rounds]
     quick = ["--only", "full-32", "full-32-float32"] if arguments.quick else ["--large"]
     quick += [option for option in ["--armadillo", "--mclust"] if getattr(arguments, option[2:])]
     yield "mixtures", [peers, "mixtures.py", "--rounds", rounds] + quick
@@ -71,14 +83,18 @@ def benchmarks(peers):
 def run(name, command):
     """The rows of one benchmark, or why there are none."""
     print("\n==", name, flush=True)
+    if command[0] is None:
+        print("skipped:", NO_TORCH, flush=True)
+        return {"skipped": NO_TORCH}
     with tempfile.TemporaryDirectory() as folder:
         result = os.path.join(folder, "result.json")
         command = [command[0], os.path.join(HERE, command[1]), "--vem", arguments.vem, "--json", result] + command[2:]
         child = subprocess.run(command, stderr=subprocess.PIPE, text=True)
         if child.returncode:
-            reason = (child.stderr.strip().splitlines() or ["it failed"])[-1]
-            print("skipped:", reason, flush=True)
-            return {"skipped": reason}
+            reason = (child.stderr.strip().splitlines() or [f"exit code {child.returncode}"])[-1]
+            outcome = "skipped" if reason.startswith("ModuleNotFoundError") else "failed"
+            print(f"{outcome}: {reason}", flush=True)
+            return {outcome: reason}
         with open(result) as file:
             return json.load(file)
 
@@ -91,7 +107,7 @@ def kernels():
     print("\n== kernels", flush=True)
     child = subprocess.run([program, "--benchmark_format=json"], stdout=subprocess.PIPE, text=True,
                            env=dict(os.environ, OMP_NUM_THREADS="1"))
-    return {"kernels": json.loads(child.stdout)["benchmarks"]} if child.returncode == 0 else {"skipped": "it failed"}
+    return {"kernels": json.loads(child.stdout)["benchmarks"]} if child.returncode == 0 else {"failed": f"exit code {child.returncode}"}
 
 
 def peer_of(row):
@@ -109,8 +125,9 @@ def markdown(header, rows):
 def tables(results):
     rows = [(name, row["case"], peer_of(row).replace("_", "-"), f"{row[peer_of(row)]:.4g} {row.get('unit', 's')}",
              f"{row['vem']:.4g} {row.get('unit', 's')}", f"{row['ratio']:.2f}") for name, row in rows_of(results)]
-    skipped = [(name, "skipped: " + result["skipped"], "", "", "", "") for name, result in results.items() if "skipped" in result]
-    text = markdown(["benchmark", "case", "peer", "peer's", "vem's", "times faster"], rows + skipped)
+    without = [(name, f"{outcome}: {result[outcome]}", "", "", "", "") for name, result in results.items()
+               for outcome in ("skipped", "failed") if outcome in result]
+    text = markdown(["benchmark", "case", "peer", "peer's", "vem's", "times faster"], rows + without)
     if kernels := results.get("kernels", {}).get("kernels"):
         speed = lambda row: f"{row['GFLOP/s']:.1f} GFLOP/s" if "GFLOP/s" in row else f"{row['GB/s']:.1f} GB/s"
         share = lambda row: f"{100 * row['of_product']:.0f} % of a product" if "of_product" in row else f"{100 * row['of_copy']:.0f} % of a copy"
@@ -168,3 +185,4 @@ with open(os.path.join(arguments.out, "results.md"), "w") as file:
     file.write(tables(results))
 chart(peers, results, os.path.join(arguments.out, "results.png"))
 print("\n" + tables(results))
+sys.exit(any("failed" in result for result in results.values()))

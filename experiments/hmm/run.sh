@@ -27,14 +27,14 @@ train() {
 for name in ${*:-eustock mocap6 jsb dna}; do
   case $name in
     eustock)
-      python3 "$here/returns.py" "$data/seq/EuStockMarkets.csv" > runs/hmm/returns.csv
+      /usr/bin/python3 "$here/returns.py" "$data/seq/EuStockMarkets.csv" > runs/hmm/returns.csv
       train eustock runs/hmm/returns.csv
       "$vem" describe runs/hmm/eustock
       ;;
     mocap6)
       train mocap6 "$data/seq/mocap6-sensor_data_per_tstep.csv"
       "$vem" encode runs/hmm/mocap6 --method predict --out runs/hmm/mocap6.csv
-      python3 "$here/states.py" runs/hmm/mocap6.csv "$data/seq/mocap6-actions_per_tstep.csv"
+      /usr/bin/python3 "$here/states.py" runs/hmm/mocap6.csv "$data/seq/mocap6-actions_per_tstep.csv"
       ;;
     jsb)
       train jsb "$data/seq/poly-JSB_Chorales-train.txt.gz"

@@ -27,7 +27,7 @@ choose() { # NAME TABLE COLUMNS RANGE
 }
 
 stars() {
-  python3 "$here/hr_diagram.py" "$data/tab/hipparcos-tycho-stars.csv.gz" > runs/mixtures/stars.csv
+  /usr/bin/python3 "$here/hr_diagram.py" "$data/tab/hipparcos-tycho-stars.csv.gz" > runs/mixtures/stars.csv
   choose stars runs/mixtures/stars.csv "bv, absolute_magnitude" 1..20
 }
 
@@ -40,7 +40,7 @@ penguins() {
   choose penguins "$data/tab/penguins.csv" "bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g" 1..6
   "$vem" impute runs/mixtures/penguins --out runs/mixtures/penguins-complete.csv
   "$vem" encode runs/mixtures/penguins --out runs/mixtures/penguins-responsibilities.csv
-  python3 "$here/agreement.py" "$data/tab/penguins.csv" species runs/mixtures/penguins-responsibilities.csv
+  /usr/bin/python3 "$here/agreement.py" "$data/tab/penguins.csv" species runs/mixtures/penguins-responsibilities.csv
 }
 
 for name in "$@"; do
