@@ -5,6 +5,7 @@
 #include <array>
 
 #include "box_muller.h"
+#include "unit_interval.h"
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"
 
@@ -70,16 +71,13 @@ VEM_CLONES void fill_23(const Place& p, float* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
-  for (int i = 0; i < kGroup; ++i) out[i] = (static_cast<float>(static_cast<int32_t>(w[i] >> 9)) + 0.5f) * 0x1.0p-23f;
+  for (int i = 0; i < kGroup; ++i) out[i] = unit_23(w[i] >> 9);
 }
 VEM_CLONES void fill_53(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
   group(p, w);
 #pragma omp simd
-  for (int i = 0; i < kHalf; ++i) {
-    const uint64_t bits = (static_cast<uint64_t>(w[i]) << 21) ^ (w[kHalf + i] >> 11);
-    out[i] = (static_cast<double>(static_cast<int64_t>(bits)) + 0.5) * 0x1.0p-53;
-  }
+  for (int i = 0; i < kHalf; ++i) out[i] = unit_53((static_cast<uint64_t>(w[i]) << 21) ^ (w[kHalf + i] >> 11));
 }
 VEM_CLONES void fill_normal(const Place& p, double* __restrict out) {
   alignas(64) uint32_t w[kGroup];
@@ -96,9 +94,7 @@ VEM_CLONES void fill_normal(const Place& p, double* __restrict out) {
   }
 }
 
-double unit53(uint32_t high, uint32_t low) {
-  return (static_cast<double>(((static_cast<uint64_t>(high) << 32) | low) >> 11) + 0.5) * 0x1.0p-53;
-}
+double unit_of(uint32_t high, uint32_t low) { return unit_53(((static_cast<uint64_t>(high) << 32) | low) >> 11); }
 
 /// What is drawn: rows of `inner` numbers, and who they belong to.
 struct Plan {
@@ -216,15 +212,15 @@ Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {
     double a = shape[i], boost = 1;
     if (a < 1) {  // Gamma(a) = Gamma(a + 1) U^(1/a)
       const auto w = words();
-      boost = std::pow(unit53(w[0], w[1]), 1 / a);
+      boost = std::pow(unit_of(w[0], w[1]), 1 / a);
       a += 1;
     }
     const double d = a - 1. / 3, c = 1 / std::sqrt(9 * d);
     for (;;) {
       const auto w = words(), v = words();
-      const double x = std::sqrt(-2 * std::log(unit53(w[0], w[1]))) * std::cos(2 * M_PI * unit53(w[2], w[3]));
+      const double x = std::sqrt(-2 * std::log(unit_of(w[0], w[1]))) * std::cos(2 * M_PI * unit_of(w[2], w[3]));
       const double cube = std::pow(1 + c * x, 3);
-      if (cube > 0 && std::log(unit53(v[0], v[1])) < 0.5 * x * x + d - d * cube + d * std::log(cube)) {
+      if (cube > 0 && std::log(unit_of(v[0], v[1])) < 0.5 * x * x + d - d * cube + d * std::log(cube)) {
         result[i] = d * cube * boost;
         break;
       }

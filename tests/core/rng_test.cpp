@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "../src/core/unit_interval.h"
+
 namespace vem {
 namespace {
 
@@ -47,6 +49,17 @@ TEST(Rng, TheNumberOfThreadsDoesNotMatter) {
   at::set_num_threads(2);
   EXPECT_TRUE(at::equal(one, Rng(3).normal(items(2000), {300}, "x", at::kFloat)));
   at::set_num_threads(before);
+}
+
+// The bits at either end, since no test can wait for one draw in 2^53: log u and log (1 - u) have to be finite.
+TEST(Rng, UniformNumbersAreInsideTheUnitInterval) {
+  const uint64_t last = (1ull << 53) - 1;
+  EXPECT_EQ(unit_53(0), 0x1.0p-54);
+  EXPECT_EQ(unit_53(last), 1 - 0x1.0p-53);
+  EXPECT_EQ(unit_53(last - 1), 1 - 0x1.0p-52);  // the middle lies half way, and the even neighbour is taken
+  EXPECT_EQ(unit_53(1ull << 52), 0.5);
+  EXPECT_EQ(unit_23(0), 0x1.0p-24f);
+  EXPECT_EQ(unit_23((1u << 23) - 1), 1 - 0x1.0p-24f);
 }
 
 // 200,000 draws: five standard errors of each moment.
