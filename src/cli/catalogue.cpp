@@ -47,7 +47,7 @@ void print_plugin(const Plugin& plugin, const Registry& registry) {
 
 }  // namespace
 
-int list(const cxxopts::ParseResult& a, const Registry& registry) {
+int list(const Arguments& a, const Registry& registry) {
   const std::string wanted = a.count("name") ? a["name"].as<std::string>() : "";
   std::vector<std::string> kinds;
   for (const Plugin* plugin : registry.list())
@@ -63,14 +63,15 @@ int list(const cxxopts::ParseResult& a, const Registry& registry) {
   return 0;
 }
 
-int describe(const cxxopts::ParseResult& a, const Registry& registry) {
+int describe(const Arguments& a, const Registry& registry) {
   if (!a.count("name"))
     fail<UsageError>("describe: which name? `vem list` lists them; data and train are sections of every run");
-  const std::string name = a["name"].as<std::string>();
+  const auto name = a["name"].as<std::string>();
   if (std::filesystem::exists(std::filesystem::path(name) / "config.toml")) return describe_run(a, registry);
-  if (a.count("json")) fail<UsageError>("describe: --json takes the folder of a run, and {} is none", name);
+  a.refuse("json", fmt::format("it takes the folder of a run, and {} is none", name));
   RunOptions run;
   if (name == "data" || name == "train") {
+    a.require_all_read();
     fmt::print("[{}]\n", name);
     if (name == "data")
       print_options(run.data, registry);
@@ -78,21 +79,22 @@ int describe(const cxxopts::ParseResult& a, const Registry& registry) {
       print_options(run.train, registry);
     return 0;
   }
-  bool found = false;
+  std::vector<const Plugin*> found;
   std::vector<std::string> names;
   for (const Plugin* plugin : registry.list()) {
     names.push_back(plugin->name);
-    if (plugin->name != name) continue;
-    print_plugin(*plugin, registry);
-    found = true;
+    if (plugin->name == name) found.push_back(plugin);
   }
-  if (found) return 0;
   const std::string near = nearest(name, names);
-  fail<UsageError>("nothing is called '{}'; {}`vem list` lists everything", name,
-                   near.empty() ? "" : "did you mean '" + near + "'? ");
+  if (found.empty())
+    fail<UsageError>("nothing is called '{}'; {}`vem list` lists everything", name,
+                     near.empty() ? "" : "did you mean '" + near + "'? ");
+  a.require_all_read();
+  for (const Plugin* plugin : found) print_plugin(*plugin, registry);
+  return 0;
 }
 
-int info(const cxxopts::ParseResult&, const Registry&) {
+int info(const Arguments&, const Registry&) {
   tune_platform(0);
   const BlasInfo blas = blas_info();
   utsname system;

@@ -5,11 +5,11 @@ namespace vem {
 
 bool is_toml(const std::string& what) { return what.size() > 5 && what.compare(what.size() - 5, 5, ".toml") == 0; }
 
-std::vector<std::string> assignments(const cxxopts::ParseResult& a) {
+std::vector<std::string> assignments(const Arguments& a) {
   return a.count("set") ? a["set"].as<std::vector<std::string>>() : std::vector<std::string>{};
 }
 
-Config configuration(const cxxopts::ParseResult& a, const std::string& what) {
+Config configuration(const Arguments& a, const std::string& what) {
   Config config;
   if (is_toml(what))
     config = Config::load(what);

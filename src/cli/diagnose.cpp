@@ -42,15 +42,19 @@ Json print_posterior(const Chains& chains, const Posterior& posterior, const std
 
 }  // namespace
 
-int diagnose(const cxxopts::ParseResult& a, const Registry& registry) {
+int diagnose(const Arguments& a, const Registry& registry) {
   if (!a.count("runs")) fail<UsageError>("diagnose: which runs? Give the folders that `vem train` made, one a chain");
   const auto skip = a["skip"].as<int64_t>(), thin = a["thin"].as<int64_t>();
   if (skip < 0) fail<UsageError>("--skip must be >= 0, got {}", skip);
   if (thin < 1) fail<UsageError>("--thin must be >= 1, got {}", thin);
+  const auto runs = a["runs"].as<std::vector<std::string>>();
+  const std::string json = a.count("json") ? a["json"].as<std::string>() : "";
+  const std::optional<int64_t> threads = threads_of(a);
+  a.require_all_read();
   const at::NoGradGuard no_grad;
   std::vector<std::string> paths, columns;
-  for (const std::string& path : a["runs"].as<std::vector<std::string>>()) {
-    const LoadedRun run = load_run(path, registry, "last");
+  for (const std::string& path : runs) {
+    const LoadedRun run = load_run(path, registry, "last", threads);
     if (!run.model->sampled())
       fail<UsageError>("{}: is no chain of draws; train with --set 'model.estimate=\"gibbs\"'", path);
     paths.push_back(run.directory.draws());
@@ -72,7 +76,7 @@ int diagnose(const cxxopts::ParseResult& a, const Registry& registry) {
     result["posterior"] = print_posterior(chains, posterior, columns);
     result["worst"] = json_of(posterior.worst);
   }
-  if (a.count("json")) write_text(a["json"].as<std::string>(), result.dump(1) + "\n");
+  if (!json.empty()) write_text(json, result.dump(1) + "\n");
   return 0;
 }
 

@@ -41,21 +41,24 @@ class Importance {
     return seconds_since(start) * static_cast<double>(chunks * calls);
   }
 
-  ImportanceSummary summary() const {
-    std::vector<Tensor> log_likelihood, effective, k;
+  /// Beside the summary, the bound [items] of `of_bound` samples; undefined for 0.
+  std::pair<ImportanceSummary, Tensor> summary(int64_t of_bound = 0) const {
+    std::vector<Tensor> log_likelihood, effective, k, bound;
     const bool live = isatty(STDERR_FILENO) != 0;
     for (int64_t begin = 0; begin < data_.size; begin += chunk_) {
       const Batch items = chunk(begin);
       std::vector<Tensor> parts;
       for (int64_t done = 0; done < samples_; done += most(items)) parts.push_back(log_weights(items, begin, done));
-      const ImportanceSummary part = summarize_importance(at::cat(parts));
+      const Tensor weights = at::cat(parts);
+      const ImportanceSummary part = summarize_importance(weights);
+      if (of_bound > 0) bound.push_back(importance_bound(weights, of_bound));
       log_likelihood.push_back(part.log_likelihood);
       effective.push_back(part.effective_samples);
       k.push_back(part.pareto_k);
       if (live) fmt::print(stderr, "\r\033[K{} of {} items", grouped(begin + items.size()), grouped(data_.size));
     }
     if (live) fmt::print(stderr, "\r\033[K");
-    return {at::cat(log_likelihood), at::cat(effective), at::cat(k)};
+    return {{at::cat(log_likelihood), at::cat(effective), at::cat(k)}, of_bound > 0 ? at::cat(bound) : Tensor()};
   }
 
  private:
@@ -122,17 +125,18 @@ Tensor log_likelihood(const std::vector<Method>& methods, const Model& model, co
   if (const Method* exact = Model::find(methods, "log_prob"))
     return map_items(*exact, model, data, seed)[0].to(at::kDouble);
   if (const Method* method = Model::find(methods, "importance"))
-    return Importance(*method, model, data, samples, seed).summary().log_likelihood;
+    return Importance(*method, model, data, samples, seed).summary().first.log_likelihood;
   return {};
 }
 
-std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data, int64_t samples,
-                                         uint64_t seed) {
+std::pair<Json, Tensor> print_importance(const Method& method, const Model& model, const Dataset& data,
+                                         const ImportanceSamples& number, uint64_t seed) {
   const at::NoGradGuard no_grad;
+  const int64_t samples = number.all;
   const Importance importance(method, model, data, samples, seed);
   fmt::print(stderr, "{} for each of {}, estimated time: {}\n", counted(samples, "importance sample"),
              counted(data.size, "item"), duration(importance.estimated_seconds()));
-  const ImportanceSummary summary = importance.summary();
+  const auto [summary, bound] = importance.summary(number.of_bound);
   const Estimated likelihood(summary.log_likelihood);
   const double effective = summary.effective_samples.median().item<double>();
   const double k = summary.pareto_k.median().item<double>();
@@ -147,6 +151,13 @@ std::pair<Json, Tensor> print_importance(const Method& method, const Model& mode
   result["effective_samples"] = effective;
   result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
   result["pareto_k_above_0.7"] = loose;
+  if (bound.defined()) {
+    const Estimated mean(bound);
+    print_row(fmt::format("bound, {}", counted(number.of_bound, "importance sample")), mean, "");
+    result["bound_samples"] = number.of_bound;
+    result["importance_bound"] = mean.mean;
+    result["importance_bound_error"] = mean.error;
+  }
   return {result, summary.log_likelihood};
 }
 

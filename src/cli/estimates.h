@@ -24,9 +24,14 @@ void print_row(const std::string& name, const Estimated& value, const std::strin
 Tensor log_likelihood(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t samples,
                       uint64_t seed);
 
+/// Importance samples an item.
+struct ImportanceSamples {
+  int64_t all;           ///< of the estimate of the log-likelihood
+  int64_t of_bound = 0;  ///< of the bound that is also shown, the mean over groups of so many of them; 0: none
+};
 /// Importance sampling, with the log-likelihood of each item [items] float64.
 std::pair<Json, Tensor> print_importance(const Method& importance, const Model& model, const Dataset& data,
-                                         int64_t samples, uint64_t seed);
+                                         const ImportanceSamples& samples, uint64_t seed);
 
 /// What the family of q costs, and what the encoder costs on top of that (Cremer, Li and Duvenaud 2018): differences of
 /// means over the same items, with the standard error of the difference.

@@ -91,56 +91,92 @@ Json print_clusters(const Method& predict, const Model& model, const Dataset& da
           {"adjusted_rand_index", scores.rand_index}};
 }
 
-/// The difference of two runs on the same items, whose noise the items share.
-Json print_difference(const std::string& path, const Tensor& ours, const Registry& registry, const Dataset& data,
-                      int64_t samples, uint64_t seed) {
-  if (!ours.defined()) fail<UsageError>("--against has no effect: the model has no log-likelihood of an item");
-  const LoadedRun other = load_run(path, registry);
-  const Schema& theirs = other.checkpoint.schema;
-  if (theirs.item_shape != data.schema.item_shape || theirs.feature_names != data.schema.feature_names)
-    fail<DataError>("--against {}: that run's items have shape [{}] and these [{}]; the same columns are expected",
-                    path, fmt::join(theirs.item_shape, ", "), fmt::join(data.schema.item_shape, ", "));
-  const Tensor values = log_likelihood(other.model->methods(), *other.model, data, samples, seed);
-  if (!values.defined())
+/// The run of --against; `ours` is what the items of this one look like.
+LoadedRun load_other_run(const std::string& path, const Registry& registry, const Schema& ours) {
+  LoadedRun other = load_run(path, registry, "", at::get_num_threads());
+  const auto methods = other.model->methods();
+  if (!Model::find(methods, "log_prob") && !Model::find(methods, "importance"))
     fail<UsageError>("--against {}: {} has no log-likelihood of an item", path, other.options.model.name);
-  const Tensor differences = ours - values;
+  const Schema& theirs = other.checkpoint.schema;
+  if (theirs.item_shape != ours.item_shape || theirs.feature_names != ours.feature_names)
+    fail<DataError>("--against {}: that run's items have shape [{}] and these [{}]; the same columns are expected",
+                    path, fmt::join(theirs.item_shape, ", "), fmt::join(ours.item_shape, ", "));
+  return other;
+}
+
+/// The difference of two runs on the same items, whose noise the items share.
+Json print_difference(const LoadedRun& other, const Tensor& ours, const Dataset& data, int64_t samples, uint64_t seed) {
+  const std::string path = other.directory.path();
+  const Tensor differences = ours - log_likelihood(other.model->methods(), *other.model, data, samples, seed);
   const Estimated difference(differences);
   const double higher = (differences > 0).to(at::kDouble).mean().item<double>();
-  print_row("log-likelihood less the other's", difference,
-            fmt::format("paired, {} ({:.0f} % of items higher)", path, 100 * higher));
+  print_row(
+      "log-likelihood less the other's", difference,
+      fmt::format("paired, {} ({} checkpoint; {:.0f} % of items higher)", path, other.checkpoint_name, 100 * higher));
   return {{"against", path}, {"difference", difference.mean}, {"difference_error", difference.error}};
 }
 
-/// A count of steps that only some models take: 0 if it is not asked for.
-int64_t steps_of(const cxxopts::ParseResult& a, const char* option, const Method* method, const std::string& why) {
-  const int64_t steps = a[option].as<int64_t>();
-  if (steps < 0) fail<UsageError>("--{} must be >= 0, got {}", option, steps);
-  if (steps > 0 && !method) fail<UsageError>("--{} has no effect: {}", option, why);
-  return steps;
+/// What `vem evaluate` is asked for beside its run and its items; 0 and "" are not asked for.
+struct Requests {
+  int64_t samples, bound_samples, temperatures, gap_steps;
+  std::string factors, against, held_out;
+};
+
+/// A number >= `least`.
+int64_t number_of(const Arguments& a, const char* option, int64_t least) {
+  const auto number = a[option].as<int64_t>();
+  if (number < least) fail<UsageError>("--{} must be >= {}, got {}", option, least, number);
+  return number;
+}
+
+Requests requests_of(const Arguments& a) {
+  const auto word = [&](const char* name) { return a.count(name) ? a[name].as<std::string>() : ""; };
+  const Requests requests{number_of(a, "samples", 1),
+                          number_of(a, "bound-samples", 0),
+                          number_of(a, "annealing", 0),
+                          number_of(a, "gaps", 0),
+                          word("factors"),
+                          word("against"),
+                          word("held-out")};
+  if (requests.bound_samples > requests.samples)
+    fail<UsageError>("--bound-samples must be <= --samples = {}, got {}", requests.samples, requests.bound_samples);
+  return requests;
+}
+
+/// Refuses what this kind of model can not answer.
+void check_requests(const Arguments& a, const std::vector<Method>& methods, const std::string& kind) {
+  const auto need = [&](const char* option, std::initializer_list<const char*> names, const std::string& why) {
+    const auto has = [&](const char* name) { return Model::find(methods, name) != nullptr; };
+    if (std::none_of(names.begin(), names.end(), has)) a.refuse(option, kind + " " + why);
+  };
+  need("annealing", {"annealed"}, "has no 'annealed'");
+  need("gaps", {"bounds"}, "has no encoder");
+  need("factors", {"encode"}, "has no 'encode'");
+  need("held-out", {"completion"}, "has no 'completion'");
+  need("bound-samples", {"importance"}, "has no importance samples");
+  need("against", {"log_prob", "importance"}, "has no log-likelihood of an item");
+  if (!a.count("against")) need("samples", {"importance"}, "has no importance samples");
 }
 
 }  // namespace
 
-int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
-  const int64_t samples = a["samples"].as<int64_t>();
-  if (samples < 1) fail<UsageError>("--samples must be >= 1, got {}", samples);
+int evaluate(const Arguments& a, const Registry& registry) {
+  const Requests requests = requests_of(a);
   const LoadedRun run = load_run(a, registry);
   const Model& model = *run.model;
-  const Items items = load_items(a, run);
-  const Dataset& data = items.data;
   const auto seed = a["seed"].as<uint64_t>();
   const auto methods = model.methods();
   const auto find = [&](const char* name) { return Model::find(methods, name); };
   const std::string& kind = run.options.model.name;
-  const int64_t temperatures = steps_of(a, "annealing", find("annealed"), kind + " has no 'annealed'");
-  const int64_t gap_steps = steps_of(a, "gaps", find("bounds"), kind + " has no encoder");
-  const bool has_factors = a.count("factors") > 0;
-  if (has_factors && !find("encode")) fail<UsageError>("--factors has no effect: {} has no 'encode'", kind);
-  const Factors factors = has_factors ? read_factors(a["factors"].as<std::string>(), items) : Factors();
-  if (a.count("held-out") && !find("completion"))
-    fail<UsageError>("--held-out has no effect: {} has no 'completion'", kind);
+  check_requests(a, methods, kind);
+  const Items items = load_items(a, run);
+  const Dataset& data = items.data;
+  std::optional<LoadedRun> other;
+  if (!requests.against.empty()) other = load_other_run(requests.against, registry, data.schema);
+  const Factors factors = requests.factors.empty() ? Factors() : read_factors(requests.factors, items);
 
-  Json result{{"items", items.name}, {"checkpoint", run.checkpoint_name}, {"seed", seed}};
+  Json result{{"items", items.name},    {"source", data.schema.source},      {"split", items.split},
+              {"num_items", data.size}, {"checkpoint", run.checkpoint_name}, {"seed", seed}};
   fmt::print("{} ({} checkpoint) on {}, in nats per item\n", kind, run.checkpoint_name, items.name);
   if (data.binarize != Binarize::none) {
     fmt::print("  binarised once with seed {}\n", data.binarize_seed);
@@ -150,27 +186,27 @@ int evaluate(const cxxopts::ParseResult& a, const Registry& registry) {
   warn_of_collapse(result);
   Tensor log_likelihoods;
   if (find("log_prob")) {
-    log_likelihoods = log_likelihood(methods, model, data, samples, seed);
+    log_likelihoods = log_likelihood(methods, model, data, requests.samples, seed);
     result.update(print_exact(log_likelihoods, data));
   }
   if (const Method* method = find("importance")) {
     Json estimate;
-    std::tie(estimate, log_likelihoods) = print_importance(*method, model, data, samples, seed);
+    std::tie(estimate, log_likelihoods) =
+        print_importance(*method, model, data, {requests.samples, requests.bound_samples}, seed);
     result.update(estimate);
-    if (temperatures > 0) result.update(print_annealed(methods, model, data, temperatures, seed));
-    if (gap_steps > 0) result.update(print_gaps(*find("bounds"), model, data, gap_steps, samples, seed));
+    if (requests.temperatures > 0) result.update(print_annealed(methods, model, data, requests.temperatures, seed));
+    if (requests.gap_steps > 0)
+      result.update(print_gaps(*find("bounds"), model, data, requests.gap_steps, requests.samples, seed));
   }
   if (const Method* method = find("aggregate")) result.update(print_aggregate(*method, model, data, seed));
   if (const Method* method = find("completion")) {
-    const std::string held = a.count("held-out") ? a["held-out"].as<std::string>() : "";
-    result.update(print_completion(*method, run, data, held, seed));
+    result.update(print_completion(*method, run, data, requests.held_out, seed));
     if (find("topics")) result.update(print_topic_quality(model, data));
   }
   if (const Method* method = find("predict"); method && data.columns.count("label"))
     result.update(print_clusters(*method, model, data, seed));
-  if (has_factors) result.update(print_disentanglement(*find("encode"), model, data, factors, seed));
-  if (a.count("against"))
-    result.update(print_difference(a["against"].as<std::string>(), log_likelihoods, registry, data, samples, seed));
+  if (!requests.factors.empty()) result.update(print_disentanglement(*find("encode"), model, data, factors, seed));
+  if (other) result.update(print_difference(*other, log_likelihoods, data, requests.samples, seed));
   write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");
   return 0;
 }

@@ -54,24 +54,41 @@ Dataset match_features(Dataset data, const Schema& wanted) {
 
 }  // namespace
 
-LoadedRun load_run(const cxxopts::ParseResult& a, const Registry& registry) {
-  if (!a.count("run")) fail<UsageError>("which run? Give the folder that `vem train` made");
+std::optional<int64_t> threads_of(const Arguments& a) {
+  if (!a.count("threads")) return {};
+  const auto threads = a["threads"].as<int64_t>();
+  if (threads < 0 || threads > 1024) fail<UsageError>("--threads must be in [0, 1024], got {}", threads);
+  return threads;
+}
+
+LoadedRun load_run(const Arguments& a, const std::string& path, const Registry& registry) {
   const std::string which = a.count("checkpoint") ? a["checkpoint"].as<std::string>() : "";
   if (!which.empty() && which != "best" && which != "last")
     fail<UsageError>("--checkpoint is best or last, got '{}'", which);
-  return load_run(a["run"].as<std::string>(), registry, which);
+  return load_run(path, registry, which, threads_of(a));
 }
 
-Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
+LoadedRun load_run(const Arguments& a, const Registry& registry) {
+  if (!a.count("run")) fail<UsageError>("which run? Give the folder that `vem train` made");
+  return load_run(a, a["run"].as<std::string>(), registry);
+}
+
+Items load_items(const Arguments& a, const LoadedRun& run) {
   const int64_t limit = a["limit"].as<int64_t>();
   if (limit < 0) fail<UsageError>("--limit must be >= 0, got {}", limit);
   const std::string source = a.count("data") ? a["data"].as<std::string>() : run.options.data.source;
   const bool other = source != run.options.data.source;
+  std::string split = a.count("split") ? a["split"].as<std::string>() : "";
+  a.require_all_read();
   const Splits splits = other ? load_other(run.options.data, source) : load_splits(run.options.data);
   const std::map<std::string, const Dataset*> parts{
       {"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}};
-  std::string split = splits.test.size > 0 ? "test" : splits.validation.size > 0 ? "validation" : "train";
-  if (a.count("split")) split = a["split"].as<std::string>();
+  if (split.empty()) {
+    split = splits.test.size > 0 ? "test" : splits.validation.size > 0 ? "validation" : "train";
+    if (split != "test" && !other)
+      fmt::print(stderr, "{} items: the run has kept none for a test{}; --data and --split name others\n", split,
+                 split == "train" ? " or for validation" : "");
+  }
   if (!parts.count(split)) fail<UsageError>("--split is train, validation or test, got '{}'", split);
   const Schema& schema = run.checkpoint.schema;
   if (parts.at(split)->size == 0) fail<DataError>("{}: has no {} items in this run", source, split);
@@ -80,15 +97,17 @@ Items load_items(const cxxopts::ParseResult& a, const LoadedRun& run) {
     fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", source,
                     fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));
   // A file that is given is taken whole: its items are no training items.
+  if (other && splits.test.size == 0) split = "all";
   data = as_taken(std::move(data), run.options.model);
-  const std::string items = other && splits.test.size == 0 ? "items of " + source : split + " items of " + source;
+  const std::string items = (split == "all" ? "items of " : split + " items of ") + source;
   int64_t of_file = data.size;
   if (data.index.defined()) {  // one of the parts that a file was split into
     of_file = 0;
     for (const auto& part : parts) of_file += part.second->index.defined() ? part.second->size : 0;
   }
-  if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items), of_file};
-  return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items), of_file};
+  if (limit == 0 || limit >= data.size) return {data, fmt::format("{} {}", grouped(data.size), items), split, of_file};
+  return {data.subset(at::arange(limit, at::kLong)), fmt::format("the first {} {}", grouped(limit), items), split,
+          of_file};
 }
 
 Dataset load_items_of(const LoadedRun& run, const std::string& source) {

@@ -7,15 +7,23 @@
 
 namespace vem {
 
-LoadedRun load_run(const cxxopts::ParseResult& arguments, const Registry& registry);
+/// The run in the folder `path` with the checkpoint that --checkpoint names, and as many threads as --threads says.
+LoadedRun load_run(const Arguments& arguments, const std::string& path, const Registry& registry);
+/// The same of the verb's argument RUN.
+LoadedRun load_run(const Arguments& arguments, const Registry& registry);
+/// --threads, where it is given.
+std::optional<int64_t> threads_of(const Arguments& arguments);
 
 /// The items that --data, --split and --limit name, and what to call them. Features of a table are matched by name.
 struct Items {
   Dataset data;
-  std::string name;
+  std::string name;     ///< for people: "the first 100 test items of table.csv"
+  std::string split;    ///< "train", "validation" or "test"; "all" of another file than the run's
   int64_t of_file = 0;  ///< items of the file that they are from
 };
-Items load_items(const cxxopts::ParseResult& arguments, const LoadedRun& run);
+/// Says so on standard error if it takes items of training or validation since the run has kept none for a test. This
+/// is where much work begins: whatever else a verb takes it must have read before (Arguments::require_all_read).
+Items load_items(const Arguments& arguments, const LoadedRun& run);
 
 /// Every item of another source, with the features or words of the run's model.
 Dataset load_items_of(const LoadedRun& run, const std::string& source);

@@ -1,5 +1,5 @@
 // vem encode, sample, reconstruct, traverse and export: what a run's model makes, as files.
-#include "inputs.h"
+#include "estimates.h"
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
@@ -10,7 +10,7 @@
 namespace vem {
 namespace {
 
-std::string out_of(const cxxopts::ParseResult& a, const std::string& fallback) {
+std::string out_of(const Arguments& a, const std::string& fallback) {
   return a.count("out") ? a["out"].as<std::string>() : fallback;
 }
 
@@ -48,15 +48,33 @@ std::vector<std::string> feature_names(const Schema& schema) {
   return names;
 }
 
-int64_t count_of(const cxxopts::ParseResult& a, int64_t fallback) {
-  if (!a.count("n")) return fallback;
-  const int64_t n = a["n"].as<int64_t>();
+/// -n, where it is given.
+std::optional<int64_t> count_of(const Arguments& a) {
+  if (!a.count("n")) return {};
+  const auto n = a["n"].as<int64_t>();
   if (n < 1) fail<UsageError>("-n must be >= 1, got {}", n);
   return n;
 }
 
 Batch first_items(const Items& items, const Model& model, int64_t n) {
   return items.data.batch(at::arange(std::min(n, items.data.size), at::kLong), 0, model.dtype());
+}
+
+/// A method whose inputs are the items' own columns, so that it has an output for each of them.
+const Method& method_of_items(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run) {
+  const auto reads_items = [](const Method& method) {
+    const auto of_items = [](const std::string& input) {
+      return input == "x" || input == "offsets" || input == "word" || input == "count";
+    };
+    return method.integers.empty() && !method.inputs.empty() &&
+           std::all_of(method.inputs.begin(), method.inputs.end(), of_items);
+  };
+  const Method& method = method_of(methods, name, run);
+  if (reads_items(method)) return method;
+  std::vector<std::string> names;
+  for (const Method& other : methods)
+    if (reads_items(other)) names.push_back(other.name);
+  fail<UsageError>("--method {}: has no output for each item; those that have: {}", name, fmt::join(names, ", "));
 }
 
 /// What was made of n latents: items of one row or, beside their number, sequences of equal length.
@@ -70,37 +88,53 @@ void write_made(const std::string& path, const Tensor& rows, int64_t n, const Sc
 
 }  // namespace
 
-int encode(const cxxopts::ParseResult& a, const Registry& registry) {
+int encode(const Arguments& a, const Registry& registry) {
   if (!a.count("out")) fail<UsageError>("encode: --out FILE.npy, FILE.csv or FILE.mtx is missing");
   const std::string path = a["out"].as<std::string>();
   if (has_extension(path, ".png")) fail<UsageError>("{}: .npy, .csv or .mtx is expected", path);
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
   const std::string fallback = Model::find(methods, "encode") ? "encode" : "responsibilities";
-  const Method& method = method_of(methods, a.count("method") ? a["method"].as<std::string>() : fallback, run);
+  const std::string wanted = a.count("method") ? a["method"].as<std::string>() : fallback;
+  const auto seed = a["seed"].as<uint64_t>();
+  const bool sparse = has_extension(path, ".mtx");
+  const double least = sparse ? a["least"].as<double>() : 0;
+  if (!sparse) a.refuse("least", "only .mtx files leave entries out");
+  // Log-likelihoods of items have one name, whether the model has them exactly or by importance sampling.
+  const bool sampled = wanted == "log_prob" && !Model::find(methods, wanted) && Model::find(methods, "importance");
+  if (!sampled) a.refuse("samples", "only --method log_prob of a model without an exact likelihood draws any");
+  const int64_t samples = sampled ? a["samples"].as<int64_t>() : 1;
+  if (samples < 1) fail<UsageError>("--samples must be >= 1, got {}", samples);
+  const Method* method = sampled ? nullptr : &method_of_items(methods, wanted, run);
+  const std::vector<std::string> what = sampled ? std::vector<std::string>{wanted} : method->outputs;
   const Items items = load_items(a, run);
-  const std::vector<Tensor> outputs = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>());
+  const std::vector<Tensor> outputs =
+      sampled ? std::vector<Tensor>{log_likelihood(methods, *run.model, items.data, samples, seed)}
+              : map_items(*method, *run.model, items.data, seed);
   std::vector<std::string> names;
   std::vector<Tensor> columns;
   for (size_t i = 0; i < outputs.size(); ++i) {
     columns.push_back(outputs[i].reshape({outputs[i].size(0), -1}));
-    for (int64_t d = 0; d < columns[i].size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
+    for (int64_t d = 0; d < columns[i].size(1); ++d) names.push_back(fmt::format("{}_{}", what[i], d));
   }
   const Tensor table = at::cat(columns, 1);
-  if (has_extension(path, ".mtx"))
-    write_matrix_market(path, table, a["least"].as<double>());
+  if (sparse)
+    write_matrix_market(path, table, least);
   else
     write_rows(path, table, names, run.checkpoint.schema, 1);
-  fmt::print("{} x {}: {} of {}\n", table.size(0), names.size(), fmt::join(method.outputs, " and "), items.name);
+  fmt::print("{} x {}: {} of {}{}\n", table.size(0), names.size(), fmt::join(what, " and "), items.name,
+             sampled ? fmt::format(", lower bounds by {}", counted(samples, "importance sample")) : "");
   return 0;
 }
 
-int forecast(const cxxopts::ParseResult& a, const Registry& registry) {
+int forecast(const Arguments& a, const Registry& registry) {
   const int64_t horizon = a["horizon"].as<int64_t>();
   if (horizon < 1) fail<UsageError>("--horizon must be >= 1, got {}", horizon);
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "forecast", run);
+  const std::string path = out_of(a, run.directory.file("forecast.csv"));
+  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Batch batch = items.data.batch(at::arange(items.data.size, at::kLong), 0, run.model->dtype());
@@ -114,30 +148,31 @@ int forecast(const cxxopts::ParseResult& a, const Registry& registry) {
     columns.push_back(outputs[i].reshape({batch.size() * horizon, -1}));
     for (int64_t d = 0; d < columns.back().size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
   }
-  const std::string path = out_of(a, run.directory.file("forecast.csv"));
-  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
   write_rows(path, at::cat(columns, 1), names, run.checkpoint.schema, 1);
+  fmt::print("{} after each of {}\n", counted(horizon, "step"), items.name);
   return 0;
 }
 
-int impute(const cxxopts::ParseResult& a, const Registry& registry) {
+int impute(const Arguments& a, const Registry& registry) {
   if (!a.count("out")) fail<UsageError>("impute: --out FILE.npy or FILE.csv is missing");
   const LoadedRun run = load_run(a, registry);
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "impute", run);
+  const auto path = a["out"].as<std::string>();
+  const auto seed = a["seed"].as<uint64_t>();
   const Items items = load_items(a, run);
   if (!items.data.columns.count("x")) fail<UsageError>("impute: documents have no missing cells");
-  const Tensor rows = map_items(method, *run.model, items.data, a["seed"].as<uint64_t>())[0];
+  const Tensor rows = map_items(method, *run.model, items.data, seed)[0];
   const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>();
-  write_rows(a["out"].as<std::string>(), rows, feature_names(run.checkpoint.schema), run.checkpoint.schema, 1);
+  write_rows(path, rows, feature_names(run.checkpoint.schema), run.checkpoint.schema, 1);
   fmt::print("{} filled in {}\n", counted(missing, "cell"), items.name);
   return 0;
 }
 
-int sample(const cxxopts::ParseResult& a, const Registry& registry) {
+int sample(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
-  const int64_t n = count_of(a, 64);
+  const int64_t n = count_of(a).value_or(64);
   const auto methods = run.model->methods();
   const at::NoGradGuard no_grad;
   const Method& method = method_of(methods, "sample", run);
@@ -156,25 +191,28 @@ int sample(const cxxopts::ParseResult& a, const Registry& registry) {
   return 0;
 }
 
-int reconstruct(const cxxopts::ParseResult& a, const Registry& registry) {
+int reconstruct(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "reconstruct", run);
-  const Items items = load_items(a, run);
-  const at::NoGradGuard no_grad;
-  const Batch first = first_items(items, *run.model, count_of(a, 32));
-  const Tensor made = method.call(inputs_of(method, first), Rng(a["seed"].as<uint64_t>()).fold("reconstruct"))[0];
+  const int64_t n = count_of(a).value_or(32);
+  const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("reconstruct");
   const std::string path =
       out_of(a, is_image(schema) ? run.directory.image("reconstructions") : run.directory.file("reconstructions.csv"));
-  if (!has_extension(path, ".png")) {
+  const Items items = load_items(a, run);
+  const at::NoGradGuard no_grad;
+  const Batch first = first_items(items, *run.model, n);
+  const Tensor made = method.call(inputs_of(method, first), rng)[0];
+  if (has_extension(path, ".png")) {
+    const Tensor& x = first.at("x");
+    const Tensor pairs =
+        at::stack({x, made.to(x.scalar_type())}, 1).reshape({-1, x.size(1)});  // each item, then its reconstruction
+    write_rows(path, pairs, {}, schema, 8);
+  } else {
     write_rows(path, made, feature_names(schema), schema, 1);
-    return 0;
   }
-  const Tensor& x = first.at("x");
-  const Tensor pairs =
-      at::stack({x, made.to(x.scalar_type())}, 1).reshape({-1, x.size(1)});  // each item, then its reconstruction
-  write_rows(path, pairs, {}, schema, 8);
+  fmt::print("{} of {}\n", counted(first.size(), "reconstruction"), items.name);
   return 0;
 }
 
@@ -184,10 +222,10 @@ constexpr int64_t kWalk = 11;  // steps of a walk in latent space
 
 /// Rows of z along each of the most active dimensions, from -3 to 3 and otherwise the first item's; says which they
 /// are.
-Tensor along_dimensions(const cxxopts::ParseResult& a, const Tensor& means) {
+Tensor along_dimensions(std::optional<int64_t> n, const Tensor& means) {
   const Tensor spread = means.var(0, /*unbiased=*/false), order = std::get<1>(spread.sort(0, true));
   const auto active = std::max<int64_t>(1, (spread > 0.01).sum().item<int64_t>());  // the threshold of active units
-  const int64_t dimensions = std::min<int64_t>(count_of(a, std::min<int64_t>(active, 10)), means.size(1));
+  const int64_t dimensions = std::min<int64_t>(n.value_or(std::min<int64_t>(active, 10)), means.size(1));
   Tensor z = means[0].repeat({dimensions * kWalk, 1});
   std::vector<std::string> names;
   for (int64_t d = 0; d < dimensions; ++d) {
@@ -200,8 +238,8 @@ Tensor along_dimensions(const cxxopts::ParseResult& a, const Tensor& means) {
 }
 
 /// Straight lines from the mean of one item to that of the next: a row for each pair.
-Tensor between_items(const cxxopts::ParseResult& a, const Tensor& means) {
-  const int64_t pairs = std::min<int64_t>(count_of(a, 10), means.size(0) / 2);
+Tensor between_items(std::optional<int64_t> n, const Tensor& means) {
+  const int64_t pairs = std::min<int64_t>(n.value_or(10), means.size(0) / 2);
   if (pairs < 1) fail<DataError>("traverse: --between needs two items");
   const Tensor ends = means.slice(0, 0, 2 * pairs).view({pairs, 2, 1, -1});
   const Tensor share = at::linspace(0, 1, kWalk, means.options()).view({1, kWalk, 1});
@@ -212,24 +250,27 @@ Tensor between_items(const cxxopts::ParseResult& a, const Tensor& means) {
 
 }  // namespace
 
-int traverse(const cxxopts::ParseResult& a, const Registry& registry) {
+int traverse(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
   const auto methods = run.model->methods();
   const Method &encoder = method_of(methods, "encode", run), &decoder = method_of(methods, "decode", run);
-  const Items items = load_items(a, run);
-  const at::NoGradGuard no_grad;
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
-  const bool between = a.count("between") > 0;
-  const Tensor means = encoder.call(inputs_of(encoder, first_items(items, *run.model, 1000)), rng)[0];
-  const Tensor z = between ? between_items(a, means) : along_dimensions(a, means), rows = decoder.call({z}, rng)[0];
+  const bool between = a["between"].as<bool>();
+  const std::optional<int64_t> n = count_of(a);
   const std::string name = between ? "interpolation" : "traversal";
   const std::string path = out_of(a, is_image(schema) ? run.directory.image(name) : run.directory.file(name + ".csv"));
+  const Items items = load_items(a, run);
+  const at::NoGradGuard no_grad;
+  const Batch first = first_items(items, *run.model, 1000);
+  const Tensor means = encoder.call(inputs_of(encoder, first), rng)[0];
+  const Tensor z = between ? between_items(n, means) : along_dimensions(n, means), rows = decoder.call({z}, rng)[0];
   write_made(path, rows, z.size(0), schema, kWalk);
+  fmt::print("by the first {} of {}\n", grouped(first.size()), items.name);
   return 0;
 }
 
-int export_model(const cxxopts::ParseResult& a, const Registry& registry) {
+int export_model(const Arguments& a, const Registry& registry) {
   const std::string format = a["format"].as<std::string>();
   const std::map<std::string, const char*> files{{"torchscript", "export/model.pt"},
                                                  {"safetensors", "export/model.safetensors"},

@@ -39,9 +39,11 @@ std::string json_of(const LoadedRun& run) {
   return parameters_json(*run.model, run.options.model.name, run.checkpoint);
 }
 
-int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
-  const LoadedRun run = load_run(a["name"].as<std::string>(), registry);
-  if (!a.count("json") && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
+int describe_run(const Arguments& a, const Registry& registry) {
+  const LoadedRun run = load_run(a, a["name"].as<std::string>(), registry);
+  const std::string json = a.count("json") ? a["json"].as<std::string>() : "";
+  if (json.empty() && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
+  a.require_all_read();
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
   if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
@@ -63,7 +65,7 @@ int describe_run(const cxxopts::ParseResult& a, const Registry& registry) {
   if (!any)
     fail<UsageError>("describe: a {} has networks and no table of parameters; `vem export` writes them",
                      run.options.model.name);
-  if (a.count("json")) write_text(a["json"].as<std::string>(), json_of(run));
+  if (!json.empty()) write_text(json, json_of(run));
   return 0;
 }
 

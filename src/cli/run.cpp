@@ -82,12 +82,15 @@ int dispatch(int argc, char** argv, const Registry& registry) {
   verb.declare(options);
   options.positional_help(verb.positional);
   options.custom_help("[OPTIONS]");
-  const cxxopts::ParseResult parsed = parse(options, verb, argc - 1, argv + 1);
+  cxxopts::ParseResult parsed = parse(options, verb, argc - 1, argv + 1);
   if (parsed.count("help")) {
     fmt::print("{}\nExamples:\n{}", options.help(), verb.examples);
     return 0;
   }
-  return verb.call(parsed, registry);
+  const Arguments arguments(std::move(parsed), verb.name);
+  const int code = verb.call(arguments, registry);
+  arguments.require_all_read();
+  return code;
 }
 
 int code_of(const std::exception& e) {

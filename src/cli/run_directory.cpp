@@ -74,13 +74,14 @@ std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& c
   return model;
 }
 
-LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which) {
+LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which,
+                   std::optional<int64_t> threads) {
   LoadedRun run{RunDirectory::open(path), {}, {}, which, nullptr};
   Config::load(run.directory.config()).read(run.options, registry);
   if (which.empty()) run.checkpoint_name = fs::exists(run.directory.checkpoint("best")) ? "best" : "last";
   const std::string file = run.directory.checkpoint(run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);
-  tune_platform(run.options.threads);
+  tune_platform(threads.value_or(run.options.threads));
   run.model = load_model(run.options, run.checkpoint, file, registry);
   if (run.model->swap_averages()) fmt::print(stderr, "using the average of parameters (optimizer.average)\n");
   return run;

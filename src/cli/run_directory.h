@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "run_options.h"
@@ -45,8 +46,10 @@ struct LoadedRun {
   std::shared_ptr<Model> model;
 };
 
-/// Loads a run's "best" checkpoint, or "last" where there is none (or as asked), and tunes the platform as it says.
-LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which = "");
+/// Loads a run's "best" checkpoint, or "last" where there is none (or as asked), and tunes the platform for `threads`;
+/// without a number, for those that the run was trained with.
+LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which = "",
+                   std::optional<int64_t> threads = {});
 
 /// Builds the model of `options` with a checkpoint's state. Throws DataError that names `path` for one of another
 /// model.

@@ -29,8 +29,8 @@ Splits as_taken(Splits splits, const Choice& model);
 /// Whether a model argument is a file of options.
 bool is_toml(const std::string& what);
 /// The --set arguments.
-std::vector<std::string> assignments(const cxxopts::ParseResult& a);
+std::vector<std::string> assignments(const Arguments& a);
 /// What the arguments of `vem train` describe: a preset or a TOML file, changed by the other arguments.
-Config configuration(const cxxopts::ParseResult& a, const std::string& what);
+Config configuration(const Arguments& a, const std::string& what);
 
 }  // namespace vem

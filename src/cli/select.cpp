@@ -122,7 +122,7 @@ Json json_of(const Score& s) {
 
 }  // namespace
 
-int select(const cxxopts::ParseResult& a, const Registry& registry) {
+int select(const Arguments& a, const Registry& registry) {
   if (!a.count("what") || !a.count("components"))
     fail<UsageError>("select: which model and which numbers? `vem select gmm --data table.csv --components 1..8`");
   const std::string what = a["what"].as<std::string>();

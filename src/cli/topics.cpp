@@ -160,11 +160,14 @@ Json print_topic_quality(const Model& model, const Dataset& documents) {
   return {{"umass", mean(c.umass)}, {"pmi", mean(c.pmi)}, {"npmi", mean(c.npmi)}, {"topic_diversity", diversity}};
 }
 
-int describe_topics(const cxxopts::ParseResult& a, const LoadedRun& run, const Registry& registry) {
+int describe_topics(const Arguments& a, const LoadedRun& run, const Registry& registry) {
   const int64_t num_words = a["words"].as<int64_t>();
   if (num_words < 2) fail<UsageError>("--words must be >= 2, got {}", num_words);
+  const std::string source = a.count("data") ? a["data"].as<std::string>() : run.options.data.source;
+  const auto others = a.count("other") ? a["other"].as<std::vector<std::string>>() : std::vector<std::string>();
+  a.require_all_read();
   const Topics t = topics_of(*run.model);
-  const Dataset reference = load_items_of(run, a.count("data") ? a["data"].as<std::string>() : run.options.data.source);
+  const Dataset reference = load_items_of(run, source);
   const Tensor words = top_words(t.topics, std::min(num_words, t.topics.size(1)));
   const Coherence c = coherence(words, all_of(reference));
   fmt::print("{} ({} checkpoint), {} topics of {} words; coherence in {} documents of {}\n", run.directory.path(),
@@ -174,17 +177,16 @@ int describe_topics(const cxxopts::ParseResult& a, const LoadedRun& run, const R
   fmt::print("mean NPMI {:.4f}, PMI {:.4f}, UMass {:.4f}; diversity {:.4f}\n", c.npmi.nanmean().item<double>(),
              c.pmi.nanmean().item<double>(), c.umass.nanmean().item<double>(),
              topic_diversity(top_words(t.topics, std::min<int64_t>(kDiversityWords, t.topics.size(1)))));
-  if (!a.count("other")) return 0;
-  const auto others = a["other"].as<std::vector<std::string>>();
   double sum = 0;
-  for (const std::string& other : others) sum += print_match(t, words, run, load_run(other, registry, ""));
+  for (const std::string& other : others)
+    sum += print_match(t, words, run, load_run(other, registry, "", at::get_num_threads()));
   if (others.size() > 1)
     fmt::print("\nstability: mean cosine with the {} other runs {:.4f}\n", others.size(),
                sum / static_cast<double>(others.size()));
   return 0;
 }
 
-int export_topics(const cxxopts::ParseResult& a, const LoadedRun& run) {
+int export_topics(const Arguments& a, const LoadedRun& run) {
   const std::string format = a["format"].as<std::string>();
   const Topics t = topics_of(*run.model);
   const std::string path = a.count("out") ? a["out"].as<std::string>() : run.directory.file("export/topics." + format);

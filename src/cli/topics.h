@@ -15,8 +15,8 @@ nlohmann::ordered_json print_completion(const Method& completion, const LoadedRu
 nlohmann::ordered_json print_topic_quality(const Model& model, const Dataset& documents);
 
 /// vem describe RUN; the registry builds the runs of --other.
-int describe_topics(const cxxopts::ParseResult& arguments, const LoadedRun& run, const Registry& registry);
+int describe_topics(const Arguments& arguments, const LoadedRun& run, const Registry& registry);
 /// vem export RUN --format json|npy.
-int export_topics(const cxxopts::ParseResult& arguments, const LoadedRun& run);
+int export_topics(const Arguments& arguments, const LoadedRun& run);
 
 }  // namespace vem

@@ -37,7 +37,7 @@ std::string absolute(const std::string& source) {
 }
 
 /// A resumed run may go on longer or stop earlier; anything else would make it another run.
-void check_resumed_settings(const cxxopts::ParseResult& a) {
+void check_resumed_settings(const Arguments& a) {
   if (a.count("what"))
     fail<UsageError>("train: --resume takes the model and the configuration of the run; '{}' does not go with it",
                      a["what"].as<std::string>());
@@ -150,7 +150,7 @@ void warn_of_slow_blas() {
   if (!warning.empty()) fmt::print(stderr, "vem: warning: {}\n", warning);
 }
 
-int start(const cxxopts::ParseResult& a, const Registry& registry) {
+int start(const Arguments& a, const Registry& registry) {
   if (!a.count("what"))
     fail<UsageError>(
         "train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
@@ -165,7 +165,7 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
   const std::string name = is_toml(what) ? short_name(what) : what, source = options.data.source;
   const RunDirectory directory = RunDirectory::plan(
       a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(source)),
-      a.count("force") > 0);
+      a["force"].as<bool>());
   if (options.train.sampled && options.train.burn_in >= options.train.epochs)
     fail<ConfigError>("train: train.burn_in = {} leaves no draw of train.epochs = {}", options.train.burn_in,
                       options.train.epochs);
@@ -183,7 +183,7 @@ int start(const cxxopts::ParseResult& a, const Registry& registry) {
   return fit_run({options, directory, splits, *model, registry}, {&create}, nullptr);
 }
 
-int resume(const cxxopts::ParseResult& a, const Registry& registry) {
+int resume(const Arguments& a, const Registry& registry) {
   check_resumed_settings(a);
   const RunDirectory directory = RunDirectory::open(a["resume"].as<std::string>());
   const std::string file = directory.checkpoint("last");
@@ -207,7 +207,7 @@ int resume(const cxxopts::ParseResult& a, const Registry& registry) {
 
 }  // namespace
 
-int train(const cxxopts::ParseResult& arguments, const Registry& registry) {
+int train(const Arguments& arguments, const Registry& registry) {
   return arguments.count("resume") ? resume(arguments, registry) : start(arguments, registry);
 }
 

@@ -28,14 +28,23 @@ void declare_select(cxxopts::Options& o) {
                                                                                     cxxopts::value<std::string>());
   o.parse_positional({"what"});
 }
+void declare_threads(cxxopts::Options& o) {
+  o.add_options()("threads", "0: all cores, or OMP_NUM_THREADS; default: as the run was trained",
+                  cxxopts::value<int64_t>());
+}
+/// Of a verb that loads a run.
+void declare_loading(cxxopts::Options& o) {
+  o.add_options()("checkpoint", "best or last; default: best where there is one", cxxopts::value<std::string>());
+  declare_threads(o);
+}
 void declare_run(cxxopts::Options& o) {
-  o.add_options()("run", "folder of a run", cxxopts::value<std::string>())("checkpoint", "best or last",
-                                                                           cxxopts::value<std::string>());
+  o.add_options()("run", "folder of a run", cxxopts::value<std::string>());
+  declare_loading(o);
   o.parse_positional({"run"});
 }
 void declare_data(cxxopts::Options& o) {
   o.add_options()("data", "named set or path; default: the run's own", cxxopts::value<std::string>())(
-      "split", "train, validation or test; default: test where there is one", cxxopts::value<std::string>())(
+      "split", "train, validation or test; default: the last of these that has items", cxxopts::value<std::string>())(
       "limit", "first so many items only", cxxopts::value<int64_t>()->default_value("0"));
 }
 void declare_seed(cxxopts::Options& o) {
@@ -45,7 +54,11 @@ void declare_evaluate(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("samples", "importance samples an item", cxxopts::value<int64_t>()->default_value("5000"))(
+  o.add_options()("samples", "importance samples an item, where the likelihood is not exact",
+                  cxxopts::value<int64_t>()->default_value("5000"))(
+      "bound-samples",
+      "also the bound of so many importance samples (1: the ELBO), averaged over groups of --samples; 0: no",
+      cxxopts::value<int64_t>()->default_value("0"))(
       "annealing",
       "also estimate the likelihood by annealed importance sampling with so many temperatures, and its error from "
       "both sides; 0: no",
@@ -66,8 +79,19 @@ void declare_encode(cxxopts::Options& o) {
   declare_data(o);
   declare_seed(o);
   o.add_options()("out", "file to write: .npy, .csv, or sparse .mtx", cxxopts::value<std::string>())(
-      "least", ".mtx: entries below are left out", cxxopts::value<double>()->default_value("0.01"))(
-      "method", "another method of the model with an output a row (predict, filter)", cxxopts::value<std::string>());
+      "least", "of .mtx: entries below are left out", cxxopts::value<double>()->default_value("0.01"))(
+      "method",
+      "another method of the model with an output a row: predict, filter; or log_prob, the log-likelihood of each item",
+      cxxopts::value<std::string>())("samples",
+                                     "of --method log_prob where the likelihood is not exact: importance samples an "
+                                     "item; what is written are lower bounds",
+                                     cxxopts::value<int64_t>()->default_value("5000"));
+}
+void declare_impute(cxxopts::Options& o) {
+  declare_run(o);
+  declare_data(o);
+  declare_seed(o);
+  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>());
 }
 void declare_forecast(cxxopts::Options& o) {
   declare_run(o);
@@ -111,10 +135,12 @@ void declare_diagnose(cxxopts::Options& o) {
       cxxopts::value<int64_t>()->default_value("0"))("thin", "of the others, every so many",
                                                      cxxopts::value<int64_t>()->default_value("1"))(
       "json", "file for the results", cxxopts::value<std::string>());
+  declare_threads(o);
   o.parse_positional({"runs"});
 }
 void declare_describe(cxxopts::Options& o) {
   declare_kind(o);
+  declare_loading(o);  // of a run
   o.add_options()("json", "of a run: file for its parameters", cxxopts::value<std::string>())(
       "words", "top words of a topic that are shown and scored", cxxopts::value<int64_t>()->default_value("10"))(
       "data", "of topics: corpus that coherence is counted in; default: the run's training documents",
@@ -148,12 +174,13 @@ const std::vector<Verb>& verbs() {
       {"encode", "write q(z | x), or responsibilities", "RUN",
        "  vem encode runs/first --out z.npy\n"
        "  vem encode runs/gmm-table --data other.csv --out responsibilities.csv\n"
-       "  vem encode runs/hmm-table --method predict --out paths.csv\n",
+       "  vem encode runs/hmm-table --method predict --out paths.csv\n"
+       "  vem encode runs/first --method log_prob --samples 1000 --out scores.csv\n",
        declare_encode, encode},
       {"impute", "write items with what is expected in their missing cells", "RUN",
        "  vem impute runs/gmm-table --out complete.csv\n  vem impute runs/gmm-table --data other.csv --out "
        "complete.csv\n",
-       declare_encode, impute},
+       declare_impute, impute},
       {"forecast", "distributions of the time steps to come after each sequence", "RUN",
        "  vem forecast runs/hmm-table --horizon 20\n", declare_forecast, forecast},
       {"sample", "draw new items", "RUN",

@@ -14,25 +14,25 @@ struct Verb {
   const char* positional;  ///< for the usage line; "" for none
   const char* examples;    ///< lines of real commands
   void (*declare)(cxxopts::Options&);
-  int (*call)(const cxxopts::ParseResult&, const Registry&);
+  int (*call)(const Arguments&, const Registry&);
 };
 
 const std::vector<Verb>& verbs();
 
-int train(const cxxopts::ParseResult& arguments, const Registry& registry);
-int select(const cxxopts::ParseResult& arguments, const Registry& registry);
-int evaluate(const cxxopts::ParseResult& arguments, const Registry& registry);
-int encode(const cxxopts::ParseResult& arguments, const Registry& registry);
-int impute(const cxxopts::ParseResult& arguments, const Registry& registry);
-int forecast(const cxxopts::ParseResult& arguments, const Registry& registry);
-int sample(const cxxopts::ParseResult& arguments, const Registry& registry);
-int reconstruct(const cxxopts::ParseResult& arguments, const Registry& registry);
-int traverse(const cxxopts::ParseResult& arguments, const Registry& registry);
-int export_model(const cxxopts::ParseResult& arguments, const Registry& registry);
-int list(const cxxopts::ParseResult& arguments, const Registry& registry);
-int describe(const cxxopts::ParseResult& arguments, const Registry& registry);
-int describe_run(const cxxopts::ParseResult& arguments, const Registry& registry);
-int diagnose(const cxxopts::ParseResult& arguments, const Registry& registry);
-int info(const cxxopts::ParseResult& arguments, const Registry& registry);
+int train(const Arguments& arguments, const Registry& registry);
+int select(const Arguments& arguments, const Registry& registry);
+int evaluate(const Arguments& arguments, const Registry& registry);
+int encode(const Arguments& arguments, const Registry& registry);
+int impute(const Arguments& arguments, const Registry& registry);
+int forecast(const Arguments& arguments, const Registry& registry);
+int sample(const Arguments& arguments, const Registry& registry);
+int reconstruct(const Arguments& arguments, const Registry& registry);
+int traverse(const Arguments& arguments, const Registry& registry);
+int export_model(const Arguments& arguments, const Registry& registry);
+int list(const Arguments& arguments, const Registry& registry);
+int describe(const Arguments& arguments, const Registry& registry);
+int describe_run(const Arguments& arguments, const Registry& registry);
+int diagnose(const Arguments& arguments, const Registry& registry);
+int info(const Arguments& arguments, const Registry& registry);
 
 }  // namespace vem

@@ -79,6 +79,13 @@ double pareto_k(std::vector<double> log_weights) {
   return std::isnan(k) ? std::numeric_limits<double>::infinity() : k;
 }
 
+Tensor importance_bound(const Tensor& log_weights, int64_t size) {
+  const int64_t groups = size > 0 ? log_weights.size(0) / size : 0;
+  if (groups == 0) fail<Error>("importance_bound: {} samples make no group of {}", log_weights.size(0), size);
+  const Tensor grouped = log_weights.slice(0, 0, groups * size).to(at::kDouble).reshape({groups, size, -1});
+  return (grouped.logsumexp(1) - std::log(static_cast<double>(size))).mean(0);
+}
+
 ImportanceSummary summarize_importance(const Tensor& log_weights) {
   if (log_weights.dim() != 2 || log_weights.size(0) == 0)
     fail<DataError>("summarize_importance: log_weights has shape [{}] but [samples, items] is expected",

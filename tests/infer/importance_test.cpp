@@ -32,6 +32,15 @@ TEST(Importance, SummaryFollowsItsDefinitions) {
   EXPECT_TRUE(std::isnan(s.pareto_k[0].item<double>()));  // three weights have no tail
 }
 
+TEST(Importance, BoundsAreMeansOverGroups) {
+  const Tensor w = at::tensor({1.0, 2.0, 5.0, 4.0, 9.0}, at::kDouble).view({5, 1});
+  EXPECT_NEAR(importance_bound(w.log(), 1).item<double>(), std::log(360.) / 5, 1e-12);  // the ELBO
+  EXPECT_NEAR(importance_bound(w.log(), 2).item<double>(), (std::log(1.5) + std::log(4.5)) / 2, 1e-12);
+  EXPECT_NEAR(importance_bound(w.log(), 5).item<double>(), summarize_importance(w.log()).log_likelihood.item<double>(),
+              1e-12);
+  EXPECT_THROW(importance_bound(w.log(), 6), Error);
+}
+
 TEST(Importance, ShapeOfExactQuantilesIsFound) {
   // A sample at exact quantiles has the shape up to the error of the estimator's prior, O(1 / n).
   for (const double k : {-0.4, -0.1, 0.2, 0.5, 0.7, 1.0, 1.5})

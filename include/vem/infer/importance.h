@@ -20,6 +20,10 @@ struct ImportanceSummary {
 /// log_weights [samples, items], log p(x, z) - log q(z | x) for z drawn from q. Throws DataError for another shape.
 ImportanceSummary summarize_importance(const Tensor& log_weights);
 
+/// The importance-weighted bound of `size` samples (Burda, Grosse and Salakhutdinov 2016; the ELBO for 1): [items]
+/// float64, the mean over groups of that size; samples that fill no group are left out. Throws Error if there is none.
+Tensor importance_bound(const Tensor& log_weights, int64_t size);
+
 /// k-hat of one item's log weights (any order); NaN for fewer than 21, -infinity for weights that are all equal.
 double pareto_k(std::vector<double> log_weights);
 
