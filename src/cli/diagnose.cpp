@@ -17,7 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void print_row(const Convergence& c) {
-  fmt::print("  {:<32}{:>12.5g}{:>12.4g}{:>14.4f}{:>12.0f}\n", c.name, c.mean, c.deviation, c.r_hat, c.effective);
+  const auto number = [](double value, int digits) {
+    return std::isnan(value) ? std::string("-") : fmt::format("{:.{}f}", value, digits);
+  };
+  fmt::print("  {:<32}{:>12.5g}{:>12.4g}{:>14}{:>12}\n", c.name, c.mean, c.deviation, number(c.r_hat, 4),
+             number(c.effective, 0));
 }
 
 Json json_of(const Convergence& c) {
@@ -27,8 +31,20 @@ Json json_of(const Convergence& c) {
   return row;
 }
 
+constexpr double kDiffer = 1.1;  // split R-hat of the agreement about rows
+
+/// Chains that part the rows in different ways are at different modes, and a mean over both describes neither.
+void warn_of_other_partitions(const Convergence& rows) {
+  if (!(rows.r_hat > kDiffer)) return;
+  fmt::print(stderr,
+             "vem: warning: the draws part the rows in ways that no order of components makes alike (adjusted Rand "
+             "index with the likeliest draw {:.3f} +- {:.3f}, split R-hat {:.4g}): posterior means are over several "
+             "modes. More passes, or fewer components, may help\n",
+             rows.mean, rows.deviation, rows.r_hat);
+}
+
 /// Prints means and standard deviations of every parameter, and returns them.
-Json print_posterior(const Chains& chains, const Posterior& posterior, const std::vector<std::string>& columns) {
+Json print_posterior(const Chains& chains, const PosteriorSummary& posterior, const std::vector<std::string>& columns) {
   NamedTensors mean, deviation;
   for (size_t p = 0; p < chains.parameters.size(); ++p) {
     const std::string& name = chains.parameters[p];
@@ -69,10 +85,20 @@ int diagnose(const Arguments& a, const Registry& registry) {
     result["invariants"].push_back(json_of(c));
   }
   if (!chains.parameters.empty()) {
-    const Posterior posterior = posterior_of(chains);
+    if (chains.assignments.defined()) {
+      const Convergence rows = agreement(chains);
+      print_row(rows);
+      result["rows"] = json_of(rows);
+      result["rows"]["differ"] = rows.r_hat > kDiffer;
+      warn_of_other_partitions(rows);
+    }
+    const PosteriorSummary posterior = posterior_of(chains);
     print_row(posterior.worst);
     fmt::print(
-        "  the last line is the parameter with the largest R-hat; chains have mixed where it is below 1.01 or so\n");
+        "  the last line is the parameter with the largest R-hat; chains have mixed where it is below 1.01 or so\n{}",
+        chains.assignments.defined() ? "  components of all draws are paired by the rows that they explain\n"
+                                     : "  components of all draws are paired by their parameters: the draws have no "
+                                       "assignments of the same rows\n");
     result["posterior"] = print_posterior(chains, posterior, columns);
     result["worst"] = json_of(posterior.worst);
   }

@@ -3,10 +3,12 @@
 
 #include <sstream>
 
+#include "inputs.h"
 #include "metrics_log.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
+#include "vem/infer/clustering.h"
 #include "vem/infer/mcmc.h"
 #include "vem/train/parameters.h"
 
@@ -14,6 +16,26 @@ namespace vem {
 namespace {
 
 constexpr const char* kParameters = "component_parameters";
+constexpr const char* kRows = "rows";
+constexpr const char* kAssignments = "assignments";
+constexpr int64_t kSample = 500;             // rows whose components are written
+constexpr int64_t kLookedAt = 10 * kSample;  // rows of whole sequences from which these are taken
+
+/// `most` of the numbers 0 .. n-1 at equal distances, or all of them.
+Tensor spread_over(int64_t n, int64_t most) {
+  return n <= most ? at::arange(n, at::kLong) : (at::arange(most, at::kLong) * n).div(most, "floor");
+}
+
+/// FNV-1a of the bytes of tensors, in the 53 bits that a number of JSON keeps.
+int64_t hash_of(const std::vector<Tensor>& tensors) {
+  uint64_t hash = 14695981039346656037ull;
+  for (const Tensor& tensor : tensors) {
+    const Tensor bytes = tensor.contiguous();
+    const auto* byte = static_cast<const unsigned char*>(bytes.data_ptr());
+    for (size_t i = 0; i < bytes.nbytes(); ++i) hash = (hash ^ byte[i]) * 1099511628211ull;
+  }
+  return static_cast<int64_t>(hash >> 11);
+}
 
 Convergence convergence(std::string name, const Tensor& chains) {
   return {std::move(name), chains.mean().item<double>(), chains.std().item<double>(), split_r_hat(chains),
@@ -24,13 +46,23 @@ Convergence convergence(std::string name, const Tensor& chains) {
 struct Draw {
   double log_likelihood;
   NamedTensors parameters;
+  int64_t rows;        // what tells them from others; 0 in files of earlier versions, which have no assignments
+  Tensor assignments;  // [R] int64
 };
 
 Draw draw_of(const std::string& path, const std::string& line) {
   try {
     NamedTensors entries = tensors_from_json(line);
     if (entries.size() < 2 || entries[1].first != "bound") fail<DataError>("epoch and bound come first");
-    return {entries[1].second.item<double>(), NamedTensors(entries.begin() + 2, entries.end())};
+    Draw draw{entries[1].second.item<double>(), {}, 0, {}};
+    for (auto entry = entries.begin() + 2; entry != entries.end(); ++entry)
+      if (entry->first == kRows)
+        draw.rows = entry->second.to(at::kLong).item<int64_t>();
+      else if (entry->first == kAssignments)
+        draw.assignments = entry->second.to(at::kLong);
+      else
+        draw.parameters.push_back(*entry);
+    return draw;
   } catch (const DataError& e) {
     fail<DataError>("{}: holds a line that is no draw: {}: {}", path, line.substr(0, 60), e.what());
   }
@@ -63,11 +95,26 @@ Tensor reordered(const std::string& name, const Tensor& values, const Tensor& or
 
 }  // namespace
 
-void DrawsLog::on_start(const Model&, int64_t, int64_t) {
+void DrawsLog::on_start(const Model& model, int64_t, int64_t) {
+  take_rows(model);
   std::ostringstream old;
   if (epochs_done_ > 0) old << std::ifstream(path_).rdbuf();
   write_text(path_, lines_of_epochs(old.str(), epochs_done_));
   out_.open(path_, std::ios::app);
+}
+
+void DrawsLog::take_rows(const Model& model) {
+  const auto methods = model.methods();
+  if (!Model::find(methods, kParameters) || !Model::find(methods, "responsibilities")) return;
+  const int64_t rows = train_.offsets.defined() ? train_.offsets[-1].item<int64_t>() : train_.size;
+  const int64_t items =
+      train_.offsets.defined() ? std::max<int64_t>(1, kLookedAt * train_.size / std::max<int64_t>(1, rows)) : kSample;
+  rows_ = train_.batch(spread_over(train_.size, items), 0, model.dtype());
+  if (rows_.offsets.defined()) {  // the last sequence may be too long
+    rows_.offsets = rows_.offsets.clamp_max(kLookedAt);
+    rows_.columns["x"] = rows_.at("x").slice(0, 0, kLookedAt);
+  }
+  rows_id_ = hash_of({rows_.index, rows_.at("x")});
 }
 
 bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::function<TensorMap()>&) {
@@ -77,6 +124,13 @@ bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::fun
   const auto methods = model.methods();
   if (const Method* method = Model::find(methods, kParameters)) {
     const std::vector<Tensor> values = method->call({}, Rng(0));
+    if (const Method* readout = Model::find(methods, "responsibilities")) {
+      const Tensor r = readout->call(inputs_of(*readout, rows_), Rng(0))[0];
+      if (r.size(1) == values[0].size(0)) {  // not of states that are mixtures of components
+        line.emplace_back(kRows, at::scalar_tensor(rows_id_, at::kLong));
+        line.emplace_back(kAssignments, r.argmax(1).index_select(0, spread_over(r.size(0), kSample)));
+      }
+    }
     for (size_t i = 0; i < values.size(); ++i) line.emplace_back(method->outputs[i], values[i]);
   }
   out_ << tensors_json(line) << std::endl;
@@ -94,10 +148,12 @@ Chains read_chains(const std::vector<std::string>& paths, int64_t skip, int64_t 
   Chains chains;
   std::vector<double> log_likelihood;
   std::vector<std::vector<Tensor>> values;
+  std::vector<Tensor> assignments;
   for (size_t run = 0; run < runs.size(); ++run)
     for (size_t i = 0; i < shortest; ++i) {
       const Draw& draw = runs[run][i];
       log_likelihood.push_back(draw.log_likelihood);
+      if (draw.assignments.defined() && draw.rows == runs[0][0].rows) assignments.push_back(draw.assignments);
       values.resize(draw.parameters.size());
       chains.parameters.resize(draw.parameters.size());
       for (size_t p = 0; p < values.size(); ++p) {
@@ -110,6 +166,7 @@ Chains read_chains(const std::vector<std::string>& paths, int64_t skip, int64_t 
   const auto M = static_cast<int64_t>(runs.size());
   chains.log_likelihood = at::tensor(log_likelihood, at::kDouble).view({M, -1});
   for (const auto& draws : values) chains.values.push_back(at::stack(draws));
+  if (assignments.size() == log_likelihood.size()) chains.assignments = at::stack(assignments);
   return chains;
 }
 
@@ -125,11 +182,22 @@ std::vector<Convergence> invariants(const Chains& chains) {
   return all;
 }
 
-Posterior posterior_of(const Chains& chains) {
+Convergence agreement(const Chains& chains) {
+  const Tensor& z = chains.assignments;
+  const Tensor reference = z[chains.log_likelihood.flatten().argmax()], index = at::empty({z.size(0)}, at::kDouble);
+  for (int64_t s = 0; s < z.size(0); ++s) index[s] = clustering_scores(z[s], reference).rand_index;
+  return convergence("Rand index with likeliest draw", index.view_as(chains.log_likelihood));
+}
+
+PosteriorSummary posterior_of(const Chains& chains) {
+  const auto pivot = chains.log_likelihood.flatten().argmax().item<int64_t>();
   std::vector<Tensor> flat;
   for (const Tensor& values : chains.values) flat.push_back(values.reshape({values.size(0), values.size(1), -1}));
-  const Tensor order = aligned(at::cat(flat, 2), chains.log_likelihood.flatten().argmax().item<int64_t>());
-  Posterior posterior;
+  const Tensor parameters = at::cat(flat, 2);
+  const Tensor order = chains.assignments.defined()
+                           ? aligned_by_assignments(chains.assignments, parameters.size(1), pivot)
+                           : aligned(parameters, pivot);
+  PosteriorSummary posterior;
   for (size_t p = 0; p < chains.parameters.size(); ++p) {
     const Tensor values = reordered(chains.parameters[p], chains.values[p], order);
     posterior.mean.push_back(values.mean(0));

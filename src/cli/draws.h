@@ -8,19 +8,25 @@
 namespace vem {
 
 /// Writes a line for every `thin`-th pass after `burn_in`: the pass ("epoch"), the log-likelihood per item at the
-/// parameters that the pass began with ("bound"), and what component_parameters gives of those that it has drawn.
+/// parameters that the pass began with ("bound"), the most probable component of some rows ("assignments") with a
+/// number that tells these rows from others ("rows"), and what component_parameters gives of those that it has drawn.
 class DrawsLog final : public Callback {
  public:
   /// A run that resumes after `epochs_done` keeps the lines of those passes; 0 begins a new file.
-  DrawsLog(std::string path, int64_t epochs_done, int64_t burn_in, int64_t thin)
-      : path_(std::move(path)), epochs_done_(epochs_done), burn_in_(burn_in), thin_(thin) {}
+  DrawsLog(std::string path, int64_t epochs_done, int64_t burn_in, int64_t thin, const Dataset& train)
+      : path_(std::move(path)), epochs_done_(epochs_done), burn_in_(burn_in), thin_(thin), train_(train) {}
   /// Throws OutputError, as every line that can not be written does.
   void on_start(const Model& model, int64_t num_epochs, int64_t batches) override;
   bool on_epoch(const Model& model, const EpochReport& report, const std::function<TensorMap()>& state) override;
 
  private:
+  void take_rows(const Model& model);
+
   std::string path_;
   int64_t epochs_done_, burn_in_, thin_;
+  const Dataset& train_;
+  Batch rows_;           // whose components are looked at, spread over the training items
+  int64_t rows_id_ = 0;  // a hash of these rows
   std::ofstream out_;
 };
 
@@ -29,6 +35,7 @@ struct Chains {
   Tensor log_likelihood;                ///< [M, n], per item
   std::vector<std::string> parameters;  ///< names of component_parameters; empty for a model without components
   std::vector<Tensor> values;           ///< of each: [M n, K, ...], chain after chain
+  Tensor assignments;  ///< [M n, R] int64: the component of some rows; undefined where draws have none of the same rows
 };
 /// Reads the draws of runs, one chain each, without the first `skip` and of the others every `thin`-th. Chains are cut
 /// to the shortest. Throws MissingInputError, and DataError if fewer than 4 draws are left or chains have different K.
@@ -42,11 +49,16 @@ struct Convergence {
 /// Of quantities that do not depend on the order of components.
 std::vector<Convergence> invariants(const Chains& chains);
 
-/// Posterior means and standard deviations of the parameters, components of all draws in one order (vem::aligned).
-struct Posterior {
+/// How well the components of rows agree with those in the most probable draw, by the adjusted Rand index. It does not
+/// depend on labels either: where chains differ in it, no order of components makes them alike.
+Convergence agreement(const Chains& chains);
+
+/// Posterior means and standard deviations of the parameters, components of all draws in one order: by the assignments
+/// of rows or, where draws have none, by the parameters.
+struct PosteriorSummary {
   std::vector<Tensor> mean, deviation;  ///< [K, ...], in the order of Chains::parameters
   Convergence worst;                    ///< the one with the largest split R-hat
 };
-Posterior posterior_of(const Chains& chains);
+PosteriorSummary posterior_of(const Chains& chains);
 
 }  // namespace vem

@@ -3,11 +3,14 @@
 
 #include <limits>
 
+#include "vem/core/error.h"
+
 namespace vem {
 
 std::vector<int64_t> assignment(const Tensor& costs) {
   const auto n = static_cast<size_t>(costs.size(0));
   const Tensor contiguous = costs.to(at::kDouble).contiguous();
+  if (!contiguous.isfinite().all().item<bool>()) fail<Error>("assignment: a cost is not finite");
   const double* c = contiguous.data_ptr<double>();
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   std::vector<double> u(n + 1), v(n + 1);

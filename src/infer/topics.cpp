@@ -79,7 +79,9 @@ double topic_diversity(const Tensor& words) {
 }
 
 TopicMatch match_topics(const Tensor& a, const Tensor& b) {
-  const Tensor cosines = at::matmul(a / a.norm(2, {1}, true), (b / b.norm(2, {1}, true)).t());
+  // A topic may have none of the words: of another vocabulary, say. Then it is like no other.
+  const auto unit = [](const Tensor& x) { return x / x.norm(2, {1}, true).clamp_min(1e-300); };
+  const Tensor cosines = at::matmul(unit(a), unit(b).t());
   TopicMatch match{assignment(-cosines), {}};
   for (size_t k = 0; k < match.partner.size(); ++k)
     match.cosine.push_back(cosines[static_cast<int64_t>(k)][match.partner[k]].item<double>());

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "vem/core/error.h"
 #include "vem/core/rng.h"
 
 namespace vem {
@@ -27,6 +28,8 @@ TEST(Assignment, IsTheCheapestPermutation) {
     EXPECT_NEAR(total(assignment(costs)), best, 1e-12) << n;
   }
 }
+
+TEST(Assignment, CostsAreFinite) { EXPECT_THROW(assignment(at::full({2, 2}, std::nan(""), at::kDouble)), Error); }
 
 }  // namespace
 }  // namespace vem

@@ -51,6 +51,38 @@ TEST(Mcmc, ComponentsOfDrawsArePutIntoOneOrder) {
     EXPECT_TRUE(at::equal(shuffles[static_cast<size_t>(s)].index_select(0, order[s]), first)) << s;
 }
 
+/// Draws of two components ten deviations apart, whose other columns only make noise, as those of a sampler's two
+/// chains: the second has the labels of the first the other way round. [2 n, 2, 1 + noise].
+Tensor two_chains(int64_t n, int64_t noise) {
+  Tensor draws = Rng(5).normal(at::arange(2 * n, at::kLong), {2, 1 + noise}, "draws");
+  draws.select(2, 0).mul_(0.06).add_(at::tensor({0., 10.}, at::kDouble));
+  draws.slice(0, n).copy_(draws.slice(0, n).flip(1).clone());
+  return draws;
+}
+
+// What tells components apart is one column of many: in units of its spread over both components, which is 5, it would
+// count for less than the noise does.
+TEST(Mcmc, ComponentsArePairedByWhatTellsThemApart) {
+  const int64_t n = 100;
+  const Tensor draws = two_chains(n, 8), order = aligned(draws, 3);
+  for (int64_t s = 0; s < 2 * n; ++s) EXPECT_EQ(order[s][0].item<int64_t>(), s < n ? 0 : 1) << s;
+}
+
+// Rows 0 .. 5 of a draw under any labels; one row of some draws lies elsewhere.
+TEST(Mcmc, ComponentsArePairedByTheRowsThatTheyExplain) {
+  const Tensor z =
+      at::tensor({0, 0, 1, 1, 2, 2, /**/ 2, 2, 0, 0, 1, 1, /**/ 1, 1, 2, 0, 0, 0, /**/ 0, 0, 1, 1, 2, 1}, at::kLong)
+          .view({4, 6});
+  const Tensor order = aligned_by_assignments(z, 3, 0);
+  EXPECT_TRUE(at::equal(order, at::tensor({0, 1, 2, 2, 0, 1, 1, 2, 0, 0, 1, 2}, at::kLong).view({4, 3}))) << order;
+}
+
+TEST(Mcmc, WhatDoesNotVaryHasNoDiagnostics) {
+  const Tensor constant = at::ones({2, 10}, at::kDouble);
+  EXPECT_TRUE(std::isnan(split_r_hat(constant)));
+  EXPECT_TRUE(std::isnan(effective_sample_size(constant)));
+}
+
 TEST(Mcmc, ShortChainsAreErrors) { EXPECT_THROW(split_r_hat(at::zeros({2, 3}, at::kDouble)), Error); }
 
 }  // namespace

@@ -70,6 +70,14 @@ TEST(Topics, TheMatchIsTheBestOfAllPermutations) {
   }
 }
 
+// Another run's vocabulary may share no word with some of its topics: their rows are zero.
+TEST(Topics, WithoutAWordInCommonAreLikeNoOther) {
+  const Tensor a = at::eye(2, 3, at::kDouble), b = at::tensor({0., 0., 0., 1., 0., 0.}, at::kDouble).view({2, 3});
+  const TopicMatch match = match_topics(a, b);
+  EXPECT_EQ(match.partner, (std::vector<int64_t>{1, 0}));
+  EXPECT_EQ(match.cosine, (std::vector<double>{1, 0}));
+}
+
 TEST(Topics, HalvesAddUpAndDependOnItemsAlone) {
   const Dataset data = sample_data(Sample::documents);
   const Batch batch = all_of(data);

@@ -9,7 +9,7 @@
 namespace vem {
 
 /// The Hungarian method for the smallest sum of costs [n, n], by shortest augmenting paths with potentials (Jonker and
-/// Volgenant 1987): the column of each row.
+/// Volgenant 1987): the column of each row. Throws Error for a cost that is not finite.
 std::vector<int64_t> assignment(const Tensor& costs);
 
 }  // namespace vem

@@ -1,0 +1,130 @@
+// vem diagnose: components of draws of several chains are the same ones, and chains at different modes are noticed.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "support/command_line.h"
+#include "vem/core/rng.h"
+
+namespace vem {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json parsed(const std::string& path) { return Json::parse(read_bytes(path)); }
+
+/// Two clusters of 150 numbers, ten deviations apart: which row is whose is certain, so the posterior is known.
+class Diagnose : public testing::Test {
+ protected:
+  void SetUp() override {
+    x_ = Rng(8).normal(at::arange(2, at::kLong), {kRows}, "x");  // [cluster, row]
+    x_[1] += 10;
+    std::string text = "x\n";
+    for (int64_t i = 0; i < 2 * kRows; ++i) text += fmt::format("{:.6f}\n", x_.flatten()[i].item<double>());
+    data_ = folder_.write("far.csv", text);
+  }
+  std::string chain(const std::string& seed, const std::string& model = "gmm") {
+    const std::string run = folder_.file(model + seed);
+    done({"train", model, "--data", data_, "--out", run, "--seed", seed, "--threads", "1", "--set",
+          "model.num_components=2", "--set", "model.estimate=gibbs", "--set", "train.epochs=200", "--set",
+          "train.burn_in=50"});
+    return run;
+  }
+  Json diagnose(std::vector<std::string> runs) {
+    runs.insert(runs.begin(), "diagnose");
+    runs.insert(runs.end(), {"--json", folder_.file("posterior.json")});
+    outcome_ = vem(runs);
+    EXPECT_EQ(outcome_.code, 0) << outcome_.err;
+    return parsed(folder_.file("posterior.json"));
+  }
+  /// Rewrites every line of a run's draws.
+  static void rewrite(const std::string& run, const std::function<void(Json&)>& change) {
+    std::string all;
+    std::ifstream in(run + "/draws.jsonl");
+    for (std::string line; std::getline(in, line);) {
+      Json draw = Json::parse(line);
+      change(draw);
+      all += draw.dump() + "\n";
+    }
+    in.close();
+    std::ofstream(run + "/draws.jsonl") << all;
+  }
+  /// The mean of each cluster: the prior weighs less than a row, and 450 draws have a standard error of a twentieth of
+  /// their deviation. That is sqrt(E[covariance] / rows), to a tenth with so many draws.
+  void expect_posterior(const Json& result) {
+    const auto& means = result["posterior"]["mean"]["means"];
+    const size_t low = means[0][0] < means[1][0] ? 0 : 1;
+    for (const size_t k : {size_t{0}, size_t{1}}) {
+      const size_t component = k == 0 ? low : 1 - low;
+      const Tensor rows = x_[static_cast<int64_t>(k)];
+      const double variance = result["posterior"]["mean"]["covariances"][component][0][0];
+      const double deviation = std::sqrt(variance / static_cast<double>(kRows));
+      EXPECT_NEAR(means[component][0].get<double>(), rows.mean().item<double>(), 0.04) << k;
+      EXPECT_NEAR(result["posterior"]["deviation"]["means"][component][0].get<double>(), deviation, 0.12 * deviation);
+      EXPECT_NEAR(result["posterior"]["mean"]["weights"][component].get<double>(), 0.5, 0.01);
+    }
+    EXPECT_LT(result["worst"]["split_r_hat"].get<double>(), 1.05);
+  }
+
+  static constexpr int64_t kRows = 150;
+  TemporaryFolder folder_;
+  Tensor x_;
+  std::string data_;
+  Outcome outcome_;
+};
+
+TEST_F(Diagnose, ComponentsArePairedByTheirRows) {
+  const std::vector<std::string> runs{chain("1"), chain("2"), chain("3")};
+  const Json result = diagnose(runs);
+  expect_posterior(result);
+  EXPECT_EQ(result["rows"]["mean"], 1.0);  // the same partition in every draw
+  EXPECT_EQ(result["rows"]["differ"], false);
+  EXPECT_EQ(outcome_.err, "");
+
+  // Labels mean nothing.
+  rewrite(runs[1], [](Json& draw) {
+    for (const char* name : {"weights", "means", "covariances"}) std::swap(draw[name][0], draw[name][1]);
+    for (Json& component : draw["assignments"]) component = 1 - component.get<int>();
+  });
+  const Json relabelled = diagnose(runs);
+  expect_posterior(relabelled);
+  EXPECT_EQ(relabelled["rows"], result["rows"]);
+
+  // Files of earlier versions have no assignments: the parameters tell components apart.
+  for (const std::string& run : runs)
+    rewrite(run, [](Json& draw) {
+      draw.erase("rows");
+      draw.erase("assignments");
+    });
+  const Json earlier = diagnose(runs);
+  expect_posterior(earlier);
+  EXPECT_FALSE(earlier.contains("rows"));
+  EXPECT_NE(outcome_.out.find("paired by their parameters"), std::string::npos) << outcome_.out;
+}
+
+TEST_F(Diagnose, ChainsThatPartTheRowsInOtherWaysAreNoticed) {
+  const std::vector<std::string> runs{chain("1"), chain("2")};
+  int64_t i = 0;
+  rewrite(runs[1], [&](Json& draw) {  // a chain at another mode: every second row is in the other component
+    for (size_t r = 0; r < draw["assignments"].size(); r += 2)
+      draw["assignments"][r] = 1 - draw["assignments"][r].get<int>();
+    ++i;
+  });
+  ASSERT_EQ(i, 150);
+  EXPECT_EQ(diagnose(runs)["rows"]["differ"], true);
+  EXPECT_NE(outcome_.err.find("vem: warning: the draws part the rows in ways that no order of components makes alike"),
+            std::string::npos)
+      << outcome_.err;
+}
+
+// Rows of sequences are kept as well: one of 300 steps that stays long in either state.
+TEST_F(Diagnose, StatesOfChainsArePairedByTheirRows) {
+  const Json result = diagnose({chain("1", "hmm"), chain("2", "hmm")});
+  EXPECT_EQ(result["rows"]["mean"], 1.0);
+  const auto& means = result["posterior"]["mean"]["means"];
+  EXPECT_NEAR(std::abs(means[0][0].get<double>() - means[1][0].get<double>()), 10, 0.3);
+}
+
+}  // namespace
+}  // namespace vem
