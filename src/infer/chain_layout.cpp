@@ -33,19 +33,19 @@ Potentials::Potentials(const Chain& chain)
     fail<Error>("chain: offsets end at row {} but log_lik has {} rows", items < 0 ? 0 : offset(items), rows);
 }
 
-SideBySide::SideBySide(const Potentials& p, std::vector<int64_t> of) : items(std::move(of)), first{0} {
+SequenceGroup::SequenceGroup(const Potentials& p, std::vector<int64_t> of) : items(std::move(of)), first{0} {
   for (const int64_t item : items) begin.push_back(p.offset(item));
   for (size_t running = items.size(); running > 0; --running)  // until the last of them ends
     for (int64_t t = steps(), length = p.length(items[running - 1]); t < length; ++t)
       first.push_back(first.back() + static_cast<int64_t>(running));
 }
 
-std::vector<SideBySide> side_by_side(const Potentials& p) {
+std::vector<SequenceGroup> sequence_groups(const Potentials& p) {
   std::vector<int64_t> order(static_cast<size_t>(p.items));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return p.length(a) > p.length(b); });
   while (!order.empty() && p.length(order.back()) == 0) order.pop_back();
-  std::vector<SideBySide> groups;
+  std::vector<SequenceGroup> groups;
   for (size_t i = 0; i < order.size();) {
     const int64_t longest = p.length(order[i]) * p.K;
     const auto width = static_cast<size_t>(std::clamp<int64_t>(kGroupNumbers / longest, 1, kWidth));

@@ -19,8 +19,8 @@ struct Potentials {
 };
 
 /// Sequences side by side, the longest first: frame t of those that still run is in rows first[t] .. first[t + 1].
-struct SideBySide {
-  SideBySide(const Potentials& p, std::vector<int64_t> items);
+struct SequenceGroup {
+  SequenceGroup(const Potentials& p, std::vector<int64_t> items);
   int64_t steps() const { return static_cast<int64_t>(first.size()) - 1; }
   int64_t width(int64_t t) const { return t < steps() ? first[t + 1] - first[t] : 0; }
 
@@ -30,7 +30,7 @@ struct SideBySide {
 };
 
 /// All items with rows, sorted by length and cut into groups; groups depend on the lengths only.
-std::vector<SideBySide> side_by_side(const Potentials& p);
+std::vector<SequenceGroup> sequence_groups(const Potentials& p);
 
 /// chain_filter(), with the logarithms of the marginals where asked for.
 ChainFilter filter(const Potentials& p, bool in_logs);

@@ -330,7 +330,7 @@ Transitions::Transitions(const Potentials& p) : K(p.K), P(padded(p.K)) {
   transpose = matrix.t().contiguous();
 }
 
-Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SideBySide& group)
+Sweep::Sweep(const Potentials& p, const Transitions& transitions, const SequenceGroup& group)
     : p_(p), transitions_(transitions), group_(group), bounds_{0} {
   const int64_t P = transitions.P, sequences = group.width(0), *const first = group.first.data();
   int64_t rows = 0;  // of a block and of the frame before it

@@ -42,7 +42,7 @@ struct Frames {
 /// that costs less than arrays of all frames, which no cache holds.
 class Sweep {
  public:
-  Sweep(const Potentials& p, const Transitions& transitions, const SideBySide& group);
+  Sweep(const Potentials& p, const Transitions& transitions, const SequenceGroup& group);
 
   /// log_norm of every item of the group, and its filtered marginals into `filtered` [R, K] unless that is null.
   void forward(double* filtered);
@@ -66,7 +66,7 @@ class Sweep {
 
   const Potentials& p_;
   const Transitions& transitions_;
-  const SideBySide& group_;
+  const SequenceGroup& group_;
   std::vector<int64_t> bounds_;                // of blocks, in frames
   std::vector<State> states_;                  // that each block begins with
   size_t filtered_block_ = 0;                  // whose rows the arrays hold

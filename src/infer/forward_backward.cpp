@@ -23,11 +23,11 @@ template <class Regular, class Lost>
 std::pair<Tensor, Tensor> sweep_groups(const Potentials& p, double* filtered, const Tensor& zero,
                                        const Regular& regular, const Lost& lost) {
   const Transitions transitions(p);
-  const std::vector<SideBySide> groups = side_by_side(p);
+  const std::vector<SequenceGroup> groups = sequence_groups(p);
   const Tensor log_norm = at::zeros({p.items}, at::kDouble);
   double* const norms = log_norm.data_ptr<double>();
   const auto num = static_cast<int64_t>(groups.size());
-  const auto sweep_group = [&](const SideBySide& group, const Tensor& sum) {
+  const auto sweep_group = [&](const SequenceGroup& group, const Tensor& sum) {
     Sweep sweep(p, transitions, group);
     sweep.forward(filtered);
     regular(sweep, sum);
