@@ -1,4 +1,8 @@
-// vem evaluate: the bound, and the log-likelihood where the model has it, exact or by importance sampling.
+// vem evaluate: the bound, and the log-likelihood where the model has it, exact or by importance sampling. What is
+// printed is also in evaluation.json: first "items" (in words), "source", "split" (train, validation, test, or all of
+// another file), "num_items", "checkpoint" and "seed", then the numbers, in nats per item; "<name>_error" is a standard
+// error. Of importance sampling: "nll_upper_bound", "samples", "effective_samples", "pareto_k" and, where it was asked
+// for, "importance_bound" of "bound_samples".
 #include "factors.h"
 #include "text.h"
 #include "topics.h"

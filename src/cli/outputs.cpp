@@ -266,7 +266,8 @@ int traverse(const Arguments& a, const Registry& registry) {
   const Tensor means = encoder.call(inputs_of(encoder, first), rng)[0];
   const Tensor z = between ? between_items(n, means) : along_dimensions(n, means), rows = decoder.call({z}, rng)[0];
   write_made(path, rows, z.size(0), schema, kWalk);
-  fmt::print("by the first {} of {}\n", grouped(first.size()), items.name);
+  fmt::print("{} of {}\n", first.size() < items.data.size ? "by the first " + grouped(first.size()) : "by all",
+             items.name);
   return 0;
 }
 

@@ -71,7 +71,7 @@ train() { $vem train exponential-mixture --data times.csv --threads 1 --seed 3 "
 # One component has its optimum in closed form: rate 1 / mean, log-likelihood -1 - log(mean). 400 full steps of Adam
 # at 0.03 bring it to five digits.
 train --out one --set model.num_components=1 --set train.batch_size=0 --set train.epochs=400
-$vem evaluate one >evaluate
+$vem evaluate one --split train >evaluate
 expect log-likelihood evaluate
 awk 'NR == FNR { if (FNR > 1) { sum += $1; ++n } next }
      /"log_likelihood":/ { sub(/.*: /, ""); off = $0 + 1 + log(sum / n); found = off * off < 1e-10 }
@@ -81,10 +81,10 @@ train --out whole --set train.epochs=6
 train --out part --set train.epochs=3
 $vem train --resume part --set train.epochs=6 >resume.log 2>&1 || { cat resume.log >&2; fail resume; }
 cmp whole/checkpoints/last.safetensors part/checkpoints/last.safetensors || fail "a resumed run differs"
-$vem encode whole --out responsibilities.csv >/dev/null
+$vem encode whole --split train --out responsibilities.csv >/dev/null
 expect '^responsibilities_0,responsibilities_1$' responsibilities.csv
 [ "$(wc -l <responsibilities.csv)" = 401 ] || fail "encode wrote $(wc -l <responsibilities.csv) lines"
-$vem evaluate whole >/dev/null
+$vem evaluate whole --split train >/dev/null
 $vem export whole --format safetensors >/dev/null
 $vem export whole --format torchscript --out model.pt >/dev/null
 if /usr/bin/python3 -c 'import torch; torch.jit.load("model.pt")' 2>/dev/null; then
