@@ -3,7 +3,6 @@
 
 #include <sstream>
 
-#include "inputs.h"
 #include "metrics_log.h"
 #include "text.h"
 #include "vem/core/error.h"
@@ -16,26 +15,9 @@ namespace vem {
 namespace {
 
 constexpr const char* kParameters = "component_parameters";
+constexpr const char* kResponsibilities = "responsibilities";
 constexpr const char* kRows = "rows";
 constexpr const char* kAssignments = "assignments";
-constexpr int64_t kSample = 500;             // rows whose components are written
-constexpr int64_t kLookedAt = 10 * kSample;  // rows of whole sequences from which these are taken
-
-/// `most` of the numbers 0 .. n-1 at equal distances, or all of them.
-Tensor spread_over(int64_t n, int64_t most) {
-  return n <= most ? at::arange(n, at::kLong) : (at::arange(most, at::kLong) * n).div(most, "floor");
-}
-
-/// FNV-1a of the bytes of tensors, in the 53 bits that a number of JSON keeps.
-int64_t hash_of(const std::vector<Tensor>& tensors) {
-  uint64_t hash = 14695981039346656037ull;
-  for (const Tensor& tensor : tensors) {
-    const Tensor bytes = tensor.contiguous();
-    const auto* byte = static_cast<const unsigned char*>(bytes.data_ptr());
-    for (size_t i = 0; i < bytes.nbytes(); ++i) hash = (hash ^ byte[i]) * 1099511628211ull;
-  }
-  return static_cast<int64_t>(hash >> 11);
-}
 
 Convergence convergence(std::string name, const Tensor& chains) {
   return {std::move(name), chains.mean().item<double>(), chains.std().item<double>(), split_r_hat(chains),
@@ -96,25 +78,13 @@ Tensor reordered(const std::string& name, const Tensor& values, const Tensor& or
 }  // namespace
 
 void DrawsLog::on_start(const Model& model, int64_t, int64_t) {
-  take_rows(model);
+  const auto methods = model.methods();
+  if (Model::find(methods, kParameters) && Model::find(methods, kResponsibilities))
+    rows_.emplace(splits_, model.dtype());
   std::ostringstream old;
   if (epochs_done_ > 0) old << std::ifstream(path_).rdbuf();
   write_text(path_, lines_of_epochs(old.str(), epochs_done_));
   out_.open(path_, std::ios::app);
-}
-
-void DrawsLog::take_rows(const Model& model) {
-  const auto methods = model.methods();
-  if (!Model::find(methods, kParameters) || !Model::find(methods, "responsibilities")) return;
-  const int64_t rows = train_.offsets.defined() ? train_.offsets[-1].item<int64_t>() : train_.size;
-  const int64_t items =
-      train_.offsets.defined() ? std::max<int64_t>(1, kLookedAt * train_.size / std::max<int64_t>(1, rows)) : kSample;
-  rows_ = train_.batch(spread_over(train_.size, items), 0, model.dtype());
-  if (rows_.offsets.defined()) {  // the last sequence may be too long
-    rows_.offsets = rows_.offsets.clamp_max(kLookedAt);
-    rows_.columns["x"] = rows_.at("x").slice(0, 0, kLookedAt);
-  }
-  rows_id_ = hash_of({rows_.index, rows_.at("x")});
 }
 
 bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::function<TensorMap()>&) {
@@ -124,12 +94,11 @@ bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::fun
   const auto methods = model.methods();
   if (const Method* method = Model::find(methods, kParameters)) {
     const std::vector<Tensor> values = method->call({}, Rng(0));
-    if (const Method* readout = Model::find(methods, "responsibilities")) {
-      const Tensor r = readout->call(inputs_of(*readout, rows_), Rng(0))[0];
-      if (r.size(1) == values[0].size(0)) {  // not of states that are mixtures of components
-        line.emplace_back(kRows, at::scalar_tensor(rows_id_, at::kLong));
-        line.emplace_back(kAssignments, r.argmax(1).index_select(0, spread_over(r.size(0), kSample)));
-      }
+    const Tensor components =
+        rows_ ? rows_->components(*Model::find(methods, kResponsibilities), values[0].size(0)) : Tensor();
+    if (components.defined()) {
+      line.emplace_back(kRows, at::scalar_tensor(rows_->id(), at::kLong));
+      line.emplace_back(kAssignments, components);
     }
     for (size_t i = 0; i < values.size(); ++i) line.emplace_back(method->outputs[i], values[i]);
   }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <fstream>
+#include <optional>
 
+#include "row_sample.h"
 #include "vem/train/callback.h"
 
 namespace vem {
@@ -13,20 +15,17 @@ namespace vem {
 class DrawsLog final : public Callback {
  public:
   /// A run that resumes after `epochs_done` keeps the lines of those passes; 0 begins a new file.
-  DrawsLog(std::string path, int64_t epochs_done, int64_t burn_in, int64_t thin, const Dataset& train)
-      : path_(std::move(path)), epochs_done_(epochs_done), burn_in_(burn_in), thin_(thin), train_(train) {}
+  DrawsLog(std::string path, int64_t epochs_done, int64_t burn_in, int64_t thin, const Splits& splits)
+      : path_(std::move(path)), epochs_done_(epochs_done), burn_in_(burn_in), thin_(thin), splits_(splits) {}
   /// Throws OutputError, as every line that can not be written does.
   void on_start(const Model& model, int64_t num_epochs, int64_t batches) override;
   bool on_epoch(const Model& model, const EpochReport& report, const std::function<TensorMap()>& state) override;
 
  private:
-  void take_rows(const Model& model);
-
   std::string path_;
   int64_t epochs_done_, burn_in_, thin_;
-  const Dataset& train_;
-  Batch rows_;           // whose components are looked at, spread over the training items
-  int64_t rows_id_ = 0;  // a hash of these rows
+  const Splits& splits_;
+  std::optional<RowSample> rows_;  // none of a model without components
   std::ofstream out_;
 };
 

@@ -134,7 +134,7 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   Progress progress(isatty(STDERR_FILENO) != 0);
   const int64_t epochs = from ? epochs_done(*from) : 0;
   MetricsLog metrics(job.directory.metrics(), epochs);
-  DrawsLog draws(job.directory.draws(), epochs, job.options.train.burn_in, job.options.train.thin, data);
+  DrawsLog draws(job.directory.draws(), epochs, job.options.train.burn_in, job.options.train.thin, job.splits);
   if (job.options.train.sampled) callbacks.push_back(&draws);
   Checkpoints checkpoints(job.directory, std::move(blank), epochs);
   Signals signals;
