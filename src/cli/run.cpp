@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <set>
 
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
@@ -121,7 +122,10 @@ void flush_results() {
 }  // namespace
 
 int run(int argc, char** argv, const Registry& registry) {
-  const WarningScope warnings([](const std::string& message) { fmt::print(stderr, "vem: warning: {}\n", message); });
+  std::set<std::string> said;  // a file that is read twice is warned of once
+  const WarningScope warnings([&said](const std::string& message) {
+    if (said.insert(message).second) fmt::print(stderr, "vem: warning: {}\n", message);
+  });
   try {
     const int code = dispatch(argc, argv, registry);
     flush_results();
