@@ -10,7 +10,7 @@ Tensor number_spacing(const Tensor& values, at::ScalarType type) {
   const double epsilon = type == at::kFloat    ? std::numeric_limits<float>::epsilon()
                          : type == at::kDouble ? std::numeric_limits<double>::epsilon()
                                                : 0;
-  return epsilon * values.abs().to(at::kDouble);
+  return epsilon * values.abs().to(at::kDouble).log2().floor().exp2();
 }
 
 Tensor scales_of(const Tensor& mean, const Tensor& deviation, at::ScalarType read_as, const std::string& model,
