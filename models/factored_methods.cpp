@@ -134,7 +134,8 @@ Method FactoredModel::impute() const {
             const Observation& observation = part_.observation();
             const Tensor x = scaled(in[0]), t = observation.point();
             const Tensor log_joint = part_.allocation().log_joint(observation.log_prob(x, t), part_.point());
-            return Tensors{observation.completed(x, t, at::softmax(log_joint, -1)) * scale() + center()};
+            const Tensor made = observation.completed(x, t, at::softmax(log_joint, -1)) * scale() + center();
+            return Tensors{at::where(in[0].isnan(), made, in[0].to(at::kDouble))};  // what is there stays as it is
           }};
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/infer/observation.h"
 
 namespace vem {
@@ -22,7 +23,9 @@ struct ProductOptions final : ConjugateOptions {
   void visit(OptionVisitor& v) override {
     for (size_t i = 0; i < kFamilies.size(); ++i) {
       const std::string name = std::string(kFamilies[i]) + "_columns";
-      v(name.c_str(), columns[i], "names of the columns of this family, with commas between them");
+      v(name.c_str(), columns[i],
+        "names of the columns of this family, with commas between them; one with a comma in it stands in double "
+        "quotes");
     }
     for (size_t i = 0; i < kFamilies.size(); ++i)
       v.when(!columns[i].empty(), fmt::format("{}_columns names some", kFamilies[i]), [&] {
@@ -32,19 +35,6 @@ struct ProductOptions final : ConjugateOptions {
       });
   }
 };
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> words;
-  size_t begin = 0;
-  while (begin <= text.size()) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const size_t first = text.find_first_not_of(' ', begin);
-    const size_t last = text.find_last_not_of(' ', end == 0 ? 0 : end - 1);
-    words.push_back(first >= end ? "" : text.substr(first, last - first + 1));
-    begin = end + 1;
-  }
-  return words;
-}
 
 struct Part {
   std::string name;
@@ -123,7 +113,9 @@ class ProductRows final : public Observation {
     int64_t first = 0;
     for (size_t i = 0; i < kFamilies.size(); ++i) {
       if (options.columns[i].empty()) continue;
-      Part part{kFamilies[i], places(split(options.columns[i]), kFamilies[i], owner), nullptr, first, 0};
+      Part part{kFamilies[i],
+                places(listed_names(options.columns[i], std::string(kFamilies[i]) + "_columns"), kFamilies[i], owner),
+                nullptr, first, 0};
       part.rows = context.registry->create<Observation>(options.parts[i], part_context(part));
       part.size = part.rows->point().size(1);
       first += part.size;

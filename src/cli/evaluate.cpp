@@ -211,7 +211,7 @@ int evaluate(const Arguments& a, const Registry& registry) {
     result.update(print_clusters(*method, model, data, seed));
   if (!requests.factors.empty()) result.update(print_disentanglement(*find("encode"), model, data, factors, seed));
   if (other) result.update(print_difference(*other, log_likelihoods, data, requests.samples, seed));
-  write_text(run.directory.file("evaluation.json"), result.dump(2) + "\n");
+  write_text(run.directory.file("evaluation.json"), result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   return 0;
 }
 

@@ -144,8 +144,9 @@ std::vector<Tensor> map_items(const Method& method, const Model& model, const Da
 }
 
 bool has_extension(const std::string& path, const std::string& extension) {
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == b; };
   return path.size() > extension.size() &&
-         path.compare(path.size() - extension.size(), extension.size(), extension) == 0;
+         std::equal(path.end() - static_cast<std::ptrdiff_t>(extension.size()), path.end(), extension.begin(), same);
 }
 
 }  // namespace vem

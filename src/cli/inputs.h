@@ -44,7 +44,7 @@ void print_tensor(const std::string& name, const Tensor& values, const std::vect
 /// The parameters of a run as vem/train/parameters.h describes them.
 std::string json_of(const LoadedRun& run);
 
-/// True if `path` ends so.
+/// True if `path` ends with the extension, which is in lower case, in whatever case.
 bool has_extension(const std::string& path, const std::string& extension);
 
 }  // namespace vem

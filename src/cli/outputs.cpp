@@ -3,6 +3,7 @@
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 #include "vem/data/writers.h"
 #include "vem/train/exporter.h"
 #include "verbs.h"
@@ -27,15 +28,15 @@ Tensor as_images(const Tensor& rows, const Schema& schema) {
   return rows.to(at::kFloat).clamp(0, 1).reshape(shape);
 }
 
-/// Writes rows [n, D] by the extension of the file.
+/// Writes rows [n, D] by the extension of the file; `spelling` is of cells in a .csv.
 void write_rows(const std::string& path, const Tensor& rows, const std::vector<std::string>& names,
-                const Schema& schema, int64_t columns) {
+                const Schema& schema, int64_t columns, const Spelling& spelling = {}) {
   if (has_extension(path, ".png"))
     write_png_grid(path, as_images(rows, schema), columns);
   else if (has_extension(path, ".npy"))
     write_npy(path, rows);
   else if (has_extension(path, ".csv"))
-    write_csv(path, rows, names, schema.categories);
+    write_csv(path, rows, names, schema.categories, spelling);
   else
     fail<UsageError>("{}: .png, .npy or .csv is expected", path);
   fmt::print("{}\n", path);
@@ -153,18 +154,55 @@ int forecast(const Arguments& a, const Registry& registry) {
   return 0;
 }
 
+namespace {
+
+/// The rows as they were read, in their type, with what the model made in their missing cells alone.
+Tensor filled_in(const Dataset& data, const Tensor& made) {
+  const Tensor& x = data.columns.at("x");
+  if (!x.is_floating_point()) return x;
+  return at::where(x.isnan(), made.to(x.scalar_type()), x);
+}
+
+/// Cells that are there as the table spells them (0.970); none for other sources, and for tables of which the text
+/// would take much memory.
+Spelling spelling_of(const Dataset& data, const DataOptions& options, const std::vector<std::string>& names) {
+  constexpr int64_t kCells = 10'000'000;
+  const Tensor& x = data.columns.at("x");
+  const bool points = options.decimal == DataOptions::Decimal::point;  // as in what is written
+  if (!separator_of(options.source) || data.offsets.defined() || !points || x.numel() > kCells) return {};
+  const WarningScope quiet({});  // the same file was read before
+  const auto cells = std::make_shared<std::vector<std::vector<std::string>>>(spelled_columns(options, names));
+  const Tensor missing = x.isnan().contiguous(),
+               places = data.index.defined() ? data.index : at::arange(data.size, at::kLong);
+  return [cells, missing, places](int64_t row, int64_t column) -> const std::string* {
+    if (missing.data_ptr<bool>()[row * missing.size(1) + column]) return nullptr;
+    return &(*cells)[static_cast<size_t>(column)][static_cast<size_t>(places.data_ptr<int64_t>()[row])];
+  };
+}
+
+}  // namespace
+
 int impute(const Arguments& a, const Registry& registry) {
   if (!a.count("out")) fail<UsageError>("impute: --out FILE.npy or FILE.csv is missing");
   const LoadedRun run = load_run(a, registry);
+  const Schema& schema = run.checkpoint.schema;
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "impute", run);
   const auto path = a["out"].as<std::string>();
   const auto seed = a["seed"].as<uint64_t>();
   const Items items = load_items(a, run);
   if (!items.data.columns.count("x")) fail<UsageError>("impute: documents have no missing cells");
-  const Tensor rows = map_items(method, *run.model, items.data, seed)[0];
+  const Tensor made = map_items(method, *run.model, items.data, seed)[0];
+  const Tensor rows = filled_in(items.data, made);
   const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>();
-  write_rows(path, rows, feature_names(run.checkpoint.schema), run.checkpoint.schema, 1);
+  const std::vector<std::string> names = feature_names(schema);
+  Spelling spelling;
+  if (has_extension(path, ".csv")) {
+    DataOptions source = run.options.data;
+    if (a.count("data")) source.source = a["data"].as<std::string>();
+    spelling = spelling_of(items.data, source, names);
+  }
+  write_rows(path, has_extension(path, ".png") ? rows / items.data.pixel_scale : rows, names, schema, 1, spelling);
   fmt::print("{} filled in {}\n", counted(missing, "cell"), items.name);
   return 0;
 }

@@ -6,8 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <set>
 
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 #include "verbs.h"
 
 namespace vem {
@@ -120,6 +122,10 @@ void flush_results() {
 }  // namespace
 
 int run(int argc, char** argv, const Registry& registry) {
+  std::set<std::string> said;  // a file that is read twice is warned of once
+  const WarningScope warnings([&said](const std::string& message) {
+    if (said.insert(message).second) fmt::print(stderr, "vem: warning: {}\n", message);
+  });
   try {
     const int code = dispatch(argc, argv, registry);
     flush_results();

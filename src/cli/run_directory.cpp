@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
 #include "vem/data/writers.h"
@@ -15,6 +16,43 @@ namespace vem {
 namespace fs = std::filesystem;
 
 namespace {
+
+/// The mark of a folder that a run was begun in.
+constexpr const char* kMark = ".vem-run";
+
+/// Everything that `vem` writes into the folder of a run unless it is told another name.
+const std::vector<std::string>& own_files() {
+  static const std::vector<std::string> names{kMark,
+                                              "config.toml",
+                                              "metrics.jsonl",
+                                              "draws.jsonl",
+                                              "evaluation.json",
+                                              "forecast.csv",
+                                              "samples.csv",
+                                              "samples.ldac",
+                                              "reconstructions.csv",
+                                              "traversal.csv",
+                                              "interpolation.csv",
+                                              "checkpoints/best.safetensors",
+                                              "checkpoints/last.safetensors",
+                                              "export/model.pt",
+                                              "export/model.safetensors",
+                                              "export/parameters.json",
+                                              "export/topics.json",
+                                              "export/topics.npy",
+                                              "images/samples.png",
+                                              "images/reconstructions.png",
+                                              "images/traversal.png",
+                                              "images/interpolation.png"};
+  return names;
+}
+
+/// Whether a run was begun here; those of earlier versions have no mark, but a checkpoint.
+bool is_run(const fs::path& root) {
+  std::error_code ignored;
+  return fs::exists(root / "config.toml", ignored) &&
+         (fs::exists(root / kMark, ignored) || fs::exists(root / "checkpoints" / "last.safetensors", ignored));
+}
 
 /// The folder itself or, while it does not exist, the nearest one above it that does.
 fs::path nearest_existing(const fs::path& path) {
@@ -33,13 +71,20 @@ RunDirectory RunDirectory::plan(const std::string& path, bool force) {
     fail<OutputError>("{}: can not be created: {} is a file", path, above.string());
   if (access(above.c_str(), W_OK) != 0)
     fail<OutputError>("{}: can not be created: {}: {}", path, above.string(), std::strerror(errno));
-  if (force || !fs::exists(root, ignored)) return RunDirectory(root);
-  if (fs::exists(root / "config.toml", ignored))
+  if (!fs::exists(root, ignored)) return RunDirectory(root);
+  if (is_run(root)) {
+    if (force) return RunDirectory(root);
     fail<OutputError>(
         "{}: holds a run already; --resume {} goes on with it, --force replaces it, --out names another folder", path,
-        path);
-  if (!fs::is_empty(root, ignored))
+        shell_word(path));
+  }
+  if (!force && !fs::is_empty(root, ignored))
     fail<OutputError>("{}: is not empty and holds no run; --out names another folder, --force uses this one", path);
+  for (const std::string& name : own_files())
+    if (fs::exists(root / name, ignored))
+      fail<OutputError>(
+          "{}: holds {}, which a run would replace, but no run that this program began; --out names another folder",
+          path, name);
   return RunDirectory(root);
 }
 
@@ -52,14 +97,13 @@ RunDirectory RunDirectory::open(const std::string& path) {
 
 void RunDirectory::create(const std::string& config) const {
   std::error_code error;
-  if (fs::exists(this->config(), error))
-    for (const char* name :
-         {"config.toml", "metrics.jsonl", "draws.jsonl", "evaluation.json", "checkpoints", "export", "images"})
-      fs::remove_all(root_ / name, error);
+  if (is_run(root_))
+    for (const std::string& name : own_files()) fs::remove(root_ / name, error);
   for (const char* name : {"checkpoints", "export", "images"}) {
     fs::create_directories(root_ / name, error);
     if (error) fail<OutputError>("{}: can not be created: {}", (root_ / name).string(), error.message());
   }
+  write_text(file(kMark), "vem " VEM_VERSION "\n");
   write_text(this->config(), config);
 }
 

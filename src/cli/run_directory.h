@@ -1,4 +1,5 @@
-// A run is a folder: config.toml, metrics.jsonl, draws.jsonl (of Gibbs sampling), checkpoints/, export/, images/.
+// A run is a folder: config.toml, metrics.jsonl, draws.jsonl (of Gibbs sampling), checkpoints/, export/, images/, and
+// .vem-run, by which `vem train --force` knows it again.
 #pragma once
 
 #include <filesystem>
@@ -14,13 +15,14 @@ namespace vem {
 class RunDirectory {
  public:
   explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
-  /// A folder for a run that is to begin; writes nothing. Throws OutputError if it could not be created later, or if it
-  /// holds a run already and `force` is false.
+  /// A folder for a run that is to begin; writes nothing. Throws OutputError if it could not be created later, if it
+  /// holds anything and `force` is false, and if it holds files of others that a run would replace.
   static RunDirectory plan(const std::string& path, bool force);
   /// An existing run. Throws MissingInputError with a hint.
   static RunDirectory open(const std::string& path);
 
-  /// Makes the folders and config.toml; the files of a run that was here are removed, no others. Throws OutputError.
+  /// Makes the folders and config.toml; what a run that was here had written, by the names that it has, is removed, and
+  /// nothing else. Throws OutputError.
   void create(const std::string& config) const;
 
   std::string path() const { return root_.string(); }

@@ -1,7 +1,10 @@
-// Numbers as people read them.
+// Numbers as people read them, words as shells do.
 #include "text.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <cstring>
 
 namespace vem {
 
@@ -18,6 +21,14 @@ std::string duration(double seconds) {
   if (s < 60) return fmt::format("{} s", s);
   if (s < 3600) return fmt::format("{}:{:02d} min", s / 60, s % 60);
   return fmt::format("{}:{:02d} h", s / 3600, s / 60 % 60);
+}
+
+std::string shell_word(const std::string& word) {
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_-./=+,:@%", c) != nullptr; };
+  if (!word.empty() && word[0] != '-' && std::all_of(word.begin(), word.end(), plain)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
 }
 
 std::string counted(int64_t number, const std::string& noun) {

@@ -1,4 +1,4 @@
-// Numbers as people read them.
+// Numbers as people read them, words as shells do.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,8 @@ namespace vem {
 std::string grouped(int64_t number);
 /// Seconds -> "under 1 s", "12 s", "3:05 min" or "2:07 h".
 std::string duration(double seconds);
+/// A word as a shell takes it: in quotes where it holds anything else than letters, digits and "_-./=+,:@%".
+std::string shell_word(const std::string& word);
 /// "1 item", "2 items".
 std::string counted(int64_t number, const std::string& noun);
 

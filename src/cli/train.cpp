@@ -84,11 +84,11 @@ std::string summary(const Splits& splits) {
 /// What can be done with the run now, from what its model can do.
 void print_next(const Model& model, const RunDirectory& directory) {
   const auto methods = model.methods();
-  fmt::print("Next: {}vem evaluate {}", model.sampled() ? "vem diagnose " + directory.path() + ", " : "",
-             directory.path());
+  const std::string run = shell_word(directory.path());
+  fmt::print("Next: {}vem evaluate {}", model.sampled() ? "vem diagnose " + run + ", " : "", run);
   for (const char* verb : {"sample", "reconstruct"})
-    if (Model::find(methods, verb)) fmt::print(", vem {} {}", verb, directory.path());
-  fmt::print(", vem export {}\n", directory.path());
+    if (Model::find(methods, verb)) fmt::print(", vem {} {}", verb, run);
+  fmt::print(", vem export {}\n", run);
 }
 
 int finish(const FitResult& result, const Model& model, const RunDirectory& directory) {
@@ -102,7 +102,7 @@ int finish(const FitResult& result, const Model& model, const RunDirectory& dire
   fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)
-    fmt::print("Go on with: vem train --resume {}\n", directory.path());
+    fmt::print("Go on with: vem train --resume {}\n", shell_word(directory.path()));
   else
     print_next(model, directory);
   return signal ? 128 + signal : 0;

@@ -90,7 +90,10 @@ void Config::set(const std::string& assignment) {
   std::map<std::string, Value> fresh;
   try {
     const toml::table table = toml::parse("value = " + text, std::string_view("--set"));
-    flatten(*table.get("value"), key, "--set", false, fresh);
+    if (table.size() == 1)
+      flatten(*table.get("value"), key, "--set", false, fresh);
+    else
+      fresh[key] = Value{{text}, false, "--set", false};  // a word of several lines
   } catch (const toml::parse_error& e) {
     if (text.empty() || std::string("[{\"'").find(text[0]) != std::string::npos)
       fail<ConfigError>("--set {}: {}", assignment, e.description());

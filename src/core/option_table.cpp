@@ -1,7 +1,7 @@
 // Options as rows, and rows as TOML.
 #include "option_table.h"
 
-#include <nlohmann/json.hpp>
+#include "vem/core/names.h"
 
 namespace vem {
 
@@ -22,8 +22,7 @@ std::string format_value(double value) {
   const std::string text = fmt::format("{}", value);  // the shortest that reads back to the same number
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
-// A JSON string is a TOML basic string.
-std::string format_value(const std::string& value) { return nlohmann::json(value).dump(); }
+std::string format_value(const std::string& value) { return toml_string(value); }
 std::string format_value(const std::vector<int64_t>& value) { return fmt::format("[{}]", fmt::join(value, ", ")); }
 std::string format_value(const std::vector<double>& value) {
   std::vector<std::string> items;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "corpus_builder.h"
+#include "file_name.h"
 #include "lines.h"
 #include "vem/core/error.h"
 
@@ -27,8 +28,7 @@ std::string without_gz(const std::string& path) {
 
 CorpusFormat format_by_name(const std::string& path) {
   using F = CorpusFormat;
-  const fs::path plain(without_gz(path));
-  const std::string name = plain.filename().string(), extension = plain.extension().string();
+  const std::string name = plain_name(path), extension = fs::path(name).extension().string();
   static const std::vector<std::pair<std::string, F>> table{
       {".ldac", F::lda_c},       {".lda-c", F::lda_c},   {".mtx", F::matrix_market},
       {".mm", F::matrix_market}, {".svm", F::svmlight},  {".svmlight", F::svmlight},
@@ -79,7 +79,7 @@ CorpusFormat format_by_content(const std::string& path) {
   if (std::all_of(first.begin(), first.end(), is_svmlight)) return F::svmlight;
   if (first.size() >= 3 && std::all_of(first.begin(), first.begin() + 3, is_whole)) return F::uci;
   if (first.size() >= 2 && is_whole(first[0])) return F::gibbs_lda;
-  return fs::path(without_gz(path)).extension() == ".txt" ? F::text : F::automatic;
+  return has_plain_extension(path, ".txt") ? F::text : F::automatic;
 }
 
 /// STEM of the path, then what of it stands before ever earlier separators.

@@ -1,22 +1,23 @@
-// Comma- and tab-separated tables. Cells may be quoted ("" inside stands for one quote), but hold no line break.
-// A number is what std::from_chars takes; an empty cell, NA and NaN are NaN. Row names, as R writes them, are left out.
-// The file is read twice, to count and to parse: its text, several times larger than the numbers, is never held.
-#include <charconv>
-#include <cmath>
-#include <cstdlib>
-#include <cstring>
+// Tables of cells between commas, semicolons or tabs. Cells may be quoted ("" inside stands for one quote), but hold no
+// line break. Row names, as R and pandas write them, are left out. The file is read twice, to count and to parse: its
+// text, several times larger than the numbers, is never held.
+#include <algorithm>
 #include <limits>
-#include <optional>
-#include <string_view>
+#include <map>
+#include <set>
 
+#include "cells.h"
 #include "lines.h"
 #include "mapped.h"
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 #include "vem/data/readers.h"
 
 namespace vem {
 
 namespace {
+
+using Cells = std::vector<std::string_view>;
 
 int64_t count_lines(const std::string& path) {
   LineReader lines(path);
@@ -25,103 +26,144 @@ int64_t count_lines(const std::string& path) {
   return count;
 }
 
-std::string_view trim(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+/// Whether a cell holds a number that is not whole, or not written as such.
+bool is_fraction(std::string_view cell) {
+  const bool sign = !cell.empty() && (cell[0] == '-' || cell[0] == '+');
+  const std::string_view digits = cell.substr(sign);
+  return !digits.empty() && digits.find_first_of("0123456789") != std::string_view::npos && !is_whole_number(digits);
 }
 
-/// The length of the cell that `text` starts with, quotes included; npos where a quote is not closed.
-size_t cell_length(std::string_view text, char separator) {
-  if (text.empty() || text[0] != '"') return std::min(text.find(separator), text.size());
-  for (size_t quote = text.find('"', 1); quote != std::string_view::npos; quote = text.find('"', quote + 2))
-    if (quote + 1 == text.size() || text[quote + 1] != '"') return std::min(text.find(separator, quote), text.size());
-  return std::string_view::npos;
-}
+/// What the first lines say about a table.
+struct Head {
+  std::vector<std::string> names;
+  bool has_header = false;
+};
 
-/// What stands between the quotes of a quoted cell, "" not yet replaced.
-std::string_view unquoted(std::string_view cell) {
-  if (cell.size() >= 2 && cell.front() == '"' && cell.back() == '"') return cell.substr(1, cell.size() - 2);
-  return cell;
-}
-
-std::string word_of(std::string_view cell) {
-  const std::string_view text = unquoted(cell);
-  std::string word;
-  for (size_t i = 0; i < text.size(); ++i) {
-    word += text[i];
-    if (text.data() != cell.data() && text[i] == '"') ++i;
+/// Judges whether a first row of whole numbers names the columns, from the rows below it.
+class NumbersAsNames {
+ public:
+  explicit NumbersAsNames(const Cells& first) : first_(first.begin(), first.end()), fractions_(first.size(), false) {
+    begin_ = first_[0].empty() && first_.size() > 1 ? 1 : 0;  // an index has no name
+    std::set<std::string> seen;
+    for (size_t c = begin_; c < first_.size(); ++c) {
+      possible_ = possible_ && is_whole_number(first_[c]) && seen.insert(first_[c]).second;
+      if (!possible_) return;
+      const int64_t number = std::stoll(word_of(first_[c]));
+      counted_ = counted_ && number == static_cast<int64_t>(c - begin_);
+      consecutive_ = consecutive_ && (c == begin_ || number == last_ + 1);
+      last_ = number;
+    }
   }
-  return word;
-}
+  bool possible() const { return possible_; }
+  void look_at(const Cells& row) {
+    if (row.size() != first_.size()) return;
+    for (size_t c = 0; c < row.size(); ++c) fractions_[c] = fractions_[c] || is_fraction(row[c]);
+    index_ = index_ && begin_ == 1 && row[0] == std::to_string(rows_);
+    ++rows_;
+  }
+  /// 0, 1, 2 ... as pandas names columns, over an index, over fractions, or over more columns than chance explains.
+  bool are_names() const {
+    return counted_ && rows_ > 0 && (index() || num_names() >= 5 || (num_names() > 2 && fractions()));
+  }
+  /// Numbers such as years, or that are whole where no others are.
+  bool may_be_names() const {
+    return rows_ > 0 && (index() || fractions() || begin_ == 1 || (consecutive_ && num_names() > 2));
+  }
 
-std::optional<double> number_of(std::string_view cell) {
-  const std::string_view text = trim(unquoted(cell));
-  if (text.empty() || text == "NA") return std::numeric_limits<double>::quiet_NaN();
-  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-';  // from_chars takes no plus sign
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data() + plus, text.data() + text.size(), value);
-  if (end != text.data() + text.size()) return std::nullopt;
-  if (error == std::errc::result_out_of_range) return std::strtod(std::string(text).c_str(), nullptr);
-  return error == std::errc() ? std::optional(value) : std::nullopt;
-}
+ private:
+  size_t num_names() const { return first_.size() - begin_; }
+  bool index() const { return begin_ == 1 && index_; }
+  bool fractions() const {
+    return std::all_of(fractions_.begin() + static_cast<std::ptrdiff_t>(begin_), fractions_.end(),
+                       [](bool b) { return b; });
+  }
+
+  std::vector<std::string> first_;
+  std::vector<bool> fractions_;  // whether a column has a number that is not whole
+  size_t begin_ = 0;
+  int64_t rows_ = 0, last_ = 0;
+  bool possible_ = true, counted_ = true, consecutive_ = true, index_ = true;
+};
 
 /// One parse of one file: which columns there are and what each becomes.
 class TableReader {
  public:
-  TableReader(std::string path, char separator, const std::vector<std::string>& text_columns,
+  TableReader(std::string path, const TableFormat& format, const std::vector<std::string>& text_columns,
               const std::vector<std::string>& number_columns, int64_t map_from)
       : path_(std::move(path)),
-        separator_(separator),
+        format_(format),
         text_columns_(text_columns),
         number_columns_(number_columns),
         map_from_(map_from) {}
 
   Table read() const {
     const int64_t num_lines = count_lines(path_);
-    LineReader lines(path_);
-    std::optional<Line> line = lines.next();
-    const auto [names, has_header] = column_names(line);
+    const auto [names, has_header] = head();
     check_columns(names, text_columns_);
     check_columns(names, number_columns_);
     const std::vector<int64_t> role = roles(names);
+    check_unique(names, role);
+    LineReader lines(path_);
+    std::optional<Line> line = lines.next();
     if (has_header && !(line = lines.next())) fail<DataError>("{}: holds no rows below its header", path_);
 
     Table table = empty_table(num_lines - has_header, names, role);
+    table.has_header = has_header;
     for (int64_t r = 0; line; ++r, line = lines.next()) fill_row(table, r, *line, names, role);
     return table;
   }
 
-  std::vector<std::string> names() const {
+  Head head() const {
+    constexpr int64_t kRows = 100;  // that a header of numbers is judged by
     LineReader lines(path_);
-    return column_names(lines.next()).first;
+    std::optional<Line> line = lines.next();
+    if (!line) fail<DataError>("{}: holds no rows", path_);
+    const std::string text(line->text);
+    const Cells first = cells({text, line->number}, 16);
+    Head head;
+    const bool numbers = std::all_of(first.begin(), first.end(), [this](auto cell) { return number(cell); });
+    head.has_header = format_.header == TableHeader::yes || (format_.header == TableHeader::automatic && !numbers);
+    NumbersAsNames names(first);
+    line = lines.next();
+    const bool row_names = head.has_header && line && hint_of(text, format_.separator, ' ').empty() &&
+                           starts_with_name(cells(*line, first.size()), first.size());
+    if (format_.header == TableHeader::automatic && numbers && names.possible()) {
+      for (int64_t r = 0; line && r < kRows; ++r, line = lines.next()) names.look_at(cells(*line, first.size()));
+      head.has_header = names.are_names();
+      if (names.are_names() || names.may_be_names()) warn_of_numbers(text, head.has_header);
+    }
+    if (row_names) head.names.emplace_back();
+    for (size_t c = 0; c < first.size(); ++c)
+      head.names.push_back(head.has_header ? word_of(first[c]) : fmt::format("x{}", c + 1));
+    return head;
   }
 
  private:
   static constexpr int64_t kSkip = std::numeric_limits<int64_t>::max();
 
-  std::vector<std::string_view> cells(const Line& line, size_t expected) const {
-    std::vector<std::string_view> found;
-    found.reserve(expected);
-    std::string_view rest = line.text;
-    for (;;) {
-      const size_t length = cell_length(rest, separator_);
-      if (length == std::string_view::npos) fail<DataError>("{}:{}: a quote is not closed", path_, line.number);
-      found.push_back(trim(rest.substr(0, length)));
-      if (length == rest.size()) return found;
-      rest.remove_prefix(length + 1);
-    }
+  std::optional<double> number(std::string_view cell) const { return number_of(cell, format_.decimal); }
+  std::string hint(std::string_view text) const { return hint_of(text, format_.separator, format_.decimal); }
+
+  Cells cells(const Line& line, size_t expected) const {
+    auto found = cells_of(line.text, format_.separator, expected);
+    if (!found) fail<DataError>("{}:{}: a quote is not closed", path_, line.number);
+    return std::move(*found);
   }
 
-  /// By the first line, and whether it is a header.
-  std::pair<std::vector<std::string>, bool> column_names(const std::optional<Line>& line) const {
-    if (!line) fail<DataError>("{}: holds no rows", path_);
-    const std::vector<std::string_view> first = cells(*line, 16);
-    const bool has_header = !std::all_of(first.begin(), first.end(), [](auto cell) { return number_of(cell); });
-    std::vector<std::string> names;
-    for (size_t c = 0; c < first.size(); ++c)
-      names.push_back(has_header ? word_of(first[c]) : fmt::format("x{}", c + 1));
-    return {names, has_header};
+  /// Whether a row is one cell longer than the header and begins with the name of a row: what R's write.table does.
+  bool starts_with_name(const Cells& row, size_t width) const {
+    return row.size() == width + 1 && !row[0].empty() && (row[0][0] == '"' || !number(row[0]));
+  }
+
+  void warn_of_numbers(const std::string& row, bool has_header) const {
+    const std::string shown = row.size() > 40 ? row.substr(0, 40) + " ..." : row;
+    if (has_header)
+      warn("{}: its first row, {}, is taken for the names of columns; data.header = \"no\" makes it a row", path_,
+           shown);
+    else
+      warn(
+          "{}: its first row, {}, is taken for a row; data.header = \"yes\" if it names columns, \"no\" if it does not",
+          path_, shown);
   }
 
   /// What a column becomes: a column of numbers (from 0), of words (-1 - its place in text_columns), or nothing.
@@ -133,14 +175,14 @@ class TableReader {
       if (text != text_columns_.end())
         result.push_back(-1 - (text - text_columns_.begin()));
       else
-        result.push_back(is_number(c, names[c]) ? numbers++ : kSkip);
+        result.push_back(is_feature(c, names[c]) ? numbers++ : kSkip);
     }
     return result;
   }
 
   /// All but row names; where columns are named, these.
-  bool is_number(size_t c, const std::string& name) const {
-    if (number_columns_.empty()) return c > 0 || (!name.empty() && name != "rownames");
+  bool is_feature(size_t c, const std::string& name) const {
+    if (number_columns_.empty()) return c > 0 || (!name.empty() && name != "rownames" && name != "Unnamed: 0");
     return std::find(number_columns_.begin(), number_columns_.end(), name) != number_columns_.end();
   }
 
@@ -148,9 +190,21 @@ class TableReader {
     for (const std::string& column : wanted)
       if (std::find(names.begin(), names.end(), column) == names.end()) {
         const std::vector<std::string> shown(names.begin(), names.begin() + std::min<size_t>(names.size(), 12));
-        fail<DataError>("{}: has no column named '{}'; its columns are {}{}", path_, column, fmt::join(shown, ", "),
-                        shown.size() < names.size() ? ", ..." : "");
+        fail<DataError>("{}: has no column named '{}'; its columns are {}{}{}", path_, column, fmt::join(shown, ", "),
+                        shown.size() < names.size() ? ", ..." : "", names.size() == 1 ? hint(names[0]) : "");
       }
+  }
+
+  /// Columns that are read are told apart by their names.
+  void check_unique(const std::vector<std::string>& names, const std::vector<int64_t>& role) const {
+    std::map<std::string, size_t> place;
+    for (size_t c = 0; c < names.size(); ++c) {
+      if (role[c] == kSkip) continue;
+      const auto [first, fresh] = place.emplace(names[c], c);
+      if (!fresh)
+        fail<DataError>("{}: columns {} and {} are both named '{}'; rename one, or leave them out with data.columns",
+                        path_, first->second + 1, c + 1, names[c]);
+    }
   }
 
   Table empty_table(int64_t rows, const std::vector<std::string>& names, const std::vector<int64_t>& role) const {
@@ -167,9 +221,10 @@ class TableReader {
 
   void fill_row(Table& table, int64_t r, const Line& line, const std::vector<std::string>& names,
                 const std::vector<int64_t>& role) const {
-    const std::vector<std::string_view> row = cells(line, names.size());
+    const Cells row = cells(line, names.size());
     if (row.size() != names.size())
-      fail<DataError>("{}:{}: has {} cells, {} are expected", path_, line.number, row.size(), names.size());
+      fail<DataError>("{}:{}: has {} cells, {} are expected{}", path_, line.number, row.size(), names.size(),
+                      hint_of(line.text, format_.separator, ' '));
     if (!table.lines.empty()) table.lines[r] = line.number;
     double* const values = table.values.data_ptr<double>() + r * table.values.size(1);
     for (size_t c = 0; c < row.size(); ++c) {
@@ -182,28 +237,28 @@ class TableReader {
   }
 
   double number_in(std::string_view cell, const Line& line, const std::string& name) const {
-    const std::optional<double> number = number_of(cell);
-    if (!number)
-      fail<DataError>("{}:{}: column '{}' holds '{}', a number is expected; data.columns names the columns to read",
-                      path_, line.number, name, word_of(cell));
-    return *number;
+    const std::optional<double> found = number(cell);
+    if (found) return *found;
+    const std::string other = hint(cell);
+    fail<DataError>("{}:{}: column '{}' holds '{}', a number is expected{}", path_, line.number, name, word_of(cell),
+                    other.empty() ? "; data.columns names the columns to read" : other);
   }
 
   std::string path_;
-  char separator_;
+  TableFormat format_;
   std::vector<std::string> text_columns_, number_columns_;
   int64_t map_from_;
 };
 
 }  // namespace
 
-Table read_csv(const std::string& path, char separator, const std::vector<std::string>& text_columns,
+Table read_csv(const std::string& path, const TableFormat& format, const std::vector<std::string>& text_columns,
                const std::vector<std::string>& number_columns, int64_t map_from) {
-  return TableReader(path, separator, text_columns, number_columns, map_from).read();
+  return TableReader(path, format, text_columns, number_columns, map_from).read();
 }
 
-std::vector<std::string> read_column_names(const std::string& path, char separator) {
-  return TableReader(path, separator, {}, {}, kLargeFile).names();
+std::vector<std::string> read_column_names(const std::string& path, const TableFormat& format) {
+  return TableReader(path, format, {}, {}, kLargeFile).head().names;
 }
 
 }  // namespace vem

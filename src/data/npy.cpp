@@ -1,5 +1,6 @@
-// NumPy's .npy: magic, version, the length of a header that is a Python dictionary, then the values. C order and
-// little-endian only. Format: NumPy Enhancement Proposal 1.
+// NumPy's .npy: magic, version, the length of a header that is a Python dictionary, then the values, in C or Fortran
+// order and of either byte order. Format: NumPy Enhancement Proposal 1.
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
@@ -64,17 +65,41 @@ Header read_header(ByteReader& file, const std::string& path) {
   return {simple ? type.substr(1, type.find('\'', 1) - 1) : "record", order.rfind("True", 0) == 0, parse_shape(shape)};
 }
 
-at::ScalarType scalar_type_of(const Header& header, const std::string& path) {
-  static const std::map<std::string, at::ScalarType> types = {{"<f4", at::kFloat}, {"<f8", at::kDouble},
-                                                              {"|u1", at::kByte},  {"<i4", at::kInt},
-                                                              {"<i8", at::kLong},  {"|b1", at::kBool}};
-  const auto found = types.find(header.type);
-  if (found == types.end())
+struct ValueType {
+  at::ScalarType type;
+  bool swapped;  ///< bytes stand in the other order than this machine's
+};
+
+ValueType value_type_of(const Header& header, const std::string& path) {
+  static const std::map<std::string, at::ScalarType> types = {{"f4", at::kFloat}, {"f8", at::kDouble},
+                                                              {"u1", at::kByte},  {"i4", at::kInt},
+                                                              {"i8", at::kLong},  {"b1", at::kBool}};
+  const auto found = header.type.size() == 3 ? types.find(header.type.substr(1)) : types.end();
+  if (found == types.end() || std::string("<>|=").find(header.type[0]) == std::string::npos)
     fail<DataError>(
         "{}: values of type {}, but float32, float64, uint8, int32, int64 or bool (<f4 <f8 |u1 <i4 <i8 |b1) "
         "is expected; convert with .astype('float32')",
         path, header.type);
-  return found->second;
+  return {found->second, header.type[0] == '>' && c10::elementSize(found->second) > 1};
+}
+
+/// Reverses the bytes of every value.
+void swap_bytes(const Tensor& values) {
+  char* at = static_cast<char*>(values.data_ptr());
+  const auto size = static_cast<std::ptrdiff_t>(values.element_size());
+  for (char* const end = at + values.nbytes(); at < end; at += size) std::reverse(at, at + size);
+}
+
+/// Values that were written with the first index fastest, in C order: read as the transposed array that they are. A
+/// copy of many values is a file, as they are.
+Tensor in_c_order(const Tensor& transposed, int64_t map_from) {
+  const Tensor values = transposed.permute([&] {
+    Shape axes;
+    for (int64_t axis = transposed.dim() - 1; axis >= 0; --axis) axes.push_back(axis);
+    return axes;
+  }());
+  if (static_cast<int64_t>(values.nbytes()) < map_from) return values.contiguous();
+  return temporary_tensor(values.sizes().vec(), values.scalar_type()).copy_(values);
 }
 
 [[noreturn]] void fail_truncated(const std::string& path, int64_t got, double wanted) {
@@ -97,27 +122,33 @@ Tensor mapped_values(const std::string& path, int64_t begin, const Shape& shape,
 
 Tensor read_npy(const std::string& path, int64_t map_from) {
   ByteReader file(path);
-  const Header header = read_header(file, path);
-  const at::ScalarType type = scalar_type_of(header, path);
-  if (header.fortran_order)
-    fail<DataError>("{}: Fortran order, but C order is expected; save numpy.ascontiguousarray(...)", path);
+  Header header = read_header(file, path);
+  const auto [type, swapped] = value_type_of(header, path);
+  const bool transposed = header.fortran_order && header.shape.size() > 1;
+  if (transposed) std::reverse(header.shape.begin(), header.shape.end());
 
   auto wanted = static_cast<double>(c10::elementSize(type));
   for (const int64_t size : header.shape) {
     if (size < 0) fail<DataError>("{}: the header of this .npy file names a negative size", path);
     wanted *= static_cast<double>(size);
   }
+  const bool large = wanted >= static_cast<double>(map_from);
   const bool mappable = file.plain() && file.position() % static_cast<int64_t>(c10::elementSize(type)) == 0 &&
                         std::filesystem::is_regular_file(path);
-  if (mappable && wanted >= static_cast<double>(map_from))
-    return mapped_values(path, file.position(), header.shape, type, wanted);
-  const bool possible = wanted <= static_cast<double>(file.max_size());
-  const Tensor values = at::empty(possible ? header.shape : Shape{0}, type);
-  const auto bytes = static_cast<int64_t>(values.nbytes());
-  const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
-  if (!possible || got < bytes) fail_truncated(path, got, wanted);
-  if (const int64_t rest = file.skip_rest(); rest > 0) fail_too_long(path, bytes + rest, bytes);
-  return values;
+  Tensor values;
+  if (mappable && large) {
+    values = mapped_values(path, file.position(), header.shape, type, wanted);
+    if (swapped) values = temporary_tensor(header.shape, type).copy_(values);
+  } else {
+    const bool possible = wanted <= static_cast<double>(file.max_size());
+    values = at::empty(possible ? header.shape : Shape{0}, type);
+    const auto bytes = static_cast<int64_t>(values.nbytes());
+    const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
+    if (!possible || got < bytes) fail_truncated(path, got, wanted);
+    if (const int64_t rest = file.skip_rest(); rest > 0) fail_too_long(path, bytes + rest, bytes);
+  }
+  if (swapped) swap_bytes(values);
+  return transposed ? in_c_order(values, map_from) : values;
 }
 
 }  // namespace vem

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "corpus_builder.h"
+#include "file_name.h"
 #include "lines.h"
 #include "vem/core/error.h"
 
@@ -169,16 +170,11 @@ Dataset read_piano_roll(const std::string& path) {
   return data;
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 }  // namespace
 
 SequenceFormat sequence_format(const std::string& path) {
-  const std::string name = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
   for (const char* end : {".fa", ".fasta", ".fna", ".faa"})
-    if (ends_with(name, end)) return SequenceFormat::fasta;
+    if (has_plain_extension(path, end)) return SequenceFormat::fasta;
   char first = 0;
   ByteReader(path).read(&first, 1);
   return first == '>' ? SequenceFormat::fasta : SequenceFormat::automatic;

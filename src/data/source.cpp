@@ -7,8 +7,10 @@
 
 #include "bytes.h"
 #include "corpus_builder.h"
+#include "file_name.h"
 #include "split.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/core/registry.h"
 #include "vem/data/readers.h"
 
@@ -23,10 +25,6 @@ constexpr const char* kFashionMnistFolder = "/usr/share/datasets/fashion-mnist";
 const std::string kMnistPrefix = "mnist:";
 
 bool starts_with(const std::string& text, const std::string& start) { return text.rfind(start, 0) == 0; }
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 bool has_own_test_set(const std::string& source) {
   return source == kFashionMnist || starts_with(source, kMnistPrefix);
@@ -109,17 +107,6 @@ std::pair<Dataset, Dataset> load_fashion_mnist() {
   return load_mnist(kFashionMnistFolder);
 }
 
-/// "a, b" as {"a", "b"}.
-std::vector<std::string> words_of(const std::string& text) {
-  std::vector<std::string> words;
-  for (size_t begin = text.find_first_not_of(" ,"); begin != std::string::npos;) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    words.push_back(text.substr(begin, text.find_last_not_of(' ', end - 1) + 1 - begin));
-    begin = text.find_first_not_of(" ,", end);
-  }
-  return words;
-}
-
 const std::string kWholeFile = "*";
 
 /// Words as their places in sorted order, [rows, 1], NaN where there is none.
@@ -131,6 +118,17 @@ Tensor add_category(Schema& schema, const std::string& column, const std::vector
   return ids.to(at::kDouble).masked_fill(ids < 0, std::nan("")).unsqueeze(1);
 }
 
+TableFormat table_format(const DataOptions& options) {
+  using Separator = DataOptions::Separator;
+  TableFormat format(options.separator == Separator::comma       ? ','
+                     : options.separator == Separator::semicolon ? ';'
+                     : options.separator == Separator::tab       ? '\t'
+                                                                 : separator_of(options.source));
+  format.decimal = options.decimal == DataOptions::Decimal::comma ? ',' : '.';
+  format.header = options.header;
+  return format;
+}
+
 Dataset load_table(const DataOptions& options) {
   const std::string& path = options.source;
   std::vector<std::string> text_columns;
@@ -138,12 +136,12 @@ Dataset load_table(const DataOptions& options) {
   if (!options.label.empty()) text_columns.push_back(options.label);
   if (grouped && options.sequence != options.label) text_columns.push_back(options.sequence);
   const size_t first_category = text_columns.size();
-  for (const std::string& column : words_of(options.categories)) {
+  for (const std::string& column : listed_names(options.categories, "data.categories")) {
     if (std::find(text_columns.begin(), text_columns.end(), column) != text_columns.end())
       fail<ConfigError>("data.categories: column '{}' is there twice, or is the label or the sequence", column);
     text_columns.push_back(column);
   }
-  Table table = read_csv(path, separator_of(path), text_columns, words_of(options.columns));
+  Table table = read_csv(path, table_format(options), text_columns, listed_names(options.columns, "data.columns"));
   if (table.names.empty() && first_category == text_columns.size())
     fail<DataError>("{}: has no column of numbers", path);
   Schema schema;
@@ -164,9 +162,24 @@ Dataset load_table(const DataOptions& options) {
   return data;
 }
 
+/// Images with their channels behind the items: [items, channels, height, width].
+Tensor channels_first(const Tensor& values, const DataOptions& options) {
+  using Channels = DataOptions::Channels;
+  if (values.dim() != 4) return values;
+  if (options.channels == Channels::last) return values.permute({0, 3, 1, 2}).contiguous();
+  const int64_t first = values.size(1), second = values.size(2), last = values.size(3);
+  const bool looks_last = (last <= 4 && first > 4) || (first == second && last != second);
+  if (options.channels == Channels::automatic && looks_last)
+    fail<DataError>(
+        "{}: has shape [{}]: axis 3, of size {}, looks like the channels, which are expected in axis 1, [items, "
+        "channels, height, width]; data.channels = \"last\" reads it so, \"first\" takes axis 1, of size {}, for them",
+        options.source, fmt::join(values.sizes(), ", "), last, first);
+  return values;
+}
+
 /// An array [steps, features] as one sequence, or [items, steps, features] as many of one length.
 Dataset load_array(const DataOptions& options) {
-  const Tensor values = read_npy(options.source);
+  const Tensor values = channels_first(read_npy(options.source), options);
   if (options.sequence != kWholeFile) return rows_of(values, options.source);
   if (values.dim() != 2 && values.dim() != 3)
     fail<DataError>("{}: has {} dimensions; sequences are [steps, features] or [items, steps, features]",
@@ -179,15 +192,35 @@ Dataset load_array(const DataOptions& options) {
   return data;
 }
 
-bool is_array(const std::string& source) {
-  return fs::path(source).filename().string().find(".npy") != std::string::npos;
+bool is_array(const std::string& source) { return has_plain_extension(source, ".npy"); }
+
+/// By the names that IDX files have: train-images-idx3-ubyte, t10k-images.idx3-ubyte, digits.idx.
+bool is_idx(const std::string& source) {
+  const std::string name = plain_name(source);
+  const size_t at = name.rfind("idx");
+  if (at == std::string::npos || at == 0 || std::string("-_.").find(name[at - 1]) == std::string::npos) return false;
+  const std::string rest = name.substr(at + 3);
+  return rest.empty() || (std::isdigit(static_cast<unsigned char>(rest[0])) && (rest.size() == 1 || rest[1] == '-'));
 }
 
 /// By name: neither a named set nor a table, an array or images.
 bool may_be_corpus(const std::string& source) {
-  const std::string name = fs::path(source).filename().string();
-  return !source.empty() && !has_own_test_set(source) && !separator_of(source) && !is_array(source) &&
-         name.find("idx") == std::string::npos;
+  return !source.empty() && !has_own_test_set(source) && !separator_of(source) && !is_array(source) && !is_idx(source);
+}
+
+/// Throws DataError for a folder with pictures in it: it is no folder of texts.
+void refuse_pictures(const std::string& folder) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::string start(4, '\0');
+    start.resize(ByteReader(entry.path().string()).read(start.data(), 4));
+    if (start == "\x89PNG" || start == "GIF8" || starts_with(start, "\xff\xd8\xff"))
+      fail<DataError>(
+          "{}: holds pictures ({}) and no texts; images are read from IDX files and from .npy arrays [items, "
+          "(channels,) "
+          "height, width]",
+          folder, entry.path().lexically_relative(folder).string());
+  }
 }
 
 Dataset load_file(const DataOptions& options) {
@@ -200,13 +233,13 @@ Dataset load_file(const DataOptions& options) {
   }
   if (separator_of(path)) return load_table(options);
   if (options.sequence_format != SequenceFormat::automatic) return read_sequences(path, options.sequence_format);
+  if (fs::is_directory(path, ignored)) refuse_pictures(path);
   if (fs::is_directory(path, ignored)) return read_corpus(path, options.corpus);
   std::string start(6, '\0');
   start.resize(ByteReader(path).read(start.data(), 6));
-  const std::string name = fs::path(path).filename().string();
-  if (start == "\x93NUMPY" || name.find(".npy") != std::string::npos) return load_array(options);
+  if (start == "\x93NUMPY" || is_array(path)) return load_array(options);
   // A name that says idx gives the reader the chance to say what is wrong with the file.
-  if (starts_with(start, std::string(2, '\0')) || name.find("idx") != std::string::npos) return load_images(path);
+  if (starts_with(start, std::string(2, '\0')) || is_idx(path)) return load_images(path);
   if (const SequenceFormat format = sequence_format(path); format != SequenceFormat::automatic)
     return read_sequences(path, format);
   if (options.corpus.format != CorpusFormat::automatic || corpus_format(path) != CorpusFormat::automatic)
@@ -255,8 +288,7 @@ Dataset validation_items(const DataOptions& options, const Schema& wanted) {
 }  // namespace
 
 char separator_of(const std::string& path) {
-  const std::string name = ends_with(path, ".gz") ? path.substr(0, path.size() - 3) : path;
-  return ends_with(name, ".csv") ? ',' : ends_with(name, ".tsv") ? '\t' : '\0';
+  return has_plain_extension(path, ".csv") ? ',' : has_plain_extension(path, ".tsv") ? '\t' : '\0';
 }
 
 void DataOptions::visit(OptionVisitor& v) {
@@ -264,9 +296,19 @@ void DataOptions::visit(OptionVisitor& v) {
     "fashion-mnist, mnist:DIR, a file (.csv, .tsv, .npy, IDX images, a corpus of documents; each also gzipped), or a "
     "folder of texts");
   v.when(separator_of(source) != 0, "source is a .csv or .tsv file", [&] {
+    v("header", header, {{"auto", TableHeader::automatic}, {"yes", TableHeader::yes}, {"no", TableHeader::no}},
+      "whether the first row names the columns; auto: if a cell of it is a word, or its numbers count the columns");
+    v("separator", separator,
+      {{"auto", Separator::automatic},
+       {"comma", Separator::comma},
+       {"semicolon", Separator::semicolon},
+       {"tab", Separator::tab}},
+      "what stands between cells; auto: a comma in .csv, a tab in .tsv");
+    v("decimal", decimal, {{"point", Decimal::point}, {"comma", Decimal::comma}}, "what stands before fractions");
     v("label", label, "column that holds the class of a row (numbers or words) and is no feature; empty: none");
     v("columns", columns,
-      "names of the columns of numbers that are features, with commas between; empty: all but the label");
+      "names of the columns of numbers that are features, with commas between; one with a comma in it stands in double "
+      "quotes; empty: all but the label");
     v("categories", categories,
       "names of columns of words that are features too: the symbols 0, 1 ... in sorted order");
   });
@@ -274,6 +316,10 @@ void DataOptions::visit(OptionVisitor& v) {
     v("sequence", sequence,
       "column that names the sequence of a row; \"*\": all rows are one sequence, or those of each item of an array "
       "of three dimensions; empty: rows are items");
+  });
+  v.when(is_array(source), "source is a .npy file", [&] {
+    v("channels", channels, {{"auto", Channels::automatic}, {"first", Channels::first}, {"last", Channels::last}},
+      "of images [items, three axes]: the axis of the channels; auto: the first, unless they seem to be in the last");
   });
   v.when(may_be_corpus(source), "source is a text file or folder", [&] {
     v("sequence_format", sequence_format,
@@ -301,6 +347,12 @@ void DataOptions::visit(OptionVisitor& v) {
   });
   v("binarize", binarize, {{"none", Binarize::none}, {"fixed", Binarize::fixed}, {"dynamic", Binarize::dynamic}},
     "draw pixels as 0 or 1 with their grey level as probability: once from the seed, or anew in each epoch");
+}
+
+std::vector<std::vector<std::string>> spelled_columns(const DataOptions& options,
+                                                      const std::vector<std::string>& columns) {
+  // Naming one of them as a column of numbers as well leaves all others out.
+  return read_csv(options.source, table_format(options), columns, {columns.front()}).words;
 }
 
 Dataset match_categories(Dataset data, const Schema& wanted) {

@@ -59,6 +59,7 @@ Dataset part(const Dataset& all, int64_t start, int64_t count) {
   Dataset result = all;
   for (auto& [name, column] : result.columns) column = column.narrow(0, start, count);
   if (all.index.defined()) result.index = all.index.narrow(0, start, count);
+  if (all.weight.defined()) result.weight = all.weight.narrow(0, start, count);
   result.size = count;
   return result;
 }
@@ -78,6 +79,7 @@ Splits hold_out(Dataset all, const DataOptions& options) {
     all = all.subset(new_order(n, validation, test, options));
   } else if (train < n) {
     all.index = new_order(n, validation, test, options);
+    if (all.weight.defined()) all.weight = all.weight.index_select(0, all.index);
     if (options.split == DataOptions::Split::random)
       for (auto& entry : all.columns) entry.second = in_order(entry.second, all.index, train);
   }

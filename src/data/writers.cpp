@@ -5,6 +5,7 @@
 #include <fmt/compile.h>
 #include <unistd.h>
 
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -117,7 +118,9 @@ std::string npy_header(const Tensor& tensor) {
 
 /// A name as a csv cell: quoted where it would be read as something else.
 std::string quoted(const std::string& name) {
-  if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
+  const bool blanks = !name.empty() && (std::isspace(static_cast<unsigned char>(name.front())) ||
+                                        std::isspace(static_cast<unsigned char>(name.back())));
+  if (!blanks && name.find_first_of(",\"\r\n") == std::string::npos) return name;
   std::string result = "\"";
   for (const char c : name) result += c == '"' ? std::string("\"\"") : std::string(1, c);
   return result + '"';
@@ -133,14 +136,16 @@ const std::string* word_at(const std::vector<std::string>* words, double place) 
 }
 
 template <class T>
-void append_rows(fmt::memory_buffer& text, const Tensor& values, const Words& words) {
+void append_rows(fmt::memory_buffer& text, const Tensor& values, const Words& words, const Spelling& spelling) {
   const Tensor rows = values.contiguous();
   const T* value = rows.data_ptr<T>();
   for (int64_t r = 0; r < rows.size(0); ++r)
     for (int64_t c = 0; c < rows.size(1); ++c, ++value) {
       const std::vector<std::string>* const own = words[static_cast<size_t>(c)];
+      const std::string* word = spelling ? spelling(r, c) : nullptr;
+      if (!word) word = word_at(own, static_cast<double>(*value));
       // fmt writes the shortest decimals that read back to the same number.
-      if (const std::string* word = word_at(own, static_cast<double>(*value)))
+      if (word)
         fmt::format_to(std::back_inserter(text), "{}", quoted(*word));
       else if (*value == *value)
         fmt::format_to(std::back_inserter(text), FMT_COMPILE("{}"), *value);
@@ -181,7 +186,7 @@ void write_npy(const std::string& path, const Tensor& tensor) {
 }
 
 void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names,
-               const std::map<std::string, std::vector<std::string>>& words) {
+               const std::map<std::string, std::vector<std::string>>& words, const Spelling& spelling) {
   if (values.dim() != 2 || values.size(1) != static_cast<int64_t>(names.size()))
     fail<DataError>("write_csv: values of {} dimensions, [rows, {}] is expected, one column a name", values.dim(),
                     names.size());
@@ -191,11 +196,11 @@ void write_csv(const std::string& path, const Tensor& values, const std::vector<
   for (size_t c = 0; c < names.size(); ++c)
     fmt::format_to(std::back_inserter(text), "{}{}", quoted(names[c]), c + 1 < names.size() ? ',' : '\n');
   if (values.scalar_type() == at::kFloat)
-    append_rows<float>(text, values.detach(), words_of_column);
+    append_rows<float>(text, values.detach(), words_of_column, spelling);
   else if (values.is_floating_point())
-    append_rows<double>(text, values.detach().to(at::kDouble), words_of_column);
+    append_rows<double>(text, values.detach().to(at::kDouble), words_of_column, spelling);
   else
-    append_rows<int64_t>(text, values.to(at::kLong), words_of_column);
+    append_rows<int64_t>(text, values.to(at::kLong), words_of_column, spelling);
   const std::string_view bytes(text.data(), text.size());
   write_atomically(path, [&](const std::string& file) { write_file(file, {bytes}); });
 }

@@ -60,6 +60,7 @@ TEST(RunDirectory, ARunIsKeptUnlessForced) {
   std::ofstream(path + "/metrics.jsonl") << "old\n";
   std::ofstream(path + "/checkpoints/best.safetensors") << "old\n";
   std::ofstream(path + "/notes.txt") << "mine\n";
+  std::ofstream(path + "/images/holiday.png") << "mine\n";
   const RunDirectory forced = RunDirectory::plan(path, true);
   EXPECT_TRUE(fs::exists(path + "/metrics.jsonl"));  // a plan removes nothing
   forced.create("seed = 2\n");
@@ -67,6 +68,34 @@ TEST(RunDirectory, ARunIsKeptUnlessForced) {
   EXPECT_FALSE(fs::exists(path + "/metrics.jsonl"));
   EXPECT_FALSE(fs::exists(path + "/checkpoints/best.safetensors"));
   EXPECT_EQ(read_bytes(path + "/notes.txt"), "mine\n");
+  EXPECT_EQ(read_bytes(path + "/images/holiday.png"), "mine\n");
+}
+
+// A config.toml makes no run: the folder of another program is left alone, whatever is asked for.
+TEST(RunDirectory, FoldersOfOthersAreNotReplaced) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.file("images"));
+  folder.write("config.toml", "x = 1\n");
+  folder.write("images/samples.png", "mine\n");
+  const std::string here = folder.path().string();
+  EXPECT_EQ(message_of<OutputError>([&] { RunDirectory::plan(here, true); }),
+            here +
+                ": holds config.toml, which a run would replace, but no run that this program began; --out names "
+                "another folder");
+  fs::remove(folder.file("config.toml"));
+  EXPECT_EQ(message_of<OutputError>([&] { RunDirectory::plan(here, true); }),
+            here +
+                ": holds images/samples.png, which a run would replace, but no run that this program began; --out "
+                "names another folder");
+  // Runs of earlier versions have no mark; their checkpoint is one.
+  const RunDirectory run = RunDirectory::plan(folder.file("old"), false);
+  run.create("seed = 1\n");
+  fs::remove(run.file(".vem-run"));
+  EXPECT_THROW(RunDirectory::plan(folder.file("old"), true), OutputError);
+  std::ofstream(run.checkpoint("last")) << "state\n";
+  RunDirectory::plan(folder.file("old"), true).create("seed = 2\n");
+  EXPECT_FALSE(fs::exists(run.checkpoint("last")));
+  EXPECT_EQ(read_bytes(run.config()), "seed = 2\n");
 }
 
 TEST(RunDirectory, OtherFoldersAndFilesAreRefused) {

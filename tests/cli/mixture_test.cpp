@@ -3,11 +3,13 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "support/command_line.h"
 #include "support/temporary_folder.h"
 #include "vem/core/rng.h"
 #include "vem/data/readers.h"
+#include "vem/data/writers.h"
 
 namespace vem {
 namespace {
@@ -78,6 +80,57 @@ TEST(MixtureRun, SelectsTrainsImputesAndDescribes) {
       << description;
   const auto parameters = json(folder.file("parameters.json"));
   EXPECT_EQ(parameters["component_parameters"]["means"].size(), 2u);
+}
+
+// What a file says is written as it says it; .97 once became .9699999999999989.
+TEST(MixtureRun, ImputedRowsKeepWhatWasObserved) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> rows{"0.970,0.12,x",
+                                      "0.31,,y",
+                                      "1.55,2.01,x",
+                                      "0.43,7.13,NA",
+                                      "+1234567.80,1e-1,x",
+                                      "NA,5.00,y",
+                                      "3e-300,0.30000000000000004,x"};
+  const std::string data = folder.write("t.csv", fmt::format("a,b,w\n{}\n", fmt::join(rows, "\n")));
+  const std::string observation =
+      "model.observation={kind=\"product\", normal_columns=\"a,b\", categorical_columns=\"w\"}";
+  done({"train", "mixture", "--data", data, "--set", "data.categories=w", "--set", "data.columns=\"a,b\"", "--set",
+        observation, "--set", "model.num_components=1", "--out", folder.file("run")});
+  done({"impute", folder.file("run"), "--out", folder.file("full.csv")});
+  std::istringstream full(read_bytes(folder.file("full.csv")));
+  std::string line;
+  std::getline(full, line);
+  EXPECT_EQ(line, "a,b,w");
+  for (const std::string& row : rows) {
+    std::getline(full, line);
+    std::istringstream before(row), after(line);
+    for (std::string was, is; std::getline(before, was, ',') && std::getline(after, is, ',');) {
+      if (was.empty() || was == "NA")
+        EXPECT_FALSE(is.empty() || is == "NA" || is == "NaN") << line;
+      else
+        EXPECT_EQ(is, was) << line;
+    }
+  }
+  // An array keeps its type, and every bit but those of its gaps; so does a method that is called from a program.
+  Tensor x = at::tensor({0.97F, 0.12F, 0.31F, 0.F, 1.55F, 2.01F, 0.43F, 7.13F}).view({4, 2});
+  x[1][1] = std::nan("");
+  write_npy(folder.file("x.npy"), x);
+  for (const char* model : {"gmm", "vae"}) {
+    std::vector<std::string> command{"train", model, "--data", folder.file("x.npy"), "--out", folder.file(model)};
+    if (model == std::string("vae"))
+      command.insert(command.end(),
+                     {"--set", "model.likelihood.kind=normal", "--set", "model.standardize=true", "--set",
+                      "train.epochs=1", "--set", "data.validation=0", "--set", "model.latent_dim=2"});
+    else
+      command.insert(command.end(), {"--set", "model.num_components=1"});
+    done(command);
+    done({"impute", folder.file(model), "--out", folder.file("y.npy")});
+    const Tensor y = read_npy(folder.file("y.npy"));
+    EXPECT_EQ(y.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::equal(y.masked_select(x.isnan().logical_not()), x.masked_select(x.isnan().logical_not())));
+    EXPECT_FALSE(y.isnan().any().item<bool>());
+  }
 }
 
 TEST(MixtureRun, AProductOfColumnsFromTheCommandLine) {

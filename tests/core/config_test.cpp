@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include "support/temporary_folder.h"
+#include "vem/core/error.h"
+#include "vem/core/names.h"
+
 namespace vem {
 namespace {
 
@@ -179,6 +183,46 @@ TEST(Config, WhatIsWrittenReadsBackTheSame) {
             "weight = {kind = \"linear\", from = 0.0, to = 3.0}\n\n[prior]\nkind = \"mixture\"\nnum_components = 2\n");
   RootOptions second = read(text);
   EXPECT_EQ(to_toml(second, registry()), text);
+}
+
+// A file may be called anything: what is given as a value is no TOML.
+TEST(Config, ValuesAreTakenAsTheyAre) {
+  for (const std::string name : {"O'Brien.csv", "a \"b\" = [1] # c.csv", "'", "\"", "\\", "7", "true",
+                                 "two\nlines\t\x7f", "na\xc3\xafve \xe2\x80\x98x\xe2\x80\x99", ""}) {
+    Config config = Config::parse("name = \"other\"", "a.toml");
+    config.set("name=" + toml_string(name));
+    RootOptions options;
+    config.read(options, registry());
+    EXPECT_EQ(options.name, name);
+    EXPECT_EQ(read(to_toml(options, registry())).name, name);  // and is written and read again unchanged
+  }
+  RootOptions latin;
+  latin.name = "caf\xe9.csv";
+  EXPECT_EQ(message_of<ConfigError>([&] { to_toml(latin, registry()); }),
+            "\"caf\xef\xbf\xbd.csv\" is no UTF-8 text, in which configurations are written; \xef\xbf\xbd stands for "
+            "the other "
+            "bytes");
+}
+
+TEST(Config, AWordOfSetNeedsNoQuotes) {
+  for (const std::string name : {"O'Brien.csv", "a b = 1.csv", "a#b.csv", "5\nsize = 9"})
+    EXPECT_EQ(read("", {"name=" + name}).name, name);
+  EXPECT_EQ(read("", {"name=\"a # b\""}).name, "a # b");
+  EXPECT_EQ(error_of("", {"name=2019"}), "--set: name must be a string, got 2019");
+  EXPECT_EQ(read("", {"name=5\nsize = 9"}).size, 3);
+}
+
+TEST(Names, AreListedBetweenCommas) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(listed_names("a, b  c ,d", "o"), (Names{"a", "b  c", "d"}));
+  EXPECT_EQ(listed_names(R"( "b, left" , c"d, " x ","say ""yes""")", "o"),
+            (Names{"b, left", "c\"d", " x ", "say \"yes\""}));
+  EXPECT_EQ(listed_names("", "o"), Names{});
+  EXPECT_EQ(listed_names("a,,b, ", "o"), (Names{"a", "b"}));
+  EXPECT_EQ(message_of<ConfigError>([] { listed_names("a, \"b", "data.columns"); }),
+            "data.columns: a quote is not closed in a, \"b");
+  EXPECT_EQ(message_of<ConfigError>([] { listed_names("\"a\" b", "data.columns"); }),
+            "data.columns: a comma is expected after the name in quotes, got 'b'");
 }
 
 TEST(Config, ABareScheduleIsWrittenAsANumber) {

@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 #include "vem/data/writers.h"
 
 namespace vem {
@@ -141,6 +143,109 @@ TEST(Csv, ChosenColumnsInTheOrderOfTheFile) {
   EXPECT_EQ(read_csv(path, ',', {}, {"rownames"}).names, std::vector<std::string>{"rownames"});
 }
 
+/// A table and the warnings that came with it, without the folder that it lies in.
+struct Warned {
+  Table table;
+  std::vector<std::string> warnings;
+};
+Warned warned_csv(const std::string& text, TableHeader header = TableHeader::automatic) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", text);
+  Warned result;
+  const WarningScope scope([&](const std::string& message) {
+    result.warnings.push_back(message.substr(folder.path().string().size() + 1));
+  });
+  TableFormat format(',');
+  format.header = header;
+  result.table = read_csv(path, format);
+  return result;
+}
+
+TEST(Csv, AHeaderOfNumbersIsNotLost) {
+  using Names = std::vector<std::string>;
+  const std::string rows = "1.5,0.25,3.5\n0.5,-0.75,1\n2.25,1,4.5\n";
+  // As pandas writes a frame without names.
+  Warned read = warned_csv("0,1,2\n" + rows);
+  EXPECT_EQ(read.table.names, (Names{"0", "1", "2"}));
+  EXPECT_EQ(read.table.values.size(0), 3);
+  EXPECT_EQ(read.warnings, Names{"t.csv: its first row, 0,1,2, is taken for the names of columns; data.header = \"no\" "
+                                 "makes it a row"});
+  EXPECT_EQ(warned_csv("0,1,2\n" + rows, TableHeader::no).table.values.size(0), 4);
+  read = warned_csv(",0,1\n0,3,4\n1,5,6\n");  // with its index
+  EXPECT_EQ(read.table.names, (Names{"0", "1"}));
+  EXPECT_TRUE(same(read.table.values, {3, 4, 5, 6}));
+  // Years: not to be told from a row.
+  for (const std::string& body : {rows, std::string("4,5,6\n7,8,9\n")}) {
+    read = warned_csv("2019,2020,2021\n" + body);
+    EXPECT_EQ(read.table.names, (Names{"x1", "x2", "x3"}));
+    EXPECT_EQ(read.warnings,
+              Names{"t.csv: its first row, 2019,2020,2021, is taken for a row; data.header = \"yes\" if it "
+                    "names columns, \"no\" if it does not"});
+    EXPECT_EQ(warned_csv("2019,2020,2021\n" + body, TableHeader::yes).table.names, (Names{"2019", "2020", "2021"}));
+  }
+  EXPECT_EQ(warned_csv(",2019,2020\na,4,5\nb,7,8\n", TableHeader::yes).table.names, (Names{"2019", "2020"}));
+  EXPECT_EQ(warned_csv(",2019,2020\n1,4,5\n2,7,8\n").warnings.size(), 1u);
+  read = warned_csv("0,1\n0.1,0.9\n0.2,0.8\n");  // perhaps a course from 0 and 1 on
+  EXPECT_EQ(read.table.values.size(0), 3);
+  EXPECT_EQ(read.warnings.size(), 1u);
+  // Rows like any other, and declared ones, bring no warning.
+  for (const char* text : {"0,1\n1,0\n1,1\n", "3,1,2\n5,0,2\n", "1.5,2\n2.5,3\n", "0,1,2\n", "1,1,2\n0.5,0.5,1.5\n",
+                           "0,1\n-2,4\n-1,-5\n", "3,1\nNA,4\n2,NA\n"}) {
+    EXPECT_EQ(warned_csv(text).warnings, Names{}) << text;
+    EXPECT_EQ(warned_csv(text).table.names[0], "x1") << text;
+  }
+  EXPECT_EQ(warned_csv("2019,2020,2021\n" + rows, TableHeader::no).warnings, Names{});
+}
+
+TEST(Csv, TwoColumnsOfOneNameAreRefused) {
+  EXPECT_EQ(csv_error("a,a,c\n1,2,3\n"),
+            "t.csv: columns 1 and 2 are both named 'a'; rename one, or leave them out with data.columns");
+  EXPECT_EQ(csv_error("w,x,w\n1,2,3\n", {"w"}),
+            "t.csv: columns 1 and 3 are both named 'w'; rename one, or leave them out with data.columns");
+  const TemporaryFolder folder;
+  EXPECT_TRUE(same(read_csv(folder.write("t.csv", "a,a,c\n1,2,3\n"), ',', {}, {"c"}).values, {3}));
+}
+
+TEST(Csv, BlanksBeforeQuotes) {
+  const Table table = csv("\"a id\", \"b, left\",  \"c\" \n\"1\", \"0.5\", \"-2\"\n");
+  EXPECT_EQ(table.names, (std::vector<std::string>{"a id", "b, left", "c"}));
+  EXPECT_TRUE(same(table.values, {1, 0.5, -2}));
+}
+
+// R's write.table leaves the column of row names out of the header, pandas calls an index that it read "Unnamed: 0".
+TEST(Csv, RowNamesThatTheHeaderDoesNotCount) {
+  for (const char* text :
+       {"\"a\",\"b\"\n\"1\",3,5\n\"2\",4,6\n", "a,b\nfirst,3,5\nsecond,4,6\n", "Unnamed: 0,a,b\n0,3,5\n1,4,6\n"}) {
+    const Table table = csv(text);
+    EXPECT_EQ(table.names, (std::vector<std::string>{"a", "b"})) << text;
+    EXPECT_TRUE(same(table.values, {3, 5, 4, 6})) << text;
+  }
+}
+
+TEST(Csv, SemicolonsAndDecimalCommasAreReadOrNamed) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("t.csv", "a;b\n1,5;2\n-,25;1,5e3\n");
+  TableFormat format(';');
+  EXPECT_EQ(message_of<DataError>([&] { read_csv(path, format); }),
+            path +
+                ":2: column 'a' holds '1,5', a number is expected; if its comma stands before a fraction, "
+                "data.decimal = \"comma\"");
+  format.decimal = ',';
+  EXPECT_TRUE(same(read_csv(path, format).values, {1.5, 2, -0.25, 1500}));
+  const std::string semicolon = "; a semicolon seems to separate cells: data.separator = \"semicolon\"";
+  EXPECT_EQ(csv_error("a;b\n1,5;2\n"), "t.csv:2: has 2 cells, 1 are expected" + semicolon);
+  EXPECT_EQ(csv_error("a;b\n1;2\n"), "t.csv:2: column 'a;b' holds '1;2', a number is expected" + semicolon);
+  EXPECT_EQ(csv_error("n;a\nx;1,5\n"), "t.csv:2: has 2 cells, 1 are expected" + semicolon);
+  EXPECT_EQ(csv_error("a\tb\n1\t2\n"),
+            "t.csv:2: column 'a\tb' holds '1\t2', a number is expected; a tab seems to separate "
+            "cells: data.separator = \"tab\"");
+  const std::string points = folder.write("p.csv", "a\n1.5\n");
+  EXPECT_EQ(message_of<DataError>([&] { read_csv(points, format); }),
+            points +
+                ":2: column 'a' holds '1.5', a number is expected; data.decimal = \"point\" reads points before "
+                "fractions");
+}
+
 TEST(Csv, LinesAcrossTheBlocksThatAreRead) {
   // Blocks are of 1 MiB; rows of 7 bytes never end with one, rows of 8 bytes always do.
   for (const int64_t width : {6, 7}) {
@@ -204,6 +309,39 @@ TEST(Npy, TypesVersionsAndShapes) {
   EXPECT_TRUE(read_npy(folder.write("c.npy", npy_bytes(vector, "\x01")))[0].item<bool>());
 }
 
+// [[0, 1, 2], [3, 4, 5]] with the first index fastest, as numpy.asfortranarray is saved, in memory and on disk.
+TEST(Npy, FortranOrderAndBothOrdersOfBytes) {
+  const TemporaryFolder folder;
+  const auto bytes_of = [](std::vector<double> values, bool big_endian) {
+    std::string bytes;
+    for (const double& value : values) {
+      std::string own(reinterpret_cast<const char*>(&value), sizeof(value));
+      if (big_endian) std::reverse(own.begin(), own.end());
+      bytes += own;
+    }
+    return bytes;
+  };
+  const Tensor wanted = at::arange(6, at::kDouble).view({2, 3});
+  for (const bool fortran : {false, true})
+    for (const bool big : {false, true})
+      for (const int64_t map_from : {int64_t{1}, kLargeFile}) {
+        std::string header = fmt::format("{{'descr': '{}f8', 'fortran_order': {}, 'shape': (2, 3), }}", big ? '>' : '<',
+                                         fortran ? "True" : "False");
+        header.resize(118, ' ');
+        const std::vector<double> values =
+            fortran ? std::vector<double>{0, 3, 1, 4, 2, 5} : std::vector<double>{0, 1, 2, 3, 4, 5};
+        const Tensor read = read_npy(folder.write("a.npy", npy_bytes(header, bytes_of(values, big))), map_from);
+        EXPECT_TRUE(at::equal(read, wanted)) << fortran << big << map_from;
+        EXPECT_TRUE(read.is_contiguous());
+      }
+  const std::string row = "{'descr': '>i4', 'fortran_order': True, 'shape': (1, 2, 2), }";
+  const std::string four("\0\0\0\1\0\0\0\3\0\0\0\2\0\0\1\4", 16);
+  EXPECT_TRUE(at::equal(read_npy(folder.write("b.npy", npy_bytes(row, four))),
+                        at::tensor({1, 2, 3, 260}, at::kInt).view({1, 2, 2})));
+  EXPECT_EQ(npy_error(npy_bytes("{'descr': '>U3', 'fortran_order': False, 'shape': (1,), }", "")).substr(0, 23),
+            ": values of type >U3, b");
+}
+
 TEST(Npy, LargeArraysStayInTheirFile) {
   const TemporaryFolder folder;
   const Tensor values = at::arange(6000, at::kDouble).view({1000, 6});
@@ -244,9 +382,6 @@ TEST(Npy, Errors) {
   EXPECT_EQ(npy_error(npy_bytes(half, "ab")),
             ": values of type <f2, but float32, float64, uint8, int32, int64 or bool (<f4 <f8 |u1 <i4 <i8 |b1) is "
             "expected; convert with .astype('float32')");
-  const std::string fortran = "{'descr': '<f4', 'fortran_order': True, 'shape': (1, 1), }";
-  EXPECT_EQ(npy_error(npy_bytes(fortran, "abcd")),
-            ": Fortran order, but C order is expected; save numpy.ascontiguousarray(...)");
   const std::string two = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }";
   EXPECT_EQ(npy_error(npy_bytes(two, "abcdef")), ": truncated: got 6 bytes of values, 8 are wanted");
   EXPECT_EQ(npy_error(npy_bytes(two, "abcdefghi")), ": got 9 bytes of values, but its header announces 8");

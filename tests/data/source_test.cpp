@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 
+#include "../src/data/split.h"
 #include "support/memory_limit.h"
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
@@ -130,6 +131,82 @@ TEST(Source, NpyAsRowsAndAsImages) {
   EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(path)); }), path + ": holds no items");
 }
 
+// [items, height, width, channels], as most libraries of images have them.
+TEST(Source, ChannelsInTheLastAxisAreNotTakenForRows) {
+  const TemporaryFolder folder;
+  DataOptions options = options_for(folder.file("a.npy"));
+  const Tensor images = at::arange(2 * 8 * 6 * 3, at::kFloat).view({2, 8, 6, 3});
+  write_npy(options.source, images);
+  EXPECT_EQ(
+      message_of<DataError>([&] { load_splits(options); }),
+      options.source +
+          ": has shape [2, 8, 6, 3]: axis 3, of size 3, looks like the channels, which are expected in axis 1, "
+          "[items, channels, height, width]; data.channels = \"last\" reads it so, \"first\" takes axis 1, of size "
+          "8, for them");
+  options.channels = DataOptions::Channels::last;
+  const Dataset last = load_splits(options).train;
+  EXPECT_EQ(last.schema.item_shape, (Shape{3, 8, 6}));
+  EXPECT_TRUE(at::equal(last.columns.at("x"), images.permute({0, 3, 1, 2}).reshape({2, -1})));
+  options.channels = DataOptions::Channels::first;
+  EXPECT_EQ(load_splits(options).train.schema.item_shape, (Shape{8, 6, 3}));
+  options.channels = DataOptions::Channels::automatic;
+  write_npy(options.source, at::ones({2, 16, 16, 10}));
+  EXPECT_THROW(load_splits(options), DataError);
+  write_npy(options.source, at::ones({2, 10, 16, 16}));
+  EXPECT_EQ(load_splits(options).train.schema.item_shape, (Shape{10, 16, 16}));
+}
+
+TEST(Source, ExtensionsInAnyCase) {
+  const TemporaryFolder folder;
+  const std::string table = folder.write("A.CSV", "a,b\n1,2\n"),
+                    tabs = folder.write_gzipped("b.Tsv.GZ", "a\tb\n3\t4\n");
+  EXPECT_EQ(load_splits(options_for(table)).train.schema.feature_names, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(load_splits(options_for(tabs)).train.columns.at("x")[0][1].item<double>(), 4);
+  write_npy(folder.file("C.NPY"), at::ones({2, 3}));
+  EXPECT_EQ(load_splits(options_for(folder.file("C.NPY"))).train.schema.item_shape, (Shape{3}));
+  EXPECT_EQ(load_splits(options_for(folder.write("D.FASTA", ">x\nACGT\n"))).train.columns.at("x").size(0), 4);
+  EXPECT_EQ(load_splits(options_for(folder.write("E.TXT", "words of a text\n"))).train.size, 1);
+  EXPECT_EQ(load_splits(options_for(folder.write("F.LDAC", "1 0:2\n"))).train.size, 1);
+}
+
+// The letters idx in a name make no images.
+TEST(Source, NamesThatHoldIdx) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(load_splits(options_for(folder.write("idx_words.txt", "the cat sat\n"))).train.size, 1);
+  EXPECT_EQ(load_splits(options_for(folder.write("myidx.ldac", "1 0:2\n"))).train.size, 1);
+  EXPECT_EQ(load_splits(options_for(folder.write("notes.npy.txt", "the cat sat\n"))).train.size, 1);
+  for (const char* name : {"t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte", "digits.idx", "digits.IDX3"}) {
+    const std::string path = folder.write(name, "no images");
+    EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(path)); }).substr(0, path.size() + 12),
+              path + ": IDX magic ");
+  }
+}
+
+TEST(Source, AFolderOfPicturesIsNoFolderOfTexts) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder.file("pictures/cats"));
+  write_png_grid(folder.file("pictures/cats/one.png"), at::ones({1, 1, 4, 4}), 1);
+  EXPECT_EQ(message_of<DataError>([&] { load_splits(options_for(folder.file("pictures"))); }),
+            folder.file("pictures") +
+                ": holds pictures (cats/one.png) and no texts; images are read from IDX files and from .npy arrays "
+                "[items, (channels,) height, width]");
+}
+
+TEST(Source, DeclaredTablesAndNamesWithCommas) {
+  const TemporaryFolder folder;
+  DataOptions options = options_for(folder.write("a.csv", "id;\"b, left\";\"kind, of\"\n1;2,5;dog\n2;-0,5;cat\n"));
+  options.separator = DataOptions::Separator::semicolon;
+  options.decimal = DataOptions::Decimal::comma;
+  options.columns = "\"b, left\"";
+  options.categories = "\"kind, of\"";
+  const Dataset data = load_splits(options).train;
+  EXPECT_EQ(data.schema.feature_names, (std::vector<std::string>{"b, left", "kind, of"}));
+  EXPECT_TRUE(at::equal(data.columns.at("x"), at::tensor({2.5, 1., -0.5, 0.}, at::kDouble).view({2, 2})));
+  options = options_for(folder.write("b.csv", "2019,2020\n1,2\n"));
+  options.header = TableHeader::yes;
+  EXPECT_EQ(load_splits(options).train.schema.feature_names, (std::vector<std::string>{"2019", "2020"}));
+}
+
 // A file that watches the bound takes no item from those to train on.
 TEST(Source, ValidationFileLeavesEveryItemForTraining) {
   const TemporaryFolder folder;
@@ -198,6 +275,32 @@ TEST(Split, PartsCoverTheDataAndKeepIdentities) {
   }
   EXPECT_EQ(seen.size(), 50u);
   EXPECT_EQ(*seen.rbegin(), 49);
+}
+
+// Items keep their weight, wherever they go.
+TEST(Split, WeightsGoWithTheirItems) {
+  for (const bool ragged : {false, true})
+    for (const auto split : {DataOptions::Split::random, DataOptions::Split::tail}) {
+      Dataset all;
+      all.size = 20;
+      all.schema.item_shape = {1};
+      all.columns["x"] = at::arange(20, at::kDouble).unsqueeze(1);
+      all.weight = 100 + at::arange(20, at::kDouble);
+      if (ragged) all.offsets = at::arange(21, at::kLong);
+      DataOptions options;
+      options.validation = 5;
+      options.test = 4;
+      options.split = split;
+      const double total = all.total_weight();
+      const Splits splits = hold_out(std::move(all), options);
+      double sum = 0;
+      for (const Dataset* part : {&splits.train, &splits.validation, &splits.test}) {
+        const Batch batch = part->batch(at::arange(part->size, at::kLong), 0, at::kDouble);
+        EXPECT_TRUE(at::equal(batch.weight, 100 + batch.at("x").select(1, 0))) << ragged;
+        sum += part->total_weight();
+      }
+      EXPECT_EQ(sum, total);
+    }
 }
 
 TEST(Split, IsAFunctionOfTheSeedAlone) {
@@ -335,16 +438,17 @@ TEST(Source, OptionsWithAnEffect) {
     return more;
   };
   EXPECT_EQ(names(options_for("fashion-mnist")), always);
-  EXPECT_EQ(names(options_for("a.npy")), plus({"test", "sequence", "validation_file"}));
-  EXPECT_EQ(names(options_for("a.csv.gz")),
-            plus({"test", "label", "columns", "categories", "sequence", "validation_file"}));
+  EXPECT_EQ(names(options_for("a.npy")), plus({"test", "sequence", "validation_file", "channels"}));
+  EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns", "categories", "sequence",
+                                                  "validation_file", "header", "separator", "decimal"}));
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
   EXPECT_EQ(names(held), plus({"split"}));
   held = options_for("a.npy");
   held.validation = .1;
   held.validation_file = "b.npy";  // nothing is held out of a.npy then
-  EXPECT_EQ(names(held), (std::set<std::string>{"source", "limit", "binarize", "test", "sequence", "validation_file"}));
+  EXPECT_EQ(names(held),
+            (std::set<std::string>{"source", "limit", "binarize", "test", "sequence", "validation_file", "channels"}));
 }
 
 TEST(Source, FashionMnist) {

@@ -3,6 +3,7 @@
 
 #include "vem/core/options.h"
 #include "vem/data/corpus.h"
+#include "vem/data/readers.h"
 #include "vem/data/sequences.h"
 
 namespace vem {
@@ -16,7 +17,11 @@ struct DataOptions final : Options {
   CorpusOptions corpus;    ///< bags of words: their fields stand in [data] itself
   std::string columns;     ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
   std::string categories;  ///< csv/tsv: columns of words that are features too, with commas between
-  double validation = 0;   ///< held out of training: a count if >= 1, else a fraction
+  TableHeader header = TableHeader::automatic;  ///< csv/tsv: whether the first row names the columns
+  enum class Separator { automatic, comma, semicolon, tab } separator = Separator::automatic;  ///< csv/tsv
+  enum class Decimal { point, comma } decimal = Decimal::point;                                ///< csv/tsv
+  enum class Channels { automatic, first, last } channels = Channels::automatic;               ///< npy: of images
+  double validation = 0;        ///< held out of training: a count if >= 1, else a fraction
   std::string validation_file;  ///< a source of its own in their place
   double test = 0;              ///< likewise; only for sources without a test set of their own
   int64_t limit = 0;            ///< first items of the training file only; 0: all
@@ -31,6 +36,10 @@ struct DataOptions final : Options {
 
 /// ',' or '\t' for the name of a table (.csv, .tsv, each also .gz), 0 for any other.
 char separator_of(const std::string& path);
+
+/// Cells of these columns of the table that is the source, as they are spelled there: a list of rows for each column.
+std::vector<std::vector<std::string>> spelled_columns(const DataOptions& options,
+                                                      const std::vector<std::string>& columns);
 
 struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none

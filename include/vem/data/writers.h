@@ -18,10 +18,12 @@ void write_atomically(const std::string& path, const std::function<void(const st
 void write_text(const std::string& path, const std::string& text);
 /// float32, float64, uint8, int32, int64 or bool; DataError for others.
 void write_npy(const std::string& path, const Tensor& tensor);
+/// How a cell is spelled; null: as its number, or the word that this stands for.
+using Spelling = std::function<const std::string*(int64_t row, int64_t column)>;
 /// values [rows, columns]; shortest decimals that read back to the same number. One name a column; those in `words`
-/// hold places in a list of words, which are written instead.
+/// hold places in a list of words, which are written instead. `spelling`, where there is one, has the first say.
 void write_csv(const std::string& path, const Tensor& values, const std::vector<std::string>& names,
-               const std::map<std::string, std::vector<std::string>>& words = {});
+               const std::map<std::string, std::vector<std::string>>& words = {}, const Spelling& spelling = {});
 /// CSR documents as LDA-C, one a line: word and count [rows] int32, offsets [documents + 1] int64.
 void write_lda_c(const std::string& path, const Tensor& word, const Tensor& count, const Tensor& offsets);
 /// Entries of values [rows, columns] that are at least `least`, as Matrix Market coordinates from 1; the same decimals.
