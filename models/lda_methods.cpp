@@ -94,9 +94,10 @@ std::string Lda::encode_script() const {
          means +
          "\n"
          "    alpha = self.document_prior.t[0, :-1]\n"
-         "    rows = torch.exp(log_beta - log_beta.max(0)[0]).t().index_select(0, word.to(offsets))\n"
+         "    rows = torch.exp(log_beta - log_beta.max(0)[0]).t().index_select(0, word.to(4))\n"  // int64
          "    counts = count.to(alpha).unsqueeze(1)\n"
-         "    item = torch.repeat_interleave(offsets[1:] - offsets[:-1])\n"
+         "    ends = offsets.to(4)\n"
+         "    item = torch.repeat_interleave(ends[1:] - ends[:-1])\n"
          "    zero = alpha.new_zeros([offsets.size(0) - 1, alpha.size(0)])\n"
          "    gamma = alpha + zero.index_add(0, item, (counts / alpha.size(0)).expand_as(rows))\n"
          "    for i in range(" +

@@ -1,8 +1,8 @@
-// Counts: the decoder gives the log of the mean or, given a row's total (its library size), the logits of what share of
-// it a feature has: mean = total * softmax(outputs) (Lopez et al. 2018, "Deep generative modeling for single-cell
-// transcriptomics", Methods, with the library size observed). Negative binomial: the dispersion r is one number a
-// feature or predicted, the variance is mean + mean^2 / r; zero-inflated: more zeros than that, with a predicted
-// probability.
+// Counts: the decoder gives the log of the mean or, from a row's total (its library size), the logits of what share of
+// it a feature has: mean = total * softmax(outputs), with independent cells, so that rows of other totals have some
+// probability too (Lopez et al. 2018, "Deep generative modeling for single-cell transcriptomics", Methods, with the
+// library size observed). Negative binomial: the dispersion r is one number a feature or predicted, the variance is
+// mean + mean^2 / r; zero-inflated: more zeros than that, with a predicted probability.
 #include "vem/dist/poisson.h"
 #include "vem/dist/zero_inflated.h"
 #include "vem/infer/likelihood.h"
@@ -21,8 +21,10 @@ struct CountOptions : Options {
   Library library = Library::none;
   void visit(OptionVisitor& v) override {
     v("library", library, {{"none", Library::none}, {"observed", Library::observed}},
-      "observed: the decoder says how a row's total is shared out, and the total is given: densities are those of the "
-      "row given its total; where cells are missing, of those that are there given theirs");
+      "observed: the decoder says how a row's total is shared out: cells are independent counts whose means add up to "
+      "the total of those that are there, and densities are the products of theirs. They are no densities given the "
+      "total, which likelihoods multinomial (of Poisson counts) and dirichlet-multinomial (of negative binomial ones) "
+      "have");
   }
 };
 

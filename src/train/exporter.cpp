@@ -91,11 +91,14 @@ std::vector<Tensor> unpacked(const c10::IValue& value) {
   return tensors;
 }
 
+/// The method is recorded with the conversion of its inputs to the types of its example, so that the file takes what
+/// other programs have at hand: float64 of NumPy, half precision, pixels in uint8, bool. No number is rescaled.
 void add_traced(const jit::Module& module, const Unit& unit, const Method& method) {
   jit::Module self = module;  // a handle: the tracer wants it mutable
   const auto call = [&](const jit::Stack& inputs) {
     std::vector<Tensor> tensors;
-    for (const c10::IValue& input : inputs) tensors.push_back(input.toTensor());
+    for (size_t i = 0; i < inputs.size(); ++i)
+      tensors.push_back(inputs[i].toTensor().to(method.example[i].scalar_type()));
     return jit::Stack{packed(method.call(tensors, Rng(0)))};
   };
   const auto no_names = [](const Tensor&) { return std::string(); };

@@ -257,6 +257,12 @@ TEST(Lda, TheExportedFileInfersTheSameProportions) {
     const Tensor theta = file.get_method("encode")({some.at("word"), some.at("count"), some.offsets}).toTensor();
     // our sweeps stop where gamma moves by 1e-5 on average, at a rate that leaves some ten times that
     EXPECT_LE(difference(theta, call(*model, "encode", documents(some))[0]), 1e-4) << estimate;
+    for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kLong, at::kByte}) {
+      const Tensor same = file.get_method("encode")({some.at("word").to(type), some.at("count").to(type),
+                                                     some.offsets.to(type == at::kByte ? at::kInt : type)})
+                              .toTensor();
+      EXPECT_EQ(difference(same, theta), 0) << type;
+    }
     EXPECT_LE(difference(file.get_method("topics")({}).toTuple()->elements()[0].toTensor(), call(*model, "topics")[0]),
               1e-12);
   }

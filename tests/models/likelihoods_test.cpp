@@ -225,7 +225,85 @@ TEST(Multinomial, ItsBiasIsTheBestConstantAndDrawsHaveTheMean) {
   EXPECT_LT((error.abs() / (draws.std(0) / std::sqrt(static_cast<double>(n)))).max().item<double>(), 4.5);
 }
 
-// ---- counts given their total ----
+// Negative binomial counts of the same odds, given their total: by Polya's urn, which gives back one ball more of the
+// colour that was drawn, P(2, 1, 0) = 3 a1 (a1 + 1) a2 / (A (A + 1) (A + 2)). A missing count leaves the others' urn.
+TEST(DirichletMultinomial, IsPolyasUrn) {
+  const auto likelihood = make("kind = \"dirichlet-multinomial\"\nconcentration = \"predicted\"\n", 3, at::kDouble);
+  const Tensor a = at::tensor({0.3, 1.7, 0.8}, at::kDouble), outputs = a.log().view({1, 1, 3});
+  const auto p = [&](const std::vector<double>& counts) {
+    return likelihood->log_prob(outputs, at::tensor(counts, at::kDouble).view({1, 3})).exp().item<double>();
+  };
+  double sum = 0;
+  for (double i = 0; i <= 5; ++i)
+    for (double j = 0; i + j <= 5; ++j) sum += p({i, j, 5 - i - j});
+  EXPECT_NEAR(sum, 1, 1e-12);
+  EXPECT_NEAR(p({2, 1, 0}), 3 * .3 * 1.3 * 1.7 / (2.8 * 3.8 * 4.8), 1e-14);
+  EXPECT_NEAR(p({1, NAN, 2}), 3 * .3 * .8 * 1.8 / (1.1 * 2.1 * 3.1), 1e-14);
+  EXPECT_EQ(p({0, 0, 0}), 1);
+  EXPECT_EQ(p({NAN, NAN, NAN}), 1);
+}
+
+TEST(DirichletMultinomial, FirmSharesAreAMultinomial) {
+  const auto block = parameter_block();
+  const auto firm = make("kind = \"dirichlet-multinomial\"\n", 4, at::kFloat, block),
+             multinomial = make("kind = \"multinomial\"\n", 4, at::kFloat);
+  block->parameters()[0].value.detach().fill_(std::log(1e12));
+  const Tensor x = (1000 * at::sigmoid(random({5, 4}, "x"))).floor().to(at::kFloat);
+  const Tensor outputs = random({2, 5, 4}, "outputs").to(at::kFloat);
+  EXPECT_TRUE(at::allclose(firm->log_prob(outputs, x), multinomial->log_prob(outputs, x), 1e-5));  // float32
+}
+
+TEST(DirichletMultinomial, GradientsAreThoseOfCentralDifferences) {
+  const auto block = parameter_block();
+  Tensor x = (9 * at::sigmoid(random({5, 4}, "x"))).floor();
+  x[1][2] = NAN;
+  x[2].zero_();
+  for (const std::string concentration : {"shared", "predicted"}) {
+    const auto likelihood =
+        make("kind = \"dirichlet-multinomial\"\nconcentration = \"" + concentration + "\"\n", 4, at::kDouble, block);
+    const auto value = [&](const std::vector<Tensor>& in) {
+      return (likelihood->log_prob(in[0], x) * random({2, 5}, "w")).sum();
+    };
+    const Tensor outputs = random({2, 5, 4}, "outputs");
+    EXPECT_LT(gradient_error(value, {outputs}), 1e-6) << concentration;
+    if (concentration == "predicted") continue;
+    const Tensor parameter = block->parameters()[0].value;
+    const double slope = torch::autograd::grad({value({outputs})}, {parameter})[0].item<double>(), h = 1e-5;
+    const auto at_step = [&](double step) {
+      const at::NoGradGuard off;
+      parameter.fill_(step);
+      return value({outputs}).item<double>();
+    };
+    EXPECT_NEAR(slope, (at_step(h) - at_step(-h)) / (2 * h), 1e-6);
+  }
+}
+
+// Variances n p (1 - p) (n + A) / (1 + A).
+TEST(DirichletMultinomial, DrawsHaveItsMoments) {
+  const auto likelihood = make("kind = \"dirichlet-multinomial\"\nconcentration = \"predicted\"\n", 3, at::kDouble);
+  likelihood->output_bias(at::tensor({10., 4., 6.}, at::kDouble), at::ones({3}, at::kDouble));
+  const Tensor a = at::tensor({0.5, 1.5, 1.}, at::kDouble), p = a / 3;
+  const int64_t n = 40000;
+  const Tensor draws = likelihood->sample(a.log().expand({n, 3}), Rng(6));
+  EXPECT_TRUE(draws.sum(1).eq(20).all().item<bool>());
+  EXPECT_TRUE(at::allclose(likelihood->mean(a.log()), 20 * p));
+  const Tensor variance = 20 * p * (1 - p) * 23. / 4.;
+  EXPECT_LT(((draws.mean(0) - 20 * p).abs() / (variance / n).sqrt()).max().item<double>(), 4.5);
+  EXPECT_LT((draws.var(0) / variance - 1).abs().max().item<double>(), 0.03);  // a share of 3 / sqrt(n), twice
+}
+
+// ---- counts whose means share out their total ----
+
+// The product of Poissons has the probability of the total in it: without, it is the multinomial.
+TEST(Library, PoissonsGivenTheirTotalAreAMultinomial) {
+  const auto poissons = make("kind = \"poisson\"\nlibrary = \"observed\"\n", 4, at::kDouble),
+             multinomial = make("kind = \"multinomial\"\n", 4, at::kDouble);
+  Tensor x = (9 * at::sigmoid(random({5, 4}, "x"))).floor();
+  x[1][2] = NAN;
+  const Tensor outputs = random({1, 5, 4}, "outputs"), n = x.nan_to_num().sum(1);
+  const Tensor log_total = n * n.log() - n - at::lgamma(n + 1);
+  EXPECT_TRUE(at::allclose(poissons->log_prob(outputs, x)[0] - log_total, multinomial->log_prob(outputs, x)[0]));
+}
 
 const std::vector<std::string>& with_library() {
   static const std::vector<std::string> all{
@@ -259,7 +337,7 @@ TEST(Library, DensitiesAreThoseOfMeansThatShareTheTotal) {
   }
 }
 
-// Given its total a row's cells are independent, each a distribution over all counts: exact sums at the means that a
+// Cells are independent, each a distribution over all counts: exact sums at the means that a
 // total of 60 gives, and the row 25 + 35 as the product of its cells.
 TEST(Library, CellsSumToOneAndMultiply) {
   const int64_t n = 4000;  // means up to 60, far into the tails

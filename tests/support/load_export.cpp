@@ -1,6 +1,7 @@
 // load_export FILE.pt FOLDER... [FILE.pt FOLDER...]: runs TorchScript files as a program would that knows only
 // LibTorch, and compares with the numbers in the folders; check_export.py does the same in Python. Ends with 1 at a
 // difference. A folder holds METHOD.in.K.npy and METHOD.out.K.npy, or METHOD.shape.K.npy where the numbers are random.
+// Methods also get the numbers of a file's first folder in other types, and must make the same of them.
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -67,7 +68,23 @@ bool close(const Tensor& got, const Tensor& wanted) {
          at::allclose(got.to(at::kDouble), wanted.to(at::kDouble), kTolerance, kTolerance, true);
 }
 
-int check(const torch::jit::Module& module, const fs::path& folder) {
+/// Whether inputs of other types give what the same numbers give in the type that the model was trained in.
+bool takes_every_type(const torch::jit::Module& module, const std::string& method, const std::vector<Tensor>& inputs) {
+  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kLong, at::kByte, at::kBool}) {
+    std::vector<Tensor> given = inputs, same = inputs;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i].is_floating_point()) {
+        given[i] = inputs[i].abs().to(type);
+        same[i] = given[i].to(inputs[i].scalar_type());
+      }
+    const auto got = call(module, method, given), wanted = call(module, method, same);
+    for (size_t k = 0; k < wanted.size(); ++k)
+      if (!close(got[k], wanted[k])) return false;
+  }
+  return true;
+}
+
+int check(const torch::jit::Module& module, const fs::path& folder, bool in_every_type) {
   std::set<std::string> methods;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
@@ -80,6 +97,8 @@ int check(const torch::jit::Module& module, const fs::path& folder) {
     bool same = got.size() == wanted.size() + shapes.size() && !got.empty();
     for (size_t k = 0; same && k < got.size(); ++k)
       same = shapes.empty() ? close(got[k], wanted[k]) : at::equal(at::tensor(got[k].sizes(), at::kLong), shapes[k]);
+    if (same && in_every_type && shapes.empty())
+      same = takes_every_type(module, method, read_all(folder, method + ".in"));
     if (same) continue;
     std::printf("%s: %s differs\n", folder.c_str(), method.c_str());
     ++failures;
@@ -105,11 +124,13 @@ int main(int argc, char** argv) {
     const at::NoGradGuard no_grad;
     torch::jit::Module module;
     int failures = 0;
+    bool first = false;  // whether the folder is the first of its file
     for (const fs::path word : std::vector<std::string>(argv + 1, argv + argc)) {
       if (word.extension() == ".pt")
         module = load(word);
       else
-        failures += check(module, word);
+        failures += check(module, word, first);
+      first = word.extension() == ".pt";
     }
     return failures == 0 && argc > 2 ? 0 : 1;
   } catch (const std::exception& error) {

@@ -205,6 +205,9 @@ std::vector<Variant> variants(const std::string& precision) {
       "\"predicted\"}\n",
       mlp, Sample::counts);
   vae("multinomial", "likelihood = \"multinomial\"\n", mlp, Sample::counts);
+  vae("dirichlet_multinomial", "likelihood = \"dirichlet-multinomial\"\n", mlp, Sample::counts);
+  vae("dirichlet_multinomial_predicted",
+      "likelihood = {kind = \"dirichlet-multinomial\", concentration = \"predicted\"}\n", mlp, Sample::counts);
   vae("documents", "likelihood = \"multinomial\"\nprior = \"normal\"\n",
       "[model.encoder]\nkind = \"embedding-bag\"\nembedding = 6\nwidths = [5]\n[model.decoder]\nkind = "
       "\"embedding-bag\"\n",
