@@ -1,7 +1,8 @@
-// Numbers as people read them.
+// Numbers and errors as people read them.
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string>
 
 namespace vem {
@@ -12,5 +13,7 @@ std::string grouped(int64_t number);
 std::string duration(double seconds);
 /// "1 item", "2 items".
 std::string counted(int64_t number, const std::string& noun);
+/// What a person should read of an error: of LibTorch's, the first line and not the stack.
+std::string message_of(const std::exception& e);
 
 }  // namespace vem
