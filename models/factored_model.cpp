@@ -11,6 +11,11 @@ namespace {
 
 constexpr int64_t kPeriod = 256;
 
+using Start = FactoredOptions::Start;
+constexpr std::initializer_list<std::pair<const char*, Start>> kStarts{
+    {"auto", Start::automatic},  {"kmeans++", Start::kmeans}, {"random", Start::random}, {"segments", Start::segments},
+    {"ordered", Start::ordered}, {"labels", Start::labels},   {"run", Start::run}};
+
 /// out = (x - center) / scale, both of which come again after `period` numbers: scaled() in one pass over memory.
 /// Returns whether some number is NaN.
 VEM_CLONES bool standardize(const double* x, const double* center, const double* scale, int64_t period, double* out,
@@ -37,26 +42,28 @@ void FactoredOptions::visit(OptionVisitor& v) {
   visit_precision(v, precision);
   visit_part(v, "observation", observation, "family of a component");
   visit_part(v, "allocation", allocation, "which component a row belongs to");
-  v("start", start,
-    {{"kmeans++", Start::kmeans},
-     {"random", Start::random},
-     {"segments", Start::segments},
-     {"labels", Start::labels},
-     {"run", Start::run}},
-    "first assignment of rows: k-means, the nearest of random rows, runs of neighbours dealt at random, the label "
-    "column; or where another run ended");
+  v("start", start, kStarts,
+    "first assignment of rows: k-means, the nearest of random rows, runs of neighbours dealt at random, each sequence "
+    "cut into equal parts in the order of the states, the label column; or where another run ended. auto: k-means, but "
+    "of small sequences those of these that suit them compete");
   v.when(start == Start::run, "start is run", [&] {
     v("start_from", start_from, "that run: its folder, a checkpoint, or what `vem export RUN --format json` wrote");
   });
   v.when(real_valued() && start != Start::run, "the observation is real-valued and start is not run", [&] {
     v("standardize", standardize, "divide columns by their standard deviations; densities stay in the data's units");
   });
-  v.when(start != Start::labels && start != Start::run, "start is kmeans++, random or segments", [&] {
-    v("restarts", restarts, {1, 1000}, "starts that compete; the best bound wins, without floored variances if it can");
-    v.when(restarts > 1, "restarts is above 1", [&] {
+  const bool drawn = start != Start::ordered && start != Start::labels && start != Start::run;
+  v.when(drawn, "start is auto, kmeans++, random or segments", [&] {
+    v("restarts", restarts, {1, 1000},
+      "starts (of each kind) that compete; the best bound wins, without floored variances if it can");
+    v.when(restarts > 1 || start == Start::automatic, "restarts is above 1 or start is auto", [&] {
       v("restart_passes", restart_passes, {1, 10000}, "passes of each start before bounds are compared");
     });
   });
+}
+
+const char* FactoredOptions::word(Start start) {
+  return std::find_if(kStarts.begin(), kStarts.end(), [&](const auto& entry) { return entry.second == start; })->first;
 }
 
 void FactoredOptions::visit_part(OptionVisitor& v, const char* name, Choice& choice, const char* help) const {
@@ -160,7 +167,8 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     fail<DataError>("{}: estimate = \"gibbs\" takes items of weight 1: it draws a component for each", name_);
   const Moments moments = vem::moments(batch.at("x"), weight);
   require_values(moments.mean);
-  const bool warm = options_.start == FactoredOptions::Start::run;
+  const bool warm = options_.start == Start::run;
+  notes_ = {{"start", FactoredOptions::word(options_.start)}};
   const TensorMap previous = warm ? previous_run() : TensorMap();
   if (warm)
     scaling_->load(previous);
@@ -170,10 +178,12 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   part_.set_priors(ours);
   if (warm)
     continue_from(previous, rng);
-  else if (options_.start == FactoredOptions::Start::labels)
+  else if (options_.start == Start::labels)
     start(batch, label_column(batch), rng);
   else
     search(batch, ours, rng);
+  if (const double bound = one_component(batch, ours, rng); std::isfinite(bound))
+    notes_["one component"] = fmt::format("{:.17g}", bound);
 }
 
 std::map<std::string, double> FactoredModel::diagnostics() const {

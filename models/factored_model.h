@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "vem/infer/component_model.h"
 #include "vem/infer/factored.h"
 #include "vem/infer/model.h"
 
@@ -22,16 +23,19 @@ void for_parts(int64_t rows, const Body& body) {
 }
 
 struct FactoredOptions : ModelOptions {
-  enum class Start { kmeans, random, segments, labels, run };
+  enum class Start { automatic, kmeans, random, segments, ordered, labels, run };
 
   int64_t num_components = 2;
   Estimate estimate = Estimate::posterior;
   Precision precision = Precision::float64;
   Choice observation{"observation", "normal", nullptr}, allocation;
   bool standardize = true;
-  Start start = Start::kmeans;
+  Start start = Start::automatic;
   std::string start_from;
   int64_t restarts = 1, restart_passes = 10;
+
+  /// How a start is written as an option.
+  static const char* word(Start start);
 
   /// The allocation that a model of this name has unless it is told another.
   explicit FactoredOptions(std::string allocation_name)
@@ -49,7 +53,7 @@ struct FactoredOptions : ModelOptions {
 /// Both factors for `context.num_components` states, whose registry is set. Throws ConfigError where they do not fit.
 Factored make_part(const Choice& allocation, const Choice& observation, Observation::Context context);
 
-class FactoredModel final : public Model {
+class FactoredModel final : public Model, public ComponentModel {
  public:
   /// `name` is what messages call the model.
   FactoredModel(std::string name, const FactoredOptions& options, const Context& context);
@@ -64,8 +68,15 @@ class FactoredModel final : public Model {
   std::vector<std::shared_ptr<Move>> moves() const override;
   /// Rows stay as they were read, on disk or in memory: parts of them are centred in float64, whatever the precision.
   at::ScalarType dtype() const override { return at::ScalarType::Undefined; }
+  int64_t num_free() const override { return num_free(part_); }
+  Labelings labelings() const override { return part_.allocation().labelings(); }
+  int64_t lags() const override { return part_.observation().lags(); }
+  /// "start": which start was kept, and where several competed, what they came to. "one component": the bound per item
+  /// that a fit must exceed to be better than one component.
+  std::map<std::string, std::string> notes() const override { return notes_; }
 
  private:
+  static int64_t num_free(const Factored& part);
   const Tensor& center() const { return scaling_->get("scaling.center"); }
   const Tensor& scale() const { return scaling_->get("scaling.scale"); }
   /// Rows, or rows beside their history.
@@ -99,12 +110,38 @@ class FactoredModel final : public Model {
   Points points_of(const Batch& batch) const;
   static Points part_of(const Points& all, const Tensor& places);
   static Tensor clusters(const Points& points, int64_t num_clusters, const Rng& rng);
-  Tensor start_labels(const Points& points, const Rng& rng) const;
+  /// States of rows by a start of this kind.
+  Tensor start_labels(FactoredOptions::Start kind, const Points& points, const Batch& batch, const Rng& rng) const;
+  Tensor ordered_labels(const Batch& batch) const;
   /// Component indices of rows whose states are known: where a state has several, by k-means among its rows.
   Tensor component_labels(const Points& points, const Tensor& states, const Rng& rng) const;
   void start(const Batch& batch, const Tensor& states, const Rng& rng);
-  /// The best of several starts after a few passes. `moments`: those that the priors were set from.
+  /// How starts compare: those without a component on the variance floor come first, then the bound counts.
+  struct Score {
+    bool floored = false;
+    double bound = 0;
+    bool better(const Score& other) const { return floored != other.floored ? !floored : bound > other.bound; }
+  };
+  /// Where a start of some kind has come to.
+  struct Entry {
+    FactoredOptions::Start kind;
+    TensorMap state;
+    Score score;
+  };
+  /// The kinds of start that compete.
+  std::vector<FactoredOptions::Start> kinds_of_start(int64_t rows) const;
+  /// States of rows by the start of a kind that `place` names.
+  Tensor candidate(FactoredOptions::Start kind, int64_t place, const Points& points, const Batch& batch,
+                   const Rng& rng) const;
+  /// The best of `count` starts of a kind after a few passes, those at `first` and the following places. `moments`:
+  /// those that the priors were set from.
+  Entry best_start(FactoredOptions::Start kind, int64_t first, int64_t count, const Points& points, const Batch& batch,
+                   const Moments& moments, const Rng& rng);
+  void play_on(Entry& entry, const Batch& batch, const Rng& rng);
+  /// The best of the kinds of start, or of the restarts of one kind.
   void search(const Batch& batch, const Moments& moments, const Rng& rng);
+  /// The bound per item that a fit of several components should exceed; NaN where that can not be told.
+  double one_component(const Batch& batch, const Moments& moments, const Rng& rng) const;
   /// The state of the run that this one starts from. Throws DataError where it has other factors or columns.
   TensorMap previous_run() const;
   /// The sums that the previous run's posterior has beyond its prior, under the priors of this one.
@@ -133,6 +170,7 @@ class FactoredModel final : public Model {
   Schema schema_;
   std::shared_ptr<ConstantBlock> scaling_;
   Factored part_;
+  std::map<std::string, std::string> notes_;
 };
 
 }  // namespace vem

@@ -1,8 +1,6 @@
 // Where a closed-form model starts: k-means++, the nearest of random rows, runs of neighbouring rows (symbols have too
-// few different ones for k-means), or a column of labels. A run with `restarts` follows Biernacki, Celeux and Govaert
-// 2003 ("em-EM": short runs, then the best goes on). Or where another run ended.
+// few different ones for k-means), parts of each sequence in order, or a column of labels. Or where another run ended.
 #include "factored_model.h"
-#include "side_by_side.h"
 #include "vem/core/config.h"
 #include "vem/core/error.h"
 #include "vem/infer/kmeans.h"
@@ -21,12 +19,6 @@ Tensor spread(int64_t n, int64_t count, const Rng& rng) {
   const Tensor part = at::arange(count, at::kLong);
   const double length = static_cast<double>(n) / static_cast<double>(count);
   return ((part + rng.uniform(part, {}, "rows")) * length).to(at::kLong).clamp_max(n - 1);
-}
-
-TensorMap copied(const TensorMap& state) {
-  TensorMap copies;
-  for (const auto& [key, value] : state) copies[key] = value.detach().clone();
-  return copies;
 }
 
 }  // namespace
@@ -62,15 +54,27 @@ Tensor FactoredModel::label_column(const Batch& batch) const {
   return labels;
 }
 
-Tensor FactoredModel::start_labels(const Points& points, const Rng& rng) const {
+/// Each sequence cut into as many equal parts as there are states, in their order; all rows where there are none.
+Tensor FactoredModel::ordered_labels(const Batch& batch) const {
+  const int64_t K = options_.num_components, rows = batch.at("x").size(0);
+  const Tensor row = at::arange(rows, at::kLong);
+  if (!batch.offsets.defined()) return (row * K).div(rows, "floor");
+  const Tensor item = batch.row_item(), begin = batch.offsets.slice(0, 0, -1);
+  const Tensor length = (batch.offsets.slice(0, 1) - begin).index_select(0, item);
+  return ((row - begin.index_select(0, item)) * K).div(length, "floor");
+}
+
+Tensor FactoredModel::start_labels(FactoredOptions::Start kind, const Points& points, const Batch& batch,
+                                   const Rng& rng) const {
   const int64_t K = options_.num_components, N = points.weight.size(0);
   if (N < K) fail<DataError>("{}: {} rows are too few for {} components", name_, N, K);
-  if (options_.start == FactoredOptions::Start::segments) {
+  if (kind == FactoredOptions::Start::segments) {
     const int64_t length = std::max<int64_t>(1, N / (kSegments * K)), segments = (N + length - 1) / length;
     const Tensor dealt = rng.permutation(segments).remainder(K);
     return dealt.index_select(0, at::arange(N, at::kLong).div(length, "floor"));
   }
-  if (options_.start == FactoredOptions::Start::random) {
+  if (kind == FactoredOptions::Start::ordered) return ordered_labels(batch);
+  if (kind == FactoredOptions::Start::random) {
     const Tensor order = rng.permutation(N), centers = points.at(order.slice(0, 0, K)), gaps = centers.isnan();
     if (!gaps.any().item<bool>()) return nearest_center(points.rows, N, centers);
     const Tensor typical = at::nanmean(points.at(std::get<0>(order.slice(0, 0, kKMeansRows).sort())), 0);
@@ -139,41 +143,6 @@ void FactoredModel::continue_from(const TensorMap& state, const Rng& rng) {
     block->replace_prior(prior);
   }
   for (const auto& block : part_.blocks()) block->m_step(total, Step(), rng);
-}
-
-void FactoredModel::search(const Batch& batch, const Moments& moments, const Rng& rng) {
-  const TensorMap before = copied(state());
-  const Points points = points_of(batch);
-  const RowReader rows = scaled_rows(batch);
-  const auto begin = [&](int64_t r) {
-    load(before);
-    start(batch, start_labels(points, rng.fold(static_cast<uint64_t>(r))), rng);
-  };
-  if (options_.restarts == 1) return begin(0);
-
-  const Choice &allocation = options_.allocation, &observation = options_.observation;
-  const int64_t K = options_.num_components, most = SideBySide::most(part_, allocation, observation, K);
-  TensorMap best;
-  std::pair<bool, double> best_score;  // whether some component sits on the variance floor, and the bound
-  for (int64_t first = 0; first < options_.restarts; first += most) {
-    const int64_t size = std::min(most, options_.restarts - first);
-    SideBySide restarts(part_, allocation, observation, K, moments, size);
-    for (int64_t r = 0; r < size; ++r) {
-      begin(first + r);
-      restarts.take(r);
-    }
-    for (int64_t pass = 0; pass < options_.restart_passes; ++pass) restarts.pass(rows, batch, rng);
-    const Tensor bounds = restarts.expect(rows, batch).bound;
-    for (int64_t r = 0; r < size; ++r) {
-      restarts.give(r);
-      const std::pair<bool, double> ours{floored(), (bounds[r] - kl_global()).item<double>()};
-      const bool better = ours.first != best_score.first ? !ours.first : ours.second > best_score.second;
-      if (!best.empty() && !better) continue;
-      best_score = ours;
-      best = copied(state());
-    }
-  }
-  load(best);
 }
 
 }  // namespace vem

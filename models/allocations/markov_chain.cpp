@@ -53,6 +53,8 @@ class MaskedDirichlet final : public ExponentialFamily {
   /// allowed [K, K] bool.
   explicit MaskedDirichlet(Tensor allowed) : allowed_(std::move(allowed)) {}
   int64_t size() const override { return allowed_.size(1); }
+  /// Of a row of which nothing is forbidden; MarkovChain::num_free() knows the others.
+  int64_t num_free() const override { return size() - 1; }
   Tensor log_partition(const Tensor& eta) const override {
     const Tensor alpha = eta + 1;
     return masked(at::lgamma(alpha)).sum(-1) - at::lgamma(masked(alpha).sum(-1));
@@ -83,6 +85,12 @@ Tensor allowed_transitions(const MarkovChainOptions& options, int64_t K) {
   const Tensor k = at::arange(K, at::kLong), step = k.unsqueeze(0) - k.unsqueeze(1);
   if (options.topology == MarkovChainOptions::Topology::full) return at::ones({K, K}, at::kBool);
   return step.ge(0).logical_and(step.le(options.max_step > 0 ? options.max_step : K));
+}
+
+/// sum of counts * logs [], in which 0 * -inf is 0.
+Tensor expected_log(const Tensor& counts, const Tensor& logs) {
+  const Tensor zero = at::zeros({}, at::kDouble);
+  return at::where(counts > 0, counts * logs.to(at::kDouble), zero).sum();
 }
 
 /// The index for each u on (0, 1) in weights laid end to end [K].
@@ -144,6 +152,13 @@ class MarkovChain final : public Allocation {
   }
 
   bool independent_rows() const override { return false; }
+  int64_t num_free() const override { return Allocation::num_free() - allowed_.logical_not().sum().item<int64_t>(); }
+  bool ordered() const override { return options_.topology == MarkovChainOptions::Topology::left_right; }
+  Labelings labelings() const override {
+    if (ordered()) return {};
+    if (options_.start != MarkovChainOptions::Start::first) return Labelings::all_orders(K_);
+    return {std::lgamma(static_cast<double>(K_)), "ln (K-1)!"};
+  }
   /// A state is entered from another, or first: sums of transitions into it, and starts.
   Tensor occupancy() const override {
     const Tensor entered = (transition_->eta() - transition_->eta_prior()).sum(0);
@@ -198,6 +213,20 @@ class MarkovChain final : public Allocation {
     return at::where(batch.weight == 0, at::zeros_like(batch.weight), log_norm * batch.weight).sum();
   }
   bool posterior() const { return transition_->estimate() == Estimate::posterior; }
+  /// Entropy of the posterior over the paths of each item [items], in nats: log_norm - E[log p(x, z)].
+  Tensor path_entropy(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const {
+    const Tensor entropy = at::zeros({batch.size()}, at::kDouble);
+    for (int64_t n = 0; n < batch.size(); ++n) {
+      const int64_t begin = batch.offsets[n].item<int64_t>(), end = batch.offsets[n + 1].item<int64_t>();
+      Batch item;
+      item.offsets = at::tensor({int64_t{0}, end - begin}, at::kLong);
+      const Chain one = chain(log_lik.slice(0, begin, end), item, globals);
+      const ChainCounts counts = forward_backward(one, at::ones({1}, at::kDouble));
+      entropy[n] = counts.log_norm[0] - expected_log(counts.start, one.log_start) -
+                   expected_log(counts.transitions, one.log_transition) - expected_log(counts.marginals, one.log_lik);
+    }
+    return entropy.clamp_min(0);
+  }
   Tensor log_start(const TensorMap& globals) const {
     if (start_) return globals.at(start_->key());
     if (options_.start == MarkovChainOptions::Start::uniform)
@@ -318,6 +347,13 @@ std::vector<Allocation::Readout> MarkovChain::readouts() const {
            false,
            [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
              return Tensors{forward_backward(chain(log_lik, batch, globals), batch.weight).marginals};
+           }},
+          {"entropy",
+           "entropy of the posterior over the paths of states of each sequence, in nats",
+           {"entropy"},
+           false,
+           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+             return Tensors{path_entropy(log_lik, batch, globals)};
            }},
           {"filter",
            "probability of each state for each row, given the rows up to it",

@@ -21,6 +21,7 @@ class MixtureWeights final : public IndependentRows {
   MixtureWeights(const MixtureWeightsOptions& options, const Context& context)
       : IndependentRows(context, "weights", std::make_shared<DirichletFamily>(context.num_components)),
         concentration_(options.concentration) {}
+  Labelings labelings() const override { return Labelings::all_orders(K()); }
   void set_priors() override { block_->set_prior(at::full({1, K()}, concentration_ - 1, at::kDouble)); }
 
  protected:

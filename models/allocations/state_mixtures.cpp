@@ -39,6 +39,13 @@ std::vector<std::shared_ptr<ConjugateBlock>> StateMixtures::blocks() const {
   return all;
 }
 
+/// Those of the states, times the orders of the components of each.
+Labelings StateMixtures::labelings() const {
+  const Labelings states = states_->labelings();
+  const double orders = static_cast<double>(K_) * std::lgamma(static_cast<double>(M_) + 1);
+  return {states.log_count + orders, states.formula.empty() ? "K ln M!" : states.formula + " + K ln M!"};
+}
+
 void StateMixtures::set_priors() {
   states_->set_priors();
   mixing_->set_prior(at::full({K_, M_}, concentration_ - 1, at::kDouble));

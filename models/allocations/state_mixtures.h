@@ -20,6 +20,9 @@ class StateMixtures final : public Allocation {
   Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const override;
   Counts draw(const Tensor& log_lik, const Batch& batch, const TensorMap& globals, const Rng& rng) const override;
   bool independent_rows() const override { return states_->independent_rows(); }
+  int64_t num_free() const override { return states_->num_free() + mixing_->num_free(); }
+  Labelings labelings() const override;
+  bool ordered() const override { return states_->ordered(); }
   int64_t per_state() const override { return M_; }
   std::vector<Readout> readouts() const override;
   Tensor log_weights() const override;

@@ -5,6 +5,7 @@
 
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
+#include "vem/infer/component_model.h"
 
 namespace vem {
 
@@ -32,7 +33,6 @@ Checkpoints::Checkpoints(const RunDirectory& directory, Checkpoint blank, int64_
 
 Checkpoint Checkpoints::filled(TensorMap state) const {
   Checkpoint checkpoint = blank_;
-  checkpoint.notes[kEpochs] = std::to_string(epochs_done_);
   checkpoint.state = std::move(state);
   return checkpoint;
 }
@@ -42,9 +42,17 @@ void Checkpoints::save_best() {
   best_.reset();
 }
 
+void Checkpoints::on_start(const Model& model, int64_t, int64_t) {
+  if (const auto* components = dynamic_cast<const ComponentModel*>(&model))
+    for (const auto& [name, note] : components->notes()) blank_.notes[name] = note;
+  blank_.notes[kEpochs] = std::to_string(epochs_done_);
+}
+
 bool Checkpoints::on_epoch(const Model&, const EpochReport& report, const std::function<TensorMap()>& state) {
   using Clock = std::chrono::steady_clock;
   epochs_done_ = report.epoch;
+  blank_.notes[kEpochs] = std::to_string(epochs_done_);
+  blank_.notes["bound"] = fmt::format("{:.17g}", report.bound);
   const bool due = !written_ || std::chrono::duration<double>(Clock::now() - *written_).count() >= seconds_;
   if (!due && !report.improved) return true;
   const Checkpoint now = filled(state());

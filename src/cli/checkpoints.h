@@ -15,15 +15,19 @@ class Checkpoints final : public Callback {
  public:
   /// `blank` is a checkpoint without state; `epochs_done` counts those of a run that resumes.
   Checkpoints(const RunDirectory& directory, Checkpoint blank, int64_t epochs_done, double seconds = 1);
+  void on_start(const Model& model, int64_t num_epochs, int64_t batches) override;
   bool on_epoch(const Model& model, const EpochReport& report, const std::function<TensorMap()>& state) override;
   void on_end(const Model& model, const std::string& reason, const std::function<TensorMap()>& state) override;
+  /// Those of the last checkpoint, with what the model's initialize() decided and "bound", per item, after the last
+  /// pass.
+  const std::map<std::string, std::string>& notes() const { return blank_.notes; }
 
  private:
   Checkpoint filled(TensorMap state) const;
   void save_best();
 
   const RunDirectory& directory_;
-  const Checkpoint blank_;
+  Checkpoint blank_;
   const double seconds_;
   int64_t epochs_done_;
   std::optional<Checkpoint> best_;  // not written yet

@@ -47,7 +47,9 @@ int describe_run(const Arguments& a, const Registry& registry) {
   const at::NoGradGuard no_grad;
   fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
   if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
-  for (const std::string& remark : remarks(*run.model)) fmt::print("{}\n", remark);
+  const auto& notes = run.checkpoint.notes;
+  if (const auto it = notes.find("start"); it != notes.end()) fmt::print("start: {}\n", it->second);
+  for (const std::string& remark : remarks(*run.model, notes)) fmt::print("{}\n", remark);
   for (const auto& [column, words] : run.checkpoint.schema.categories) {
     fmt::print("{}:", column);
     for (size_t i = 0; i < words.size(); ++i) fmt::print(" {} = {}{}", i, words[i], i + 1 < words.size() ? "," : "\n");

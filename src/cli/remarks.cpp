@@ -6,7 +6,7 @@
 
 namespace vem {
 
-std::vector<std::string> remarks(const Model& model) {
+std::vector<std::string> remarks(const Model& model, const std::map<std::string, std::string>& notes) {
   const auto ends_with = [](const std::string& name, const std::string& end) {
     return name.size() > end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
   };
@@ -21,6 +21,11 @@ std::vector<std::string> remarks(const Model& model) {
           "components, model.restarts, or model.estimate = \"map\" or \"posterior\" may help",
           components));
   }
+  const auto one = notes.find("one component"), bound = notes.find("bound");
+  if (one != notes.end() && bound != notes.end() && std::stod(bound->second) <= std::stod(one->second))
+    all.push_back(
+        "no better than one component: the fit is worth less than the parameters it adds; another model.start, more "
+        "model.restarts or model.restart_passes may help, or there is nothing to find");
   return all;
 }
 

@@ -5,9 +5,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <new>
 #include <set>
 
+#include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
 #include "verbs.h"
@@ -104,16 +104,6 @@ int code_of(const std::exception& e) {
   return EX_SOFTWARE;
 }
 
-/// What a person should read of an error: of LibTorch's, the first line and not the stack.
-std::string text_of(const std::exception& e) {
-  if (dynamic_cast<const Error*>(&e)) return e.what();
-  if (dynamic_cast<const std::bad_alloc*>(&e))
-    return "out of memory; a smaller train.batch_size or data.limit may help";
-  const auto* torch = dynamic_cast<const c10::Error*>(&e);
-  const std::string text = torch ? torch->what_without_backtrace() : e.what();
-  return text.substr(0, text.find('\n'));
-}
-
 /// Results that could not be written are no success: `vem list >/dev/full`.
 void flush_results() {
   if (std::fflush(stdout) != 0) fail<OutputError>("standard output: {}", std::strerror(errno));
@@ -131,7 +121,7 @@ int run(int argc, char** argv, const Registry& registry) {
     flush_results();
     return code;
   } catch (const std::exception& e) {
-    fmt::print(stderr, "vem: {}\n", text_of(e));
+    fmt::print(stderr, "vem: {}\n", message_of(e));
     return code_of(e);
   }
 }

@@ -1,16 +1,19 @@
 // vem select: one fit for each number of components, and the criteria by which to choose among them. The exact ELBO
-// covers one of the K! labelings of the components, so models are compared by ELBO + ln K! (Bishop, PRML,
-// section 10.2.4); AIC and BIC (Schwarz 1978) by the likelihood at a point, ICL (Biernacki, Celeux and Govaert 2000)
-// with the entropy of the responsibilities on top of BIC; held-out log-likelihoods need data.validation or data.test.
-#include <unistd.h>
-
+// covers one of the equivalent labelings of the components, so models are compared by ELBO + ln K! where all components
+// can be exchanged (Bishop, PRML, section 10.2.4); AIC and BIC (Schwarz 1978) by the likelihood at a point, ICL
+// (Biernacki, Celeux and Govaert 2000) with the entropy of the posterior over components, or over the paths of a chain,
+// on top of BIC; held-out log-likelihoods need data.validation or data.test. What is fitted is what `vem train` fits,
+// and the state that is scored is the one that it would save as best.
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "inputs.h"
+#include "signals.h"
 #include "text.h"
 #include "vem/core/error.h"
-#include "vem/core/platform.h"
 #include "vem/data/writers.h"
+#include "vem/infer/component_model.h"
 #include "verbs.h"
 
 namespace vem {
@@ -22,9 +25,25 @@ constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 /// What one number of components came to; NaN where a criterion does not apply.
 struct Score {
   int64_t components = 0, iterations = 0, parameters = 0;
+  double rows = kNone;  // N of BIC and ICL
   double log_likelihood = kNone, elbo = kNone, aic = kNone, bic = kNone, icl = kNone, held_out = kNone, error = kNone;
+  Labelings labelings{};
   bool floored = false;
-  double elbo_of_all() const { return elbo + std::lgamma(static_cast<double>(components) + 1); }
+  std::string start{};    // which one was kept
+  std::string failure{};  // why there is no fit
+  bool posterior() const { return !std::isnan(elbo); }
+  double elbo_of_all() const { return elbo + labelings.log_count; }
+  std::string criterion() const {
+    return posterior() ? labelings.formula.empty() ? "ELBO" : "ELBO + " + labelings.formula : "BIC";
+  }
+};
+
+/// The table.
+struct Comparison {
+  std::string title, row_name;
+  std::string out;  // the JSON file, if any
+  std::vector<Score> scores{};
+  bool complete = false;
 };
 
 /// "1..8" or "4" as the first and the last.
@@ -47,33 +66,72 @@ std::pair<double, double> mean_of(const Tensor& values) {
   return {values.mean().item<double>(), n > 1 ? values.std().item<double>() / std::sqrt(n) : kNone};
 }
 
-Score score_of(const Model& model, const Dataset& train, const Dataset& held_out, int64_t components) {
-  Score score;
-  score.components = components;
-  score.floored = model.floored();
+/// Rows that have a density, by the weights of their items.
+double num_rows(const Dataset& data, int64_t lags) {
+  if (!data.offsets.defined()) return data.total_weight();
+  const Tensor lengths = (data.offsets.slice(0, 1) - data.offsets.slice(0, 0, -1) - lags).clamp_min(0);
+  return (data.weight.defined() ? lengths * data.weight : lengths).sum().item<double>();
+}
+
+void score_model(Score& score, const Model& model, const Dataset& train, const Dataset& held_out) {
   const auto methods = model.methods();
-  const Method* log_prob = Model::find(methods, "log_prob");
-  const Method* responsibilities = Model::find(methods, "responsibilities");
-  if (!log_prob || !responsibilities) fail<UsageError>("select: this model has no components to choose the number of");
-  const Tensor kl = model.kl_global();
+  score.floored = model.floored();
+  const auto& components = dynamic_cast<const ComponentModel&>(model);
+  score.parameters = components.num_free();
+  score.labelings = components.labelings();
+  const auto notes = components.notes();
+  if (const auto it = notes.find("start"); it != notes.end()) score.start = it->second;
   const Expectation total = evaluate(model, train, 0, 0);
   bool posterior = false;
-  for (const auto& block : model.blocks()) {
-    score.parameters += block->num_free();
+  for (const auto& block : model.blocks())
     if (const auto* conjugate = dynamic_cast<const ConjugateBlock*>(block.get()))
       posterior = posterior || conjugate->estimate() == Estimate::posterior;
-  }
   if (posterior) {
-    score.elbo = (total.bound - kl).item<double>();
+    score.elbo = (total.bound - model.kl_global()).item<double>();
   } else {
     const auto p = static_cast<double>(score.parameters);
     score.log_likelihood = total.bound.item<double>();
     score.aic = 2 * p - 2 * score.log_likelihood;
-    score.bic = p * std::log(total.count.item<double>()) - 2 * score.log_likelihood;
-    const Tensor r = map_items(*responsibilities, model, train, 0)[0].to(at::kDouble);
-    score.icl = score.bic - 2 * at::xlogy(r, r).sum().item<double>();
+    score.rows = num_rows(train, components.lags());
+    score.bic = p * std::log(score.rows) - 2 * score.log_likelihood;
+    const Tensor entropy = map_items(*Model::find(methods, "entropy"), model, train, 0)[0];
+    score.icl = score.bic + 2 * (train.weight.defined() ? entropy * train.weight : entropy).sum().item<double>();
   }
-  if (held_out.size > 0) std::tie(score.held_out, score.error) = mean_of(map_items(*log_prob, model, held_out, 0)[0]);
+  if (held_out.size > 0)
+    std::tie(score.held_out, score.error) =
+        mean_of(map_items(*Model::find(methods, "log_prob"), model, held_out, 0)[0]);
+}
+
+/// Keeps the state with the best judged bound.
+class BestState final : public Callback {
+ public:
+  bool on_epoch(const Model&, const EpochReport& report, const std::function<TensorMap()>& state) override {
+    if (report.improved) state_ = state();
+    return true;
+  }
+  const TensorMap& state() const { return state_; }
+
+ private:
+  TensorMap state_;
+};
+
+/// Nothing where a signal ended the fit.
+std::optional<Score> fitted(const RunOptions& options, const Splits& splits, int64_t components, Signals& signals,
+                            const Registry& registry) {
+  Score score;
+  score.components = components;
+  const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
+  if (!dynamic_cast<const ComponentModel*>(model.get()))
+    fail<UsageError>("select: this model has no components to choose the number of");
+  const bool judged = splits.validation.size > 0;  // else the last pass is the best
+  BestState best;
+  FitContext context{registry, judged ? &splits.validation : nullptr, nullptr, {&signals}};
+  if (judged) context.callbacks.push_back(&best);
+  const FitResult result = fit(*model, splits.train, options.train, context);
+  if (result.interrupted && Signals::received() != 0) return {};
+  score.iterations = result.epoch;
+  if (!best.state().empty()) model->load(best.state());
+  score_model(score, *model, splits.train, splits.test.size > 0 ? splits.test : splits.validation);
   return score;
 }
 
@@ -81,35 +139,56 @@ std::string cell(double value, int digits = 3) {
   return std::isnan(value) ? fmt::format("{:>14}", "-") : fmt::format("{:14.{}f}", value, digits);
 }
 
-void print_header() {
+void print_header(const Comparison& all, const Score& first) {
+  const std::string formula = first.labelings.formula.empty() ? "ln K!" : first.labelings.formula;
+  fmt::print("{}{}\n", all.title,
+             std::isnan(first.rows) ? "" : fmt::format("; N of BIC and ICL: {:.0f} {}", first.rows, all.row_name));
   fmt::print("{:>4}{:>7}{:>7}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "K", "passes", "free", "ELBO",
-             "ELBO + ln K!", "log-lik.", "AIC", "BIC", "ICL", "held out");
+             "ELBO + " + formula, "log-lik.", "AIC", "BIC", "ICL", "held out");
 }
 
 void print_score(const Score& s) {
-  const double all = std::isnan(s.elbo) ? kNone : s.elbo_of_all();
-  fmt::print("{:>4}{:>7}{:>7}{}{}{}{}{}{}{}{}{}\n", s.components, s.iterations, s.parameters, cell(s.elbo), cell(all),
-             cell(s.log_likelihood), cell(s.aic), cell(s.bic), cell(s.icl), cell(s.held_out, 4),
-             std::isnan(s.error) ? "" : fmt::format(" +- {:.4f}", s.error), s.floored ? "  variance at its floor" : "");
+  if (!s.failure.empty()) {
+    fmt::print("{:>4}{:>7}{:>7}  no fit: {}\n", s.components, "-", "-", s.failure);
+  } else {
+    std::string words = s.floored ? "  variance at its floor" : "";
+    if (s.start.find(',') != std::string::npos) words += "  start: " + s.start;  // several competed
+    fmt::print("{:>4}{:>7}{:>7}{}{}{}{}{}{}{}{}{}\n", s.components, s.iterations, s.parameters, cell(s.elbo),
+               cell(s.labelings.formula.empty() ? kNone : s.elbo_of_all()), cell(s.log_likelihood), cell(s.aic),
+               cell(s.bic), cell(s.icl), cell(s.held_out, 4),
+               std::isnan(s.error) ? "" : fmt::format(" +- {:.4f}", s.error), words);
+  }
   std::fflush(stdout);
 }
 
-/// By ELBO + ln K! where there is a posterior, else by BIC; components without a variance of their own lose to others.
-const Score& best_of(const std::vector<Score>& scores) {
+/// By ELBO over all labelings where there is a posterior, else by BIC; components without a variance of their own lose
+/// to others. Null where nothing was fitted.
+const Score* best_of(const std::vector<Score>& scores) {
   const auto worse = [](const Score& a, const Score& b) {
     if (a.floored != b.floored) return a.floored;
-    return std::isnan(a.elbo) ? a.bic > b.bic : a.elbo_of_all() < b.elbo_of_all();
+    return a.posterior() ? a.elbo_of_all() < b.elbo_of_all() : a.bic > b.bic;
   };
-  return *std::max_element(scores.begin(), scores.end(), worse);
+  const Score* best = nullptr;
+  for (const Score& s : scores)
+    if (s.failure.empty() && (!best || worse(*best, s))) best = &s;
+  return best;
 }
 
 Json json_of(const Score& s) {
-  Json row{{"num_components", s.components}, {"passes", s.iterations}, {"free_parameters", s.parameters}};
+  Json row{{"num_components", s.components}};
+  if (!s.failure.empty()) {
+    row["failure"] = s.failure;
+    return row;
+  }
+  row["passes"] = s.iterations;
+  row["free_parameters"] = s.parameters;
   const auto add = [&](const char* name, double value) {
     if (!std::isnan(value)) row[name] = value;
   };
   add("elbo", s.elbo);
-  if (!std::isnan(s.elbo)) add("elbo_plus_log_factorial", s.elbo_of_all());
+  if (s.labelings.formula == "ln K!") add("elbo_plus_log_factorial", s.elbo_of_all());
+  add("elbo_of_all_labelings", s.elbo_of_all());
+  add("rows", s.rows);
   add("log_likelihood", s.log_likelihood);
   add("aic", s.aic);
   add("bic", s.bic);
@@ -117,7 +196,28 @@ Json json_of(const Score& s) {
   add("held_out_log_likelihood", s.held_out);
   add("held_out_error", s.error);
   row["floored"] = s.floored;
+  if (!s.start.empty()) row["start"] = s.start;
   return row;
+}
+
+/// The file is whole after every fit, so that nothing is lost where a later one is stopped.
+void write_json(const Comparison& all) {
+  if (all.out.empty()) return;
+  Json result{{"complete", all.complete}};
+  if (const Score* best = best_of(all.scores)) {
+    result["criterion"] = best->criterion();
+    result["num_components"] = best->components;
+  }
+  result["scores"] = Json::array();
+  for (const Score& s : all.scores) result["scores"].push_back(json_of(s));
+  write_text(all.out, result.dump(2) + "\n");
+}
+
+void add(Comparison& all, Score score) {
+  if (all.scores.empty()) print_header(all, score);
+  print_score(score);
+  all.scores.push_back(std::move(score));
+  write_json(all);
 }
 
 }  // namespace
@@ -125,37 +225,47 @@ Json json_of(const Score& s) {
 int select(const Arguments& a, const Registry& registry) {
   if (!a.count("what") || !a.count("components"))
     fail<UsageError>("select: which model and which numbers? `vem select gmm --data table.csv --components 1..8`");
-  const std::string what = a["what"].as<std::string>();
   const auto [first, last] = range_of(a["components"].as<std::string>());
-  std::vector<Score> scores;
+  Comparison all;
+  if (a.count("json")) all.out = a["json"].as<std::string>();
   Splits splits;
-  for (int64_t k = first; k <= last; ++k) {
-    RunOptions options;
-    Config config = configuration(a, what);
-    config.set(fmt::format("model.num_components={}", k));
-    config.read(options, registry);
+  std::exception_ptr failure;
+  std::optional<Signals> signals;
+  for (int64_t k = first; k <= last && !(signals && Signals::received() != 0); ++k) {
+    const RunOptions options = run_options(a, "select", registry, {fmt::format("model.num_components={}", k)});
     if (k == first) {
-      tune_platform(options.threads);
+      a.require_all_read();
+      if (options.train.sampled)
+        fail<ConfigError>("select: estimate = \"gibbs\" has no bound to compare; use posterior");
+      prepare(options);
       splits = as_taken(load_splits(options.data), options.model);
-      fmt::print("{} on {}\n", options.model.name, counted(splits.train.size, "item"));
-      print_header();
+      all.title = fmt::format("{} on {}", options.model.name, counted(splits.train.size, "item"));
+      all.row_name = splits.train.offsets.defined() ? "time steps" : "items";
+      write_json(all);
+      signals.emplace();
     }
-    const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
-    if (model->sampled()) fail<ConfigError>("select: estimate = \"gibbs\" has no bound to compare; use posterior");
-    const FitResult result = fit(*model, splits.train, options.train, {registry, &splits.validation});
-    scores.push_back(score_of(*model, splits.train, splits.test.size > 0 ? splits.test : splits.validation, k));
-    scores.back().iterations = result.epoch;
-    print_score(scores.back());
+    try {
+      if (std::optional<Score> score = fitted(options, splits, k, *signals, registry)) add(all, std::move(*score));
+    } catch (const UsageError&) {
+      throw;
+    } catch (const std::exception& e) {
+      failure = std::current_exception();
+      Score none;
+      none.components = k;
+      none.failure = message_of(e);
+      add(all, std::move(none));
+    }
   }
-  const Score& best = best_of(scores);
-  const char* criterion = std::isnan(best.elbo) ? "BIC" : "ELBO + ln K!";
-  fmt::print("chosen by {}: model.num_components = {}\n", criterion, best.components);
-  if (a.count("out")) {
-    Json result{{"criterion", criterion}, {"num_components", best.components}, {"scores", Json::array()}};
-    for (const Score& s : scores) result["scores"].push_back(json_of(s));
-    write_text(a["out"].as<std::string>(), result.dump(2) + "\n");
-  }
-  return 0;
+  const int signal = Signals::received();
+  const Score* best = best_of(all.scores);
+  all.complete = static_cast<int64_t>(all.scores.size()) == last - first + 1;
+  write_json(all);
+  if (!best && failure) std::rethrow_exception(failure);
+  if (signal)
+    fmt::print("stopped by {} after {}\n", signal == SIGINT ? "Ctrl-C" : "SIGTERM",
+               counted(static_cast<int64_t>(all.scores.size()), "fit"));
+  if (best) fmt::print("chosen by {}: model.num_components = {}\n", best->criterion(), best->components);
+  return signal ? 128 + signal : 0;
 }
 
 }  // namespace vem

@@ -13,6 +13,7 @@
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
 #include "vem/data/writers.h"
+#include "vem/infer/component_model.h"
 #include "verbs.h"
 
 namespace vem {
@@ -91,14 +92,15 @@ void print_next(const Model& model, const RunDirectory& directory) {
   fmt::print(", vem export {}\n", run);
 }
 
-int finish(const FitResult& result, const Model& model, const RunDirectory& directory) {
+int finish(const FitResult& result, const Model& model, const std::map<std::string, std::string>& notes,
+           const RunDirectory& directory) {
   const int signal = Signals::received();
   const std::string by = !signal ? "" : signal == SIGINT ? " (Ctrl-C)" : " (SIGTERM)";
   const bool has_best = fs::exists(directory.checkpoint("best"));
   fmt::print("Stopped after {} and {}: {}{}\n", counted(result.epoch, "epoch"), counted(result.iteration, "update"),
              result.reason, by);
   for (const auto& [move, times] : result.kept) fmt::print("Kept {} of kind {}\n", counted(times, "move"), move);
-  for (const std::string& remark : remarks(model)) fmt::print(stderr, "vem: warning: {}\n", remark);
+  for (const std::string& remark : remarks(model, notes)) fmt::print(stderr, "vem: warning: {}\n", remark);
   fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)
@@ -111,11 +113,11 @@ int finish(const FitResult& result, const Model& model, const RunDirectory& dire
 /// Does something when the fit begins, so after the model has looked at its data: bad input leaves nothing behind.
 class AtStart final : public Callback {
  public:
-  explicit AtStart(std::function<void()> action) : action_(std::move(action)) {}
-  void on_start(const Model&, int64_t, int64_t) override { action_(); }
+  explicit AtStart(std::function<void(const Model&)> action) : action_(std::move(action)) {}
+  void on_start(const Model& model, int64_t, int64_t) override { action_(model); }
 
  private:
-  std::function<void()> action_;
+  std::function<void(const Model&)> action_;
 };
 
 /// A run that is ready to go: what start() and resume() have in common.
@@ -131,6 +133,7 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   const Dataset& data = job.splits.train;
   Checkpoint blank{to_toml(job.options, job.registry), data.schema, {}, environment_notes()};
   blank.notes["training items"] = std::to_string(data.size);
+  if (from) blank.notes.insert(from->notes.begin(), from->notes.end());  // what initialize() said
   Progress progress(isatty(STDERR_FILENO) != 0);
   const int64_t epochs = from ? epochs_done(*from) : 0;
   MetricsLog metrics(job.directory.metrics(), epochs);
@@ -142,26 +145,13 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
     callbacks.push_back(callback);
   const Dataset* validation = job.splits.validation.size > 0 ? &job.splits.validation : nullptr;
   const FitContext context{job.registry, validation, nullptr, std::move(callbacks), from ? &from->state : nullptr};
-  return finish(fit(job.model, data, job.options.train, context), job.model, job.directory);
-}
-
-void warn_of_slow_blas() {
-  const std::string warning = blas_info().warning;
-  if (!warning.empty()) fmt::print(stderr, "vem: warning: {}\n", warning);
+  const FitResult result = fit(job.model, data, job.options.train, context);
+  return finish(result, job.model, checkpoints.notes(), job.directory);
 }
 
 int start(const Arguments& a, const Registry& registry) {
-  if (!a.count("what"))
-    fail<UsageError>(
-        "train: which model? `vem train vae --data fashion-mnist`, or a TOML file; `vem list model` lists models");
+  RunOptions options = run_options(a, "train", registry);
   const std::string what = a["what"].as<std::string>();
-  if (!is_toml(what)) registry.find("model", what);
-  RunOptions options;
-  const Config config = configuration(a, what);
-  if (!config.has("model")) fail<ConfigError>("{}: model is not set; `vem list model` lists models", what);
-  config.read(options, registry);
-  if (options.data.source.empty())
-    fail<ConfigError>("train: data.source is not set; name a data set or a file with --data");
   const std::string name = is_toml(what) ? short_name(what) : what, source = options.data.source;
   const RunDirectory directory = RunDirectory::plan(
       a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(source)),
@@ -171,15 +161,15 @@ int start(const Arguments& a, const Registry& registry) {
                       options.train.epochs);
   options.data.source = absolute(source);
   options.data.validation_file = absolute(options.data.validation_file);
-  tune_platform(options.threads);
-  warn_of_slow_blas();
-  if (const auto* chosen = dynamic_cast<const ModelOptions*>(options.model.options.get()))
-    if (const std::string advice = chosen->advice(options.train.batch_size); !advice.empty())
-      fmt::print(stderr, "vem: warning: {}\n", advice);
+  prepare(options);
   const Splits splits = as_taken(load_splits(options.data), options.model);
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
   fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
-  AtStart create([&] { directory.create(to_toml(options, registry)); });
+  AtStart create([&](const Model& started) {
+    if (const auto* components = dynamic_cast<const ComponentModel*>(&started))
+      fmt::print(stderr, "start: {}\n", components->notes().at("start"));
+    directory.create(to_toml(options, registry));
+  });
   return fit_run({options, directory, splits, *model, registry}, {&create}, nullptr);
 }
 
@@ -193,15 +183,14 @@ int resume(const Arguments& a, const Registry& registry) {
   for (const std::string& assignment : assignments(a)) config.set(assignment);
   RunOptions options;
   config.read(options, registry);
-  tune_platform(options.threads);
+  prepare(options);
   const Checkpoint checkpoint = load_checkpoint(file);
   warn_of_other_environment(checkpoint);
-  warn_of_slow_blas();
   const auto model = load_model(options, checkpoint, file, registry);
   const Splits splits = as_taken(load_splits(options.data), options.model);
   check_same_data(splits.train, checkpoint, options.data.source);
   fmt::print(stderr, "resuming {} after {}\n", directory.path(), counted(epochs_done(checkpoint), "epoch"));
-  AtStart update([&] { write_text(directory.config(), to_toml(options, registry)); });
+  AtStart update([&](const Model&) { write_text(directory.config(), to_toml(options, registry)); });
   return fit_run({options, directory, splits, *model, registry}, {&update}, &checkpoint);
 }
 

@@ -6,27 +6,26 @@ namespace {
 
 using Values = std::vector<std::string>;
 
-void declare_train(cxxopts::Options& o) {
+/// What train and select fit.
+void declare_fit(cxxopts::Options& o) {
   o.add_options()("what", "model, preset or TOML file", cxxopts::value<std::string>())(
       "data", "named set or path (data.source)", cxxopts::value<std::string>())(
-      "out", "folder of the run; default runs/MODEL-DATA", cxxopts::value<std::string>())(
       "set", "key=value, as in a TOML file; any number of times", cxxopts::value<Values>())(
       "seed", "of everything random", cxxopts::value<std::string>())(
       "threads", "0: all cores, or OMP_NUM_THREADS", cxxopts::value<std::string>())("device", "where tensors live",
-                                                                                    cxxopts::value<std::string>())(
-      "resume", "go on with the run in this folder", cxxopts::value<std::string>())("force",
-                                                                                    "replace a run that is there");
-  o.parse_positional({"what"});
-}
-void declare_select(cxxopts::Options& o) {
-  o.add_options()("what", "model, preset or TOML file", cxxopts::value<std::string>())(
-      "data", "named set or path (data.source)", cxxopts::value<std::string>())(
-      "components", "numbers of components to compare: 1..8", cxxopts::value<std::string>())(
-      "set", "key=value, as in a TOML file; any number of times", cxxopts::value<Values>())(
-      "seed", "of everything random", cxxopts::value<std::string>())(
-      "threads", "0: all cores, or OMP_NUM_THREADS", cxxopts::value<std::string>())("out", "JSON file for the table",
                                                                                     cxxopts::value<std::string>());
   o.parse_positional({"what"});
+}
+void declare_train(cxxopts::Options& o) {
+  declare_fit(o);
+  o.add_options()("out", "folder of the run; default runs/MODEL-DATA", cxxopts::value<std::string>())(
+      "resume", "go on with the run in this folder", cxxopts::value<std::string>())("force",
+                                                                                    "replace a run that is there");
+}
+void declare_select(cxxopts::Options& o) {
+  declare_fit(o);
+  o.add_options()("components", "numbers of components to compare: 1..8", cxxopts::value<std::string>())(
+      "json,out", "file for the table", cxxopts::value<std::string>());
 }
 void declare_threads(cxxopts::Options& o) {
   o.add_options()("threads", "0: all cores, or OMP_NUM_THREADS; default: as the run was trained",
@@ -134,14 +133,14 @@ void declare_diagnose(cxxopts::Options& o) {
       "skip", "first so many draws of each left out, beside those of train.burn_in",
       cxxopts::value<int64_t>()->default_value("0"))("thin", "of the others, every so many",
                                                      cxxopts::value<int64_t>()->default_value("1"))(
-      "json", "file for the results", cxxopts::value<std::string>());
+      "json,out", "file for the results", cxxopts::value<std::string>());
   declare_threads(o);
   o.parse_positional({"runs"});
 }
 void declare_describe(cxxopts::Options& o) {
   declare_kind(o);
   declare_loading(o);  // of a run
-  o.add_options()("json", "of a run: file for its parameters", cxxopts::value<std::string>())(
+  o.add_options()("json,out", "of a run: file for its parameters", cxxopts::value<std::string>())(
       "words", "top words of a topic that are shown and scored", cxxopts::value<int64_t>()->default_value("10"))(
       "data", "of topics: corpus that coherence is counted in; default: the run's training documents",
       cxxopts::value<std::string>())("other", "of topics: another run, whose topics are matched with these",

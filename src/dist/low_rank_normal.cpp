@@ -26,8 +26,10 @@ Leading leading(const Tensor& matrix, int64_t L) {
 
 }  // namespace
 
+// No more than a covariance without constraints has: with many latents, different loadings and noise give the same one.
 int64_t LowRankNormalFamily::num_free() const {
-  return D_ + D_ * L_ - L_ * (L_ - 1) / 2 + (noise_ == Noise::isotropic ? 1 : D_);
+  const int64_t factors = D_ * L_ - L_ * (L_ - 1) / 2 + (noise_ == Noise::isotropic ? 1 : D_);
+  return D_ + std::min(factors, D_ * (D_ + 1) / 2);
 }
 
 Tensor LowRankNormalFamily::padded(const Tensor& x) const {

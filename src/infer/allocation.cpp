@@ -23,6 +23,12 @@ Allocation::Counts Allocation::expect(const Tensor& log_lik, const Batch& batch,
   return counts;
 }
 
+int64_t Allocation::num_free() const {
+  int64_t sum = 0;
+  for (const auto& block : blocks()) sum += block->num_free();
+  return sum;
+}
+
 std::vector<Allocation::Readout> Allocation::readouts() const {
   using Tensors = std::vector<Tensor>;
   const auto log_responsibilities = [this](const Tensor& log_lik, const TensorMap& globals) {
@@ -41,6 +47,14 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
            false,
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
              return Tensors{log_responsibilities(log_lik, globals).exp()};
+           }},
+          {"entropy",
+           "entropy of the posterior over the component of each row, in nats",
+           {"entropy"},
+           false,
+           [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
+             const Tensor r = log_responsibilities(log_lik, globals).exp();
+             return Tensors{-at::xlogy(r, r).sum(-1)};
            }},
           {"predict",
            "the most probable component of each row",

@@ -13,8 +13,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// A fall of an exact bound by more than this share of its size is no rounding.
-constexpr double kRounding = 1e-9;
 constexpr const char* kRemedy = "a lower learning rate, gradient clipping or float64 may help";
 
 class Fit {
@@ -42,6 +40,9 @@ class Fit {
     accelerated_ = options.acceleration == FitOptions::Acceleration::squarem;
     if (accelerated_ && (!closed_form_ || sampled_ || batches_ > 1))
       fail<ConfigError>("fit: train.acceleration needs passes in closed form over all of the data");
+    if (accelerated_ && !model.monotone())
+      fail<ConfigError>(
+          "fit: train.acceleration needs a bound that no full pass lowers, to tell which extrapolations to keep");
     if (accelerated_ && keeps_item_state())
       fail<ConfigError>("fit: train.acceleration does not go with a model that keeps a state for each item");
     if (sampled_ && options.memoised) fail<ConfigError>("fit: train.memoised does not go with Gibbs sampling");
@@ -229,7 +230,7 @@ class Fit {
     model_.m_step(total, step, root_.fold("m_step").at(state_.iteration));
     ++state_.iteration;
     add_to_pass(total);
-    if (closed_form_) follow_bound(before, entropy, step, partial);
+    if (closed_form_) follow_bound(before, entropy, total, step, partial);
     finish_update(total, step);
   }
 
@@ -260,18 +261,32 @@ class Fit {
     state_.epoch_total += logged;
   }
 
-  void follow_bound(const Tensor& before, const Tensor& entropy, const Step& step, bool partial) {
+  void follow_bound(const Tensor& before, const Tensor& entropy, const Expectation& total, const Step& step,
+                    bool partial) {
     if (!options_.memoised) result_.bounds.push_back(before.item<double>());
     if (step.weight("rho") == 1 && !sampled_) result_.after.push_back((entropy + model_.gain()).item<double>());
     if (partial || !model_.monotone()) return;
     const double now = options_.memoised ? result_.after.back() : result_.bounds.back();
-    if (now < state_.previous - kRounding * std::abs(state_.previous)) {
+    if (now < state_.previous && now < state_.previous - rounding_of(total, state_.previous)) {
       const std::string text =
           fmt::format("the bound fell from {:.15g} to {:.15g} at iteration {}; a full pass should never lower it",
                       state_.previous, now, state_.iteration);
       for (auto* c : context_.callbacks) c->on_warning(text);
     }
     state_.previous = now;
+  }
+
+  /// What rounding may change of a bound, from the sizes of what was added up: log-likelihoods that cancel, or that are
+  /// logarithms of numbers near 1, leave a total much smaller than its terms and their errors.
+  double rounding_of(const Expectation& total, double bound) const {
+    double size = std::abs(bound);
+    for (const auto& [key, value] : model_.globals()) {
+      const auto sums = total.sums.find(key);
+      if (sums == total.sums.end()) continue;
+      const Tensor weight = sums->second.to(at::kDouble).abs(), term = value.detach().to(at::kDouble).abs();
+      size += at::where(weight > 0, weight * (1 + term), at::zeros_like(weight)).sum().item<double>();
+    }
+    return (model_.dtype() == at::kFloat ? 1e-6 : 1e-9) * size;
   }
 
   void finish_update(const Expectation& total, const Step& step) {
@@ -375,7 +390,7 @@ class Fit {
         model_.m_step(total, step_at(0), root_.fold("move").at(state_.iteration));
         std::tie(total, after) = look();
       }
-      better = after > bound + std::max(kRounding * std::abs(bound), options_.tolerance * total_weight_);
+      better = after > bound + std::max(rounding_of(total, bound), options_.tolerance * total_weight_);
     } catch (const NumericError&) {  // a proposal beyond what the parameters allow
     }
     if (better) {

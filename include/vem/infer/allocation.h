@@ -9,6 +9,7 @@
 
 #include "vem/data/dataset.h"
 #include "vem/infer/block.h"
+#include "vem/infer/labelings.h"
 
 namespace vem {
 
@@ -39,6 +40,12 @@ class Allocation {
   virtual Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const;
   /// Whether rows are independent given the globals: then log_joint() and log_weights() exist, and items are rows.
   virtual bool independent_rows() const { return true; }
+  /// Free parameters of its blocks; the default: what they say themselves.
+  virtual int64_t num_free() const;
+  /// The numberings of components that are equivalent under the prior; the default: one.
+  virtual Labelings labelings() const { return {}; }
+  /// Whether states follow each other in the order of their numbers (a left-right chain).
+  virtual bool ordered() const { return false; }
   /// Rows that each component explained when the blocks were last updated [K] float64; undefined (the default) where
   /// that is not known.
   virtual Tensor occupancy() const { return {}; }
