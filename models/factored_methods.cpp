@@ -127,14 +127,13 @@ std::vector<Method> FactoredModel::row_methods() const {
 /// Rows are independent, so what is missing depends on its own row only.
 Method FactoredModel::impute() const {
   return {"impute",
-          "rows with expected values in their missing cells (of symbols, the most probable)",
+          "rows with expected values in their missing cells (of symbols, the most probable), under the density that "
+          "log_prob gives; cells stay missing where the row is impossible",
           {"x"},
           {"x"},
           [this](const Tensors& in, const Rng&) {
-            const Observation& observation = part_.observation();
-            const Tensor x = scaled(in[0]), t = observation.point();
-            const Tensor log_joint = part_.allocation().log_joint(observation.log_prob(x, t), part_.point());
-            const Tensor made = observation.completed(x, t, at::softmax(log_joint, -1)) * scale() + center();
+            const Tensor r = at::softmax(row_log_lik(in[0], true) + part_.allocation().log_weights(), -1);
+            const Tensor made = part_.observation().completed(scaled(in[0]), r) * scale() + center();
             return Tensors{at::where(in[0].isnan(), made, in[0].to(at::kDouble))};  // what is there stays as it is
           }};
 }
@@ -156,18 +155,24 @@ Method FactoredModel::sample() const {
   return method;
 }
 
-/// Rows to come, where rows depend on each other: states, and moments of the rows where the family has any.
+/// Rows to come, where rows depend on each other: states, moments and intervals of numbers, probabilities of symbols.
 Method FactoredModel::forecast() const {
-  Method method{"forecast",
-                "probabilities of the states 1 .. horizon rows after the end of each sequence, and moments of the rows",
-                {"x", "offsets", "horizon"},
-                {"states"},
-                {}};
-  const std::vector<std::string> names = part_.observation().parameters();
-  if (std::find(names.begin(), names.end(), "means") != names.end() || part_.observation().lags() > 0)
-    method.outputs = {"states", "mean", "variance"};
+  Method method{
+      "forecast",
+      "probabilities of the states 1 .. horizon rows after the end of each sequence; of each column the mean, "
+      "the variance and a central interval that holds it with probability `level`, or probabilities of its "
+      "symbols; of the density that log_prob gives",
+      {"x", "offsets", "horizon", "level"},
+      {"states", "mean", "variance", "lower", "upper"},
+      {}};
+  const Tensor is_symbol = part_.observation().symbol_columns();
+  std::vector<size_t> symbols;
+  for (int64_t d = 0; d < is_symbol.numel(); ++d)
+    if (is_symbol[d].item<bool>()) symbols.push_back(static_cast<size_t>(d));
+  if (is_symbol.all().item<bool>()) method.outputs = {"states"};
+  for (const size_t d : symbols) method.outputs.push_back("probability_" + feature_name(d));
   method.integers = {"horizon"};
-  method.call = [this, moments = method.outputs.size() > 1](const Tensors& in, const Rng&) {
+  method.call = [this, symbols](const Tensors& in, const Rng&) {
     const int64_t items = in[1].size(0) - 1, horizon = in[2].item<int64_t>();
     Batch batch;
     batch.offsets = in[1];
@@ -177,30 +182,37 @@ Method FactoredModel::forecast() const {
     Tensors steps{outlook.next};
     while (static_cast<int64_t>(steps.size()) < horizon) steps.push_back(at::mm(steps.back(), outlook.transition));
     const Tensor p = at::stack(steps, 1);
+    const ColumnForecast columns = column_forecast(p, outlook, in[0], in[1], in[3].item<double>());
     Tensors all{p.view({items, horizon, options_.num_components, -1}).sum(-1)};
-    if (!moments) return all;
-    for (const Tensor& moment : row_forecast(p, outlook, in[0], in[1])) all.push_back(moment);
+    if (symbols.size() < columns.symbols.size())
+      all.insert(all.end(), {columns.mean * scale() + center(), columns.variance * scale().square(),
+                             columns.lower * scale() + center(), columns.upper * scale() + center()});
+    for (const size_t d : symbols) all.push_back(columns.symbols[d].view({items, horizon, -1}));
     return all;
   };
   return method;
 }
 
-Tensors FactoredModel::row_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
-                                    const Tensor& offsets) const {
+std::string FactoredModel::feature_name(size_t column) const {
+  return column < schema_.feature_names.size() ? schema_.feature_names[column] : fmt::format("x{}", column);
+}
+
+ColumnForecast FactoredModel::column_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
+                                              const Tensor& offsets, double level) const {
   const Observation& observation = part_.observation();
-  if (const int64_t lags = observation.lags(); lags > 0) {
+  const int64_t lags = observation.lags(), items = p.size(0), horizon = p.size(1);
+  if (lags > 0) {
     Tensors past;
     for (int64_t lag = 1; lag <= lags; ++lag) {
       const Tensor row = offsets.slice(0, 1) - lag, there = row.ge(offsets.slice(0, 0, -1)).unsqueeze(-1);
       past.push_back(at::where(there, scaled(x).index_select(0, row.clamp_min(0)), at::zeros({}, at::kDouble)));
     }
-    const auto [mean, variance] = observation.forecast(outlook.next, outlook.transition, at::cat(past, 1), p.size(1));
-    return {mean * scale() + center(), variance * scale().square()};
+    return observation.forecast(outlook.next, outlook.transition, at::cat(past, 1), horizon, level);
   }
-  TensorMap parts = observation.rescaled(observation.describe(observation.point()), scale(), center());
-  const Tensor spread = parts.count("variances") ? parts["variances"] : parts.at("covariances").diagonal(0, 1, 2);
-  const Tensor means = parts.at("means"), mean = at::matmul(p, means);
-  return {mean, at::matmul(p, spread + means.square()) - mean.square()};
+  ColumnForecast all = mixture_forecast(observation.marginals(), p.flatten(0, 1), level);
+  for (Tensor* values : {&all.mean, &all.variance, &all.lower, &all.upper})
+    *values = values->view({items, horizon, schema_.num_features()});
+  return all;
 }
 
 std::vector<Method> FactoredModel::methods() const {

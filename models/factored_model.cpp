@@ -188,6 +188,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
 
 std::map<std::string, double> FactoredModel::diagnostics() const {
   std::map<std::string, double> all = Model::diagnostics();
+  all.merge(part_.observation().diagnostics());
   const Tensor occupancy = part_.allocation().occupancy();
   const int64_t empty = occupancy.defined() ? (occupancy < kEmpty).sum().item<int64_t>() : 0;
   if (empty > 0) all["components.empty"] = static_cast<double>(empty);

@@ -62,7 +62,7 @@ class FactoredModel final : public Model, public ComponentModel {
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
   /// The allocation's readouts, component_parameters and sample.
   std::vector<Method> methods() const override;
-  /// The blocks', and "components.empty": how many explain less than half a row.
+  /// The blocks', the observation's, and "components.empty": how many explain less than half a row.
   std::map<std::string, double> diagnostics() const override;
   /// Birth, merge and delete of components, where rows are independent.
   std::vector<std::shared_ptr<Move>> moves() const override;
@@ -161,9 +161,11 @@ class FactoredModel final : public Model, public ComponentModel {
   Method impute() const;
   Method sample() const;
   Method forecast() const;
-  /// Means and variances of rows to come, in the units of the data; empty where the family names none.
-  std::vector<Tensor> row_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
-                                   const Tensor& offsets) const;
+  std::string feature_name(size_t column) const;
+  /// Of rows to come [items, horizon, D], in the units of the fitted rows: p [items, horizon, K] are the probabilities
+  /// of their components.
+  ColumnForecast column_forecast(const Tensor& p, const Allocation::Outlook& outlook, const Tensor& x,
+                                 const Tensor& offsets, double level) const;
 
   std::string name_;
   FactoredOptions options_;

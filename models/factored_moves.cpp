@@ -112,13 +112,15 @@ class Delete final : public RowMove {
   std::string name() const override { return "delete"; }
 
  protected:
-  /// Its rows go to the other components as if it had never been there.
+  /// Its rows go to the other components as if it had never been there; those that no other explains, to all of them.
   RowReader changed(const View& view, int64_t attempt, const Rng&) const override {
     const std::vector<int64_t> components = occupied(view.mass());
     if (components.size() < 2 || attempt >= static_cast<int64_t>(components.size())) return {};
     const Tensor gone = at::tensor({components[static_cast<size_t>(attempt)]}, at::kLong);
     return [log_joint = view.log_joint, gone](int64_t begin, int64_t end) {
-      return at::softmax(log_joint(begin, end).index_fill(1, gone, -std::numeric_limits<double>::infinity()), 1);
+      constexpr double kInfinity = std::numeric_limits<double>::infinity(),
+                       kLowest = -std::numeric_limits<double>::max();
+      return at::softmax(log_joint(begin, end).clamp_min(kLowest).index_fill(1, gone, -kInfinity), 1);
     };
   }
 };

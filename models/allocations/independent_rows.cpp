@@ -16,7 +16,7 @@ constexpr T kInfinity = std::numeric_limits<T>::infinity();
 template <class T>
 constexpr T kNegligible = sizeof(T) == 4 ? -70 : -650;
 
-/// r = x + t less its maximum, which goes into `largest`.
+/// r = x + t less its maximum, which goes into `largest`. A row of -infinity alone stays that: it is impossible.
 template <class T>
 VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T* __restrict r, T* __restrict largest,
                                 int64_t rows, int64_t K) {
@@ -27,8 +27,9 @@ VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T*
       r[k] = x[k] + t[k];
       top = r[k] > top ? r[k] : top;
     }
-    for (int64_t k = 0; k < K; ++k) r[k] -= top;
     largest[n] = top;
+    top = top == -kInfinity<T> ? T{0} : top;
+    for (int64_t k = 0; k < K; ++k) r[k] -= top;
   }
 }
 
@@ -38,7 +39,7 @@ VEM_INLINE void exponentials(T* r, int64_t numbers) {
   for (int64_t i = 0; i < numbers; ++i) r[i] = r[i] < kNegligible<T> ? T{0} : exp_inside(r[i]);
 }
 
-/// r = weight r / sum r, added to `sums`; the sum of r goes into `z`.
+/// r = weight r / sum r, added to `sums`; the sum of r goes into `z`. An impossible row, whose sum is 0, stays 0.
 template <class T>
 VEM_INLINE void divide_by_sums(T* __restrict r, const double* weight, double* __restrict z, double* __restrict sums,
                                int64_t rows, int64_t K) {
@@ -47,7 +48,7 @@ VEM_INLINE void divide_by_sums(T* __restrict r, const double* weight, double* __
 #pragma omp simd reduction(+ : sum)
     for (int64_t k = 0; k < K; ++k) sum += r[k];
     z[n] = sum;
-    const auto scale = static_cast<T>(weight[n] / sum);
+    const auto scale = static_cast<T>(sum == 0 ? 0 : weight[n] / sum);
     for (int64_t k = 0; k < K; ++k) sums[k] += r[k] *= scale;
   }
 }
@@ -62,7 +63,7 @@ struct Rows {
   int64_t rows, K;
 };
 /// A part of the rows at a time, whose numbers stay in the nearest cache. Returns the sum of weight (largest + log z)
-/// over the rows that have weight; z - z is 0, or NaN where z is none.
+/// over the rows that have weight: -infinity if one of them is impossible; z - z is 0, or NaN where z is none.
 template <class T>
 VEM_INLINE double normalize_all(const Rows<T>& a) {
   constexpr int64_t kNumbers = 2048;

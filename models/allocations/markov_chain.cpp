@@ -47,7 +47,7 @@ struct MarkovChainOptions final : ConjugateOptions {
 };
 
 /// Rows of transitions, each over the states that it may go to. What is forbidden has eta = t = 0 and no part in
-/// anything, so that sums and products stay finite: log_transition() is what puts -inf there.
+/// anything: chain() is what puts -infinity there. What is allowed and has never happened is -infinity at a mode.
 class MaskedDirichlet final : public ExponentialFamily {
  public:
   /// allowed [K, K] bool.
@@ -63,20 +63,24 @@ class MaskedDirichlet final : public ExponentialFamily {
     const Tensor alpha = eta + 1;
     return masked(at::digamma(alpha) - at::digamma(masked(alpha).sum(-1, true)));
   }
-  Tensor mode(const Tensor& eta) const override { return normalized(eta); }
-  Tensor sample(const Tensor& eta, const Rng& rng) const override {
-    return normalized(rng.gamma(eta + 1, "dirichlet"));
+  /// A row of which nothing was seen is uniform, as that of a Dirichlet.
+  Tensor mode(const Tensor& eta) const override {
+    const Tensor weights = masked(eta.clamp_min(0)), unseen = weights.sum(-1, true).eq(0);
+    const Tensor uniform = -allowed_.sum(-1, true).to(at::kDouble).log();
+    return allowed_only(at::where(unseen, uniform, log_normalized(weights)));
+  }
+  Tensor sample(const Tensor& eta, const Rng& rng) const override {  // small alphas underflow to zero
+    return allowed_only(
+        log_normalized(masked(rng.gamma(eta + 1, "dirichlet").clamp_min(std::numeric_limits<double>::min()))));
   }
   Tensor unconstrained(const Tensor& eta) const override { return masked(eta.log1p()); }
   Tensor constrained(const Tensor& coordinates) const override { return masked(coordinates.expm1()); }
 
  private:
   Tensor masked(const Tensor& x) const { return x * allowed_; }
-  /// As Dirichlet does: what is not positive gets the smallest positive weight, never -inf.
-  Tensor normalized(const Tensor& weights) const {
-    const Tensor positive = weights.clamp_min(std::numeric_limits<double>::min());
-    return masked(positive.log() - masked(positive).sum(-1, true).log());
-  }
+  /// Likewise where forbidden entries may be infinite.
+  Tensor allowed_only(const Tensor& x) const { return x.masked_fill(allowed_.logical_not(), 0); }
+  static Tensor log_normalized(const Tensor& weights) { return weights.log() - weights.sum(-1, true).log(); }
 
   Tensor allowed_;
 };
@@ -178,7 +182,7 @@ class MarkovChain final : public Allocation {
   }
 
   Outlook outlook(const Tensor& log_lik, const Batch& batch) const override {
-    const Tensor filtered = chain_filter(mean_chain(log_lik, batch)).marginals, transition = mean_transition();
+    const Tensor filtered = filtered_marginals(mean_chain(log_lik, batch)), transition = mean_transition();
     const Tensor begin = batch.offsets.slice(0, 0, -1), end = batch.offsets.slice(0, 1);
     const Tensor none = begin.eq(end).unsqueeze(-1);  // nothing was seen: the next row is the first
     const Tensor padded = at::cat({at::zeros({1, K_}, at::kDouble), filtered});
@@ -226,6 +230,17 @@ class MarkovChain final : public Allocation {
                    expected_log(counts.transitions, one.log_transition) - expected_log(counts.marginals, one.log_lik);
     }
     return entropy.clamp_min(0);
+  }
+  /// p(z_t = k | x_1 .. x_t) [rows, K]; NaN from the first row on that is impossible after those before it.
+  static Tensor filtered_marginals(const Chain& chain) {
+    const Tensor marginals = chain_filter(chain).marginals;
+    return marginals.masked_fill(marginals.sum(-1, true).eq(0), std::nan(""));
+  }
+  /// p(z_t = k | x) [rows, K]; NaN in a sequence that is impossible.
+  static Tensor smoothed_marginals(const Chain& chain, const Batch& batch) {
+    const ChainCounts counts = forward_backward(chain, batch.weight);
+    const Tensor impossible = counts.log_norm.eq(-kInfinity).index_select(0, batch.row_item());
+    return counts.marginals.masked_fill(impossible.unsqueeze(-1), std::nan(""));
   }
   Tensor log_start(const TensorMap& globals) const {
     if (start_) return globals.at(start_->key());
@@ -320,56 +335,65 @@ constexpr const char* kViterbiScript = R"(    label = torch.zeros([log_lik.size(
         begin = int(offsets[n])
         end = int(offsets[n + 1])
         if end > begin:
+            label[begin:end] = -1
             best = log_start + log_lik[begin]
+            last = torch.argmax(best)
+            possible = begin if bool(torch.max(best) == -float("inf")) else begin + 1
             for t in range(begin + 1, end):
                 best, back[t] = torch.max(best.unsqueeze(1) + log_transition, 0)
                 best = best + log_lik[t]
-            label[end - 1] = torch.argmax(best)
-            for t in range(end - begin - 1):
-                label[end - 2 - t] = back[end - 1 - t, int(label[end - 1 - t])]
+                if possible == t and bool(torch.max(best) != -float("inf")):
+                    last = torch.argmax(best)
+                    possible = t + 1
+            if possible > begin:
+                label[possible - 1] = last
+            for t in range(possible - begin - 1):
+                label[possible - 2 - t] = back[possible - 1 - t, int(label[possible - 1 - t])]
     return label
 )";
 
 std::vector<Allocation::Readout> MarkovChain::readouts() const {
   using Tensors = std::vector<Tensor>;
-  return {{"log_prob",
-           "log density of each sequence; where parameters have a posterior, with the mean transition probabilities "
-           "and every row's predictive density",
-           {"log_prob"},
-           true,
-           [this](const Tensor& log_lik, const Batch& batch, const TensorMap&) {
-             return Tensors{chain_filter(mean_chain(log_lik, batch)).log_norm};
-           },
-           mean_script() + kLogProbScript},
-          {"responsibilities",
-           "smoothed probability of each state for each row, given the whole sequence, as in the E-step",
-           {"responsibilities"},
-           false,
-           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
-             return Tensors{forward_backward(chain(log_lik, batch, globals), batch.weight).marginals};
-           }},
-          {"entropy",
-           "entropy of the posterior over the paths of states of each sequence, in nats",
-           {"entropy"},
-           false,
-           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
-             return Tensors{path_entropy(log_lik, batch, globals)};
-           }},
-          {"filter",
-           "probability of each state for each row, given the rows up to it",
-           {"filtered"},
-           false,
-           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
-             return Tensors{chain_filter(chain(log_lik, batch, globals)).marginals};
-           }},
-          {"predict",
-           "the most probable path of states of each sequence, a state a row (Viterbi)",
-           {"label"},
-           false,
-           [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
-             return Tensors{viterbi(chain(log_lik, batch, globals)).states};
-           },
-           point_script() + kViterbiScript}};
+  return {
+      {"log_prob",
+       "log density of each sequence; where parameters have a posterior, with the mean transition probabilities "
+       "and every row's predictive density",
+       {"log_prob"},
+       true,
+       [this](const Tensor& log_lik, const Batch& batch, const TensorMap&) {
+         return Tensors{chain_filter(mean_chain(log_lik, batch)).log_norm};
+       },
+       mean_script() + kLogProbScript},
+      {"responsibilities",
+       "smoothed probability of each state for each row, given the whole sequence, as in the E-step",
+       {"responsibilities"},
+       false,
+       [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+         return Tensors{smoothed_marginals(chain(log_lik, batch, globals), batch)};
+       }},
+      {"entropy",
+       "entropy of the posterior over the paths of states of each sequence, in nats",
+       {"entropy"},
+       false,
+       [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+         return Tensors{path_entropy(log_lik, batch, globals)};
+       }},
+      {"filter",
+       "probability of each state for each row, given the rows up to it",
+       {"filtered"},
+       false,
+       [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+         return Tensors{filtered_marginals(chain(log_lik, batch, globals))};
+       }},
+      {"predict",
+       "the most probable path of states of each sequence, a state a row (Viterbi); -1 from the first row on that is "
+       "impossible after those before it",
+       {"label"},
+       false,
+       [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
+         return Tensors{viterbi(chain(log_lik, batch, globals)).states};
+       },
+       point_script() + kViterbiScript}};
 }
 
 void refuse_ml_priors(const MarkovChainOptions& options) {

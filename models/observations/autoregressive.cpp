@@ -112,10 +112,26 @@ class AutoregressiveRows final : public Observation {
     return roll(component, p.M, root, noise * tail, at::linalg_inv(p.K));
   }
   std::string sample_script() const override;
-  std::pair<Tensor, Tensor> forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
-                                     int64_t horizon) const override;
+  ColumnForecast forecast(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
+                          double level) const override;
+  std::map<std::string, double> diagnostics() const override {
+    if (context_.estimate == Estimate::ml) return {};
+    return flat_directions(family_.parameters(components().eta_prior()).V[0]);
+  }
 
  private:
+  /// A row given its inputs u and its component: A u + sqrt(1 + u' growth u) e, where e has the scale root root' and is
+  /// normal or, of a posterior, Student-t with so many degrees of freedom: what log_predictive() is the density of.
+  struct Regressions {
+    Tensor A;        // [K, D, R]
+    Tensor root;     // [K, D, D]
+    Tensor growth;   // [K, R, R]; undefined at a point
+    Tensor degrees;  // [K]; undefined at a point
+  };
+  Regressions regressions() const;
+  /// Draws of `count` continuations of every item [items, count, horizon, D].
+  Tensor continuations(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
+                       int64_t count) const;
   /// Rows [N, D], inputs [N, R] and [N, 1] ones; all zero for rows whose history is not complete.
   struct Regression {
     Tensor rows, u, there;
@@ -157,33 +173,105 @@ Tensor AutoregressiveRows::log_predictive(const Tensor& x) const {
   const Tensor white = at::linalg_solve_triangular(factor, residual.transpose(1, 2), false);
   const auto d = static_cast<double>(D());
   const Tensor log_p = at::lgamma(0.5 * (nu + d)) - at::lgamma(0.5 * nu) - 0.5 * d * (M_PI * growth).log() -
-                       factor.diagonal(0, 1, 2).log().sum(-1, true) -
-                       0.5 * (nu + d) * at::log1p(white.square().sum(1) / growth);
+                       factor.diagonal(0, 1, 2).log().sum(-1, true) - 0.5 * (nu + d) * log1p_squares(white, 1, growth);
   return log_p.t() * there;
 }
 
-/// Exactly, by the moments E[y y' 1(z = k)] of y = (1, the last `order` rows): y goes on linearly given the state.
-std::pair<Tensor, Tensor> AutoregressiveRows::forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
-                                                       int64_t horizon) const {
-  const auto [A, covariance] = family_.regression(point());
+AutoregressiveRows::Regressions AutoregressiveRows::regressions() const {
+  if (context_.estimate != Estimate::posterior) {
+    const auto [A, covariance] = family_.regression(point());
+    return {A, NormalWishartFamily::cholesky(covariance, "covariance"), {}, {}};
+  }
+  const MatrixNormalWishartFamily::Parameters p = family_.parameters(components().eta());
+  const Tensor degrees = p.nu - static_cast<double>(D() - 1);
+  return {p.M, NormalWishartFamily::cholesky(p.V / degrees.view({-1, 1, 1}), "scale"), at::linalg_inv(p.K), degrees};
+}
+
+/// Moments exactly, by E[y y' 1(z = k)] of y = (1, the last `order` rows): y goes on linearly given the state. The ends
+/// of intervals are those of drawn continuations: how the states go on has no short description.
+ColumnForecast AutoregressiveRows::forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
+                                            int64_t horizon, double level) const {
+  const Regressions r = regressions();
   const Tensor step = at::zeros({K(), R_, R_}, at::kDouble), noise = at::zeros({K(), R_, R_}, at::kDouble);
   step.select(1, 0).select(1, 0).fill_(1);
-  step.slice(1, 1, 1 + D()).copy_(A);
+  step.slice(1, 1, 1 + D()).copy_(r.A);
   if (R_ > 1 + D()) step.slice(1, 1 + D()).slice(2, 1, R_ - D()).copy_(at::eye(R_ - 1 - D(), at::kDouble));
-  noise.slice(1, 1, 1 + D()).slice(2, 1, 1 + D()).copy_(covariance);
+  // The covariance of a Student-t is its scale times nu / (nu - 2), and infinite where nu is 2 or less.
+  const Tensor heavy = r.degrees.defined() ? r.degrees.le(2) : at::zeros({K()}, at::kBool);
+  const Tensor widening =
+      r.degrees.defined() ? (r.degrees / (r.degrees - 2)).masked_fill(heavy, 1) : at::ones({K()}, at::kDouble);
+  noise.slice(1, 1, 1 + D())
+      .slice(2, 1, 1 + D())
+      .copy_(at::matmul(r.root, r.root.transpose(1, 2)) * widening.view({-1, 1, 1}));
   const Tensor y = at::cat({at::ones({past.size(0), 1}, at::kDouble), past}, 1);
   Tensor before =
       next.unsqueeze(-1).unsqueeze(-1) * (y.unsqueeze(2) * y.unsqueeze(1)).unsqueeze(1);  // [items, K, R, R]
+  Tensor diverged = at::zeros({past.size(0)}, at::kBool);
   std::vector<Tensor> means, variances;
   for (int64_t h = 0; h < horizon; ++h) {
-    const Tensor p = before.select(2, 0).select(2, 0).unsqueeze(-1).unsqueeze(-1);
-    const Tensor now = at::matmul(at::matmul(step, before), step.transpose(1, 2)) + p * noise;
+    Tensor p = before.select(2, 0).select(2, 0);
+    diverged = diverged.logical_or((p > 0).logical_and(heavy).any(1));
+    if (r.growth.defined()) p = p + (before * r.growth).sum({2, 3});
+    const Tensor now =
+        at::matmul(at::matmul(step, before), step.transpose(1, 2)) + p.unsqueeze(-1).unsqueeze(-1) * noise;
     const Tensor total = now.sum(1);
     means.push_back(total.select(1, 0).slice(1, 1, 1 + D()));
-    variances.push_back(total.diagonal(0, 1, 2).slice(1, 1, 1 + D()) - means.back().square());
+    const Tensor variance = total.diagonal(0, 1, 2).slice(1, 1, 1 + D()) - means.back().square();
+    variances.push_back(variance.masked_fill(diverged.unsqueeze(-1), std::numeric_limits<double>::infinity()));
     before = at::einsum("njab,jk->nkab", {now, transition});
   }
-  return {at::stack(means, 1), at::stack(variances, 1)};
+  constexpr int64_t kDraws = 4000, kRows = 1 << 18;  // continuations of an item, and of all items at a time
+  std::vector<Tensor> lower, upper;
+  const int64_t items = past.size(0), at_once = kRows / kDraws;
+  for (int64_t begin = 0; begin < items; begin += at_once) {
+    const int64_t end = std::min(items, begin + at_once);
+    const Tensor drawn = std::get<0>(
+        continuations(next.slice(0, begin, end), transition, past.slice(0, begin, end), horizon, kDraws).sort(1));
+    const auto place = [&](double share) { return std::lround(share * static_cast<double>(kDraws - 1)); };
+    lower.push_back(drawn.select(1, place(0.5 * (1 - level))));
+    upper.push_back(drawn.select(1, place(0.5 * (1 + level))));
+  }
+  const Tensor unknown = next.isnan().any(1).view({-1, 1, 1});
+  const auto joined = [&](const std::vector<Tensor>& parts) {
+    const Tensor all = parts.empty() ? at::zeros({0, horizon, D()}, at::kDouble) : at::cat(parts);
+    return all.masked_fill(unknown, std::nan(""));
+  };
+  return {at::stack(means, 1), at::stack(variances, 1), joined(lower), joined(upper),
+          std::vector<Tensor>(static_cast<size_t>(D()))};
+}
+
+Tensor AutoregressiveRows::continuations(const Tensor& next, const Tensor& transition, const Tensor& past,
+                                         int64_t horizon, int64_t count) const {
+  const Regressions r = regressions();
+  const Rng rng = Rng(0).fold("continuations");
+  const int64_t items = past.size(0), rows = items * count;
+  const Tensor row = at::arange(rows, at::kLong);
+  const auto drawn_states = [&](const Tensor& p, const Rng& key) {  // p [rows, K]
+    const Tensor edges = p.cumsum(1), u = key.uniform(row, {1}, "state") * edges.slice(1, K() - 1);
+    return (u >= edges).sum(1).clamp_max(K() - 1);
+  };
+  Tensor state = drawn_states(next.repeat_interleave(count, 0), rng.fold("next"));
+  Tensor u = at::cat({at::ones({rows, 1}, at::kDouble), past.repeat_interleave(count, 0)}, 1);
+  std::vector<Tensor> steps;
+  for (int64_t h = 0; h < horizon; ++h) {
+    const Rng key = rng.fold(static_cast<uint64_t>(h));
+    Tensor noise = key.normal(row, {D()}, "row");
+    if (r.degrees.defined()) {
+      const Tensor half = 0.5 * r.degrees.index_select(0, state);
+      noise = noise * (half / key.gamma(half, "tail")).sqrt().unsqueeze(1);
+    }
+    Tensor x = at::zeros({rows, D()}, at::kDouble);
+    for (int64_t k = 0; k < K(); ++k) {
+      const Tensor own = state.eq(k).nonzero().squeeze(1), inputs = u.index_select(0, own);
+      Tensor e = at::mm(noise.index_select(0, own), r.root[k].t());
+      if (r.growth.defined()) e = e * (1 + (at::mm(inputs, r.growth[k]) * inputs).sum(1, true)).sqrt();
+      x = x.index_copy(0, own, at::mm(inputs, r.A[k].t()) + e);
+    }
+    steps.push_back(x.view({items, count, D()}));
+    u = at::cat({u.slice(1, 0, 1), x, u.slice(1, 1, R_ - D())}, 1);
+    state = drawn_states(transition.index_select(0, state), key);
+  }
+  return at::stack(steps, 2);
 }
 
 constexpr const char* kPointScript = R"(

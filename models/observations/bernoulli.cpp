@@ -37,7 +37,13 @@ class BernoulliRows final : public DirichletRows {
   Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
     return (1 - draw(component, expected_probabilities(), rng, "row")).to(at::kDouble);
   }
-  Tensor expected_cells(const Tensor& t) const override { return describe(t).at("probabilities"); }
+  Marginals marginals() const override {
+    const Tensor p = current_probabilities().view({K(), D(), 2}).select(2, 0);
+    const auto cdf = [p](int64_t k, int64_t d, double x) {
+      return x < 0 ? 0 : x < 1 ? 1 - p.accessor<double, 2>()[k][d] : 1;
+    };
+    return {p, p * (1 - p), p, at::ones_like(p), at::ones({D()}, at::kBool), cdf, std::vector<Tensor>(p.size(1))};
+  }
   std::string sample_script() const override {
     return weights_script() + "    x = torch.bernoulli((p[:, :, 0] / p.sum(2))[label])\n";
   }

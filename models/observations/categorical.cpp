@@ -77,6 +77,7 @@ class CategoricalRows final : public DirichletRows {
   }
   std::vector<std::string> parameters() const override { return {"probabilities"}; }
 
+  Tensor symbol_columns() const override { return at::ones({D()}, at::kBool); }
   Tensor supported(const Tensor& x) const override {
     return x.isnan().logical_or((x >= 0).logical_and(x < C_).logical_and(x.eq(x.floor())));
   }
@@ -94,9 +95,15 @@ class CategoricalRows final : public DirichletRows {
     return std::make_unique<SymbolKernel>(t, C_);
   }
 
-  Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
-    const Tensor p = at::mm(r, describe(t).at("probabilities").flatten(1)).view({x.size(0), D(), C_});
-    return at::where(x.isnan(), p.argmax(2).to(at::kDouble), x);
+  Tensor completed(const Tensor& x, const Tensor& r) const override {
+    const Tensor p = at::mm(r, current_probabilities()).view({x.size(0), D(), C_});
+    const Tensor best = p.argmax(2).to(at::kDouble).masked_fill(p.isnan().any(2), std::nan(""));
+    return at::where(x.isnan(), best, x);
+  }
+  Marginals marginals() const override {
+    const Tensor p = current_probabilities().view({K(), D(), C_});
+    const Tensor none = at::full({K(), D()}, std::nan(""), at::kDouble);
+    return {none, none, none, none, at::zeros({D()}, at::kBool), {}, p.unbind(1)};
   }
   Tensor log_predictive(const Tensor& x) const override {
     return log_lik(statistics(x), expected_probabilities().log());

@@ -70,16 +70,16 @@ class DiagonalNormalRows final : public Observation {
   }
   Tensor log_predictive(const Tensor& x) const override {
     const Student s = student();
-    const Tensor squares = present(s.form.whitened(x).square());
+    const Tensor white = present(s.form.whitened(x));
     if (spherical_) {
       const Tensor there = x.isnan().logical_not().to(at::kDouble);
       const Tensor a = s.half_degrees.slice(1, 0, 1), degrees = 0.5 * there.sum(-1) + a;  // [K, N]
       const Tensor spread = at::mm(s.log_root, there.t()) - 0.5 * (2 * M_PI * a).log() * there.sum(-1);
-      return (at::lgamma(degrees) - at::lgamma(a) + spread - degrees * at::log1p(squares.sum(-1) / (2 * a))).t();
+      return (at::lgamma(degrees) - at::lgamma(a) + spread - degrees * log1p_squares(white, -1, 2 * a)).t();
     }
     const Tensor a = s.half_degrees.unsqueeze(1);
     const Tensor offset = at::lgamma(a + 0.5) - at::lgamma(a) - 0.5 * (2 * M_PI * a).log() + s.log_root.unsqueeze(1);
-    const Tensor cells = offset - (a + 0.5) * at::log1p(squares / (2 * a));
+    const Tensor cells = offset - (a + 0.5) * log1p_squares(white.unsqueeze(-1), -1, 2 * a);
     return at::where(x.isnan(), at::zeros_like(cells), cells).sum(-1).t();
   }
 
@@ -96,8 +96,19 @@ class DiagonalNormalRows final : public Observation {
     return diagonal_script(context_.prefix + "components", context_.estimate, D(), *sharing_, spherical_);
   }
 
- protected:
-  Tensor expected_cells(const Tensor& t) const override { return NormalGammaFamily::moments(t).first; }
+  Marginals marginals() const override {
+    if (context_.estimate == Estimate::posterior) {
+      const Student s = student();
+      return normal_marginals(s.form.mean, 1 / s.form.root, 2 * s.half_degrees);
+    }
+    const auto [means, variances] = NormalGammaFamily::moments(point());
+    return normal_marginals(means, variances.sqrt());
+  }
+  std::map<std::string, double> diagnostics() const override {
+    if (context_.estimate == Estimate::ml) return {};
+    const Tensor prior = NormalGammaFamily::parameters(sharing_->marginals(components().eta_prior())).b[0];
+    return flat_directions(prior.diag());
+  }
 
  private:
   struct Student {

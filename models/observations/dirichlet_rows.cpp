@@ -32,6 +32,12 @@ Tensor DirichletRows::expected_probabilities() const {
   return (alpha / alpha.sum(-1, true)).view({K(), G_ * C_});
 }
 
+Tensor DirichletRows::current_probabilities() const {
+  if (context_.estimate == Estimate::posterior) return expected_probabilities();
+  const Tensor p = probabilities(point()).view({K(), G_, C_});
+  return (p / p.sum(-1, true)).view({K(), G_ * C_});
+}
+
 Tensor DirichletRows::draw(const Tensor& component, const Tensor& probabilities, const Rng& rng,
                            std::string_view stream) const {
   const Tensor edges = probabilities.view({K(), G_, C_}).cumsum(-1).index_select(0, component);

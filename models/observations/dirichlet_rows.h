@@ -23,6 +23,8 @@ class DirichletRows : public Observation {
   /// Probabilities [K, G C]: at t, and expected under q.
   static Tensor probabilities(const Tensor& t) { return t.exp(); }
   Tensor expected_probabilities() const;
+  /// Those that a new row has [K, G C], normalised: expected under q for a posterior, else at the blocks' t.
+  Tensor current_probabilities() const;
   /// A category [n, G] int64 for each component index, drawn from probabilities [K, G C].
   Tensor draw(const Tensor& component, const Tensor& probabilities, const Rng& rng, std::string_view stream) const;
   /// TorchScript that sets `p` [K, G, C] to weights in proportion to the probabilities that rows are drawn from.

@@ -19,7 +19,7 @@ struct ExponentialOptions final : GammaRowsOptions {
 class ExponentialRows final : public GammaRows {
  public:
   ExponentialRows(const ExponentialOptions& options, const Context& context)
-      : GammaRows("exponential", options, context, 1 / options.mean_floor) {
+      : GammaRows("exponential", options, context, std::numeric_limits<double>::min(), 1 / options.mean_floor) {
     if (context.estimate == Estimate::posterior || context.estimate == Estimate::gibbs)
       refuse_without_effect(options.mean_floor != ExponentialOptions().mean_floor, "exponential: mean_floor",
                             "estimate is ml or map");
@@ -50,7 +50,24 @@ class ExponentialRows final : public GammaRows {
   Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
     return draw(drawn_rates(component, rng), rng);
   }
-  Tensor expected_cells(const Tensor& t) const override { return 1 / describe(t).at("rates"); }
+  /// Exponential, or that of Lomax for a posterior, whose mean diverges at a <= 1 and whose variance at a <= 2.
+  Marginals marginals() const override {
+    const bool predictive = context_.estimate == Estimate::posterior;
+    const Tensor a = shape(), b = rate(), rates = predictive ? a / b : -point().slice(1, D()).contiguous();
+    const Tensor scale = 1 / rates, infinite = at::full({}, std::numeric_limits<double>::infinity(), at::kDouble);
+    Marginals all{scale, scale.square(), scale, scale, at::zeros({D()}, at::kBool), {}, {}};
+    all.symbols.resize(static_cast<size_t>(D()));
+    if (predictive) {
+      all.mean = at::where(a > 1, b / (a - 1), infinite);
+      all.variance = at::where(a > 2, all.mean.square() * a / (a - 2), infinite);
+    }
+    all.cdf = [predictive, a, b, rates](int64_t k, int64_t d, double x) {
+      const auto at = [&](const Tensor& values) { return values.accessor<double, 2>()[k][d]; };
+      if (x < 0) return 0.;
+      return -std::expm1(predictive ? -at(a) * std::log1p(x / at(b)) : -at(rates) * x);
+    };
+    return all;
+  }
   std::string sample_script() const override {
     return rates_script() + "    x = -torch.log1p(-torch.rand(rates.size(), dtype=rates.dtype)) / rates\n";
   }

@@ -91,8 +91,21 @@ class FullNormal final : public Observation {
     }
     return (f.offset.unsqueeze(-1) - 0.5 * f.whitened(x).square().sum(-1)).t();
   }
-  Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
+  Tensor completed(const Tensor& x, const Tensor& r) const override {
+    const Tensor t = point();
     return completed_full(form(t), precision(t), x, r);
+  }
+  Marginals marginals() const override {
+    if (context_.estimate == Estimate::posterior) {
+      const Student s = student();
+      return normal_marginals(s.mean, s.scale.diagonal(0, 1, 2).sqrt(), s.degrees.unsqueeze(-1).expand_as(s.mean));
+    }
+    const auto [means, covariances] = family_.moments(point());
+    return normal_marginals(means, covariances.diagonal(0, 1, 2).sqrt());
+  }
+  std::map<std::string, double> diagnostics() const override {
+    if (context_.estimate == Estimate::ml || options_.low_rank()) return {};
+    return flat_directions(family_.parameters(sharing_->marginals(components().eta_prior())).V[0]);
   }
   Tensor log_predictive(const Tensor& x) const override;
   int64_t num_latents() const override { return options_.low_rank() ? options_.rank : 0; }
@@ -168,7 +181,7 @@ Tensor FullNormal::log_predictive(const Tensor& x) const {
     const Tensor offset = at::lgamma(0.5 * (nu + dimensions)) - at::lgamma(0.5 * nu) -
                           0.5 * dimensions * (M_PI * nu).log() - factor.diagonal(0, -2, -1).log().sum(-1, true);
     const QuadraticForm form{mean, inverse.transpose(-2, -1), {}};
-    return (offset - 0.5 * (nu + dimensions) * at::log1p(form.whitened(rows).square().sum(-1) / nu)).t();
+    return (offset - 0.5 * (nu + dimensions) * log1p_squares(form.whitened(rows), -1, nu)).t();
   };
   if (!has_missing(x)) return log_density(x, s.mean, s.scale);
   Tensor log_p = at::zeros({x.size(0), K()}, at::kDouble);
@@ -190,7 +203,7 @@ Tensor FullNormal::latents(const Tensor& x) const {
   std::vector<Tensor> latents;
   for (int64_t k = 0; k < K(); ++k) {
     const Tensor only = at::one_hot(at::full({x.size(0)}, k, at::kLong), K()).to(at::kDouble);
-    const Tensor rows = has_missing(x) ? completed(x, t, only) : x.to(at::kDouble);
+    const Tensor rows = has_missing(x) ? completed(x, only) : x.to(at::kDouble);
     latents.push_back(at::mm(rows - mean[k], at::mm(L[k], own.at("loadings")[k])));
   }
   return at::stack(latents, 1);

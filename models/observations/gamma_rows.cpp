@@ -10,7 +10,8 @@ void GammaRowsOptions::visit(OptionVisitor& v) {
          [&] { v("shape", shape, positive(), "a0 of the gamma prior of the rates; its mean is that of the data"); });
 }
 
-GammaRows::GammaRows(const char* name, const GammaRowsOptions& options, const Context& context, double max_rate)
+GammaRows::GammaRows(const char* name, const GammaRowsOptions& options, const Context& context, double min_rate,
+                     double max_rate)
     : Observation(context), shape_(options.shape) {
   if (context.estimate == Estimate::ml)
     refuse_without_effect(shape_ != GammaRowsOptions().shape, fmt::format("{}: shape", name),
@@ -18,7 +19,7 @@ GammaRows::GammaRows(const char* name, const GammaRowsOptions& options, const Co
   if (context.estimate == Estimate::map && shape_ < 1)
     fail<ConfigError>("{}: shape must be >= 1 when estimate is map, got {}: below 1 the density has no mode", name,
                       shape_);
-  add_components(std::make_shared<GammasFamily>(D(), max_rate), K());
+  add_components(std::make_shared<GammasFamily>(D(), max_rate, min_rate), K());
 }
 
 void GammaRows::set_prior_mean(const Tensor& rate) {

@@ -14,8 +14,9 @@ struct GammaRowsOptions : ConjugateOptions {
 
 class GammaRows : public Observation {
  public:
-  /// max_rate as in GammasFamily. Throws ConfigError where the shape has no effect or, for map, no mode.
-  GammaRows(const char* name, const GammaRowsOptions& options, const Context& context, double max_rate);
+  /// Limits of rates as in GammasFamily. Throws ConfigError where the shape has no effect or, for map, no mode.
+  GammaRows(const char* name, const GammaRowsOptions& options, const Context& context, double min_rate,
+            double max_rate);
 
   TensorMap describe(const Tensor& t) const override { return {{"rates", -t.slice(1, D())}}; }
   std::vector<std::string> parameters() const override { return {"rates"}; }

@@ -4,6 +4,7 @@
 // which treats the missing counts as negative multinomial with their exact expectations x_+ pi_m / (1 - sum_m pi_m).
 #include "dirichlet_rows.h"
 #include "vem/core/error.h"
+#include "vem/dist/incomplete.h"
 
 namespace vem {
 namespace {
@@ -18,20 +19,23 @@ struct MultinomialOptions final : DirichletRowsOptions {
 
 Tensor log_coefficient(const Tensor& x) { return (at::lgamma(x.sum(1) + 1) - at::lgamma(x + 1).sum(1)).unsqueeze(1); }
 
-/// Rows with missing cells; features are the rows.
+/// Rows with missing cells; features are the rows. With a component whose counts are all in cells that are missing, a
+/// count that is there is impossible.
 class IncompleteMultinomial final : public RowKernel {
  public:
-  explicit IncompleteMultinomial(const Tensor& t) : t_(t), p_(t.exp()) {}
+  IncompleteMultinomial(const Observation& observation, const Tensor& t)
+      : observation_(observation), t_(t), p_(t.exp()) {}
   Tensor features(const Tensor& x) const override { return x.to(at::kDouble); }
   Tensor log_lik(const Tensor& x) const override {
     const Tensor counts = x.nan_to_num(), total = counts.sum(1, true);
-    const Tensor rest = total * at::log1p(-lost(x)), none = at::zeros_like(rest);
-    return at::mm(counts, t_.t()) + log_coefficient(counts) - at::where(total > 0, rest, none);
+    const Tensor rest = total * at::log1p(-lost(x)), log_p = observation_.log_lik(counts, t_);
+    return log_p - at::where((total > 0).logical_and(log_p.isinf().logical_not()), rest, at::zeros_like(rest));
   }
   Tensor sums(const Tensor& x, const Tensor& marginals) const override {
     const Tensor counts = x.nan_to_num(), total = counts.sum(1, true);
-    const Tensor odds = at::where(total > 0, marginals * total / (1 - lost(x)), at::zeros_like(marginals));
-    return at::mm(marginals.t(), counts) + at::mm(odds.t(), x.isnan().to(at::kDouble)) * p_;
+    const Tensor none = at::zeros_like(marginals), odds = marginals * total / (1 - lost(x));
+    const Tensor used = at::where((total > 0).logical_and(marginals.ne(0)), odds, none);
+    return at::mm(marginals.t(), counts) + at::mm(used.t(), x.isnan().to(at::kDouble)) * p_;
   }
   Tensor drawn_sums(const Tensor&, const Tensor&, const RowNoise&) const override {
     fail<ConfigError>("multinomial: estimate = \"gibbs\" needs complete rows");
@@ -41,6 +45,7 @@ class IncompleteMultinomial final : public RowKernel {
  private:
   /// Probability of the missing cells [N, K].
   Tensor lost(const Tensor& x) const { return at::mm(x.isnan().to(at::kDouble), p_.t()); }
+  const Observation& observation_;
   Tensor t_, p_;
 };
 
@@ -63,15 +68,44 @@ class MultinomialRows final : public DirichletRows {
   Tensor statistics(const Tensor& x) const override { return x.to(at::kDouble); }
   Tensor log_base(const Tensor& s) const override { return log_coefficient(s); }
   std::unique_ptr<const RowKernel> incomplete_kernel(const Tensor& t) const override {
-    return std::make_unique<IncompleteMultinomial>(t);
+    return std::make_unique<IncompleteMultinomial>(*this, t);
   }
 
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {
-    return IncompleteMultinomial(t).log_lik(x.to(at::kDouble));
+    return IncompleteMultinomial(*this, t).log_lik(x.to(at::kDouble));
   }
-  Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
-    const Tensor p = t.exp(), lost = at::mm(x.isnan().to(at::kDouble), p.t());
-    return at::where(x.isnan(), at::mm(r * x.nan_to_num().sum(1, true) / (1 - lost), p), x);
+  Tensor completed(const Tensor& x, const Tensor& r) const override {
+    const Tensor p = current_probabilities(), lost = at::mm(x.isnan().to(at::kDouble), p.t());
+    const Tensor odds = (r * x.nan_to_num().sum(1, true) / (1 - lost)).masked_fill(r.eq(0), 0);
+    return at::where(x.isnan(), at::mm(odds, p), x);
+  }
+  /// Of a row of num_trials counts: binomial, or beta-binomial for a posterior.
+  Marginals marginals() const override {
+    const auto n = static_cast<double>(num_trials_);
+    const Tensor p = current_probabilities();
+    Marginals all{n * p, n * p * (1 - p), n * p, at::ones_like(p), at::ones({D()}, at::kBool), {}, {}};
+    all.symbols.resize(static_cast<size_t>(D()));
+    if (context_.estimate != Estimate::posterior) {
+      all.cdf = [p, n](int64_t k, int64_t d, double x) {
+        return x < 0 ? 0 : x >= n ? 1 : special::incomplete_beta(n - x, x + 1, 1 - p.accessor<double, 2>()[k][d]);
+      };
+      return all;
+    }
+    const Tensor alpha = components().eta() + 1, total = alpha.sum(1, true), beta = total - alpha;
+    all.variance = all.variance * (n + total) / (1 + total);
+    const Tensor x = at::arange(n + 1, at::kDouble), y = n - x;
+    const auto log_beta = [](const Tensor& a, const Tensor& b) {
+      return at::lgamma(a) + at::lgamma(b) - at::lgamma(a + b);
+    };
+    const Tensor a = alpha.unsqueeze(-1), b = beta.unsqueeze(-1);
+    const Tensor below = (log_beta(x + a, y + b) - log_beta(a, b) - log_beta(x + 1, y + 1) - std::log(n + 1))
+                             .exp()
+                             .cumsum(-1)
+                             .contiguous();  // [K, D, n + 1]
+    all.cdf = [below, n](int64_t k, int64_t d, double at) {
+      return at < 0 ? 0 : at >= n ? 1 : below.accessor<double, 3>()[k][d][static_cast<int64_t>(at)];
+    };
+    return all;
   }
   /// Dirichlet-multinomial over the cells that are there.
   Tensor log_predictive(const Tensor& x) const override {

@@ -90,6 +90,18 @@ Tensor spread_of(const Tensor& expected, const Tensor& at_mean) {
   return at::where(spread.abs() > 4 * std::numeric_limits<double>::epsilon() * at_mean, spread, at::zeros_like(spread));
 }
 
+std::map<std::string, double> flat_directions(const Tensor& V) {
+  const Tensor floor = 2 * kFlat * V.diagonal().mean();
+  const auto [factor, info] = at::linalg_cholesky_ex(V - floor * at::eye(V.size(0), V.options()));
+  if (info.item<int>() == 0) return {};  // the usual case, at a fraction of the price of eigenvalues
+  return {{"components.flat", (at::linalg_eigvalsh(V) < floor).sum().item<double>()}};
+}
+
+Tensor log1p_squares(const Tensor& w, int64_t dim, const Tensor& divisor) {
+  const Tensor largest = w.abs().amax(dim, true).clamp_min(1), unit = (1 / largest).square().squeeze(dim);
+  return 2 * largest.squeeze(dim).log() + (unit + (w / largest).square().sum(dim) / divisor).log();
+}
+
 Tensor variance_of(const Distribution& q) {
   const Tensor variance = q.variance();
   if (!variance.defined())

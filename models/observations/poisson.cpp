@@ -1,6 +1,7 @@
 // Rows of counts, each cell Poisson with a rate of its own a component: log p(x | k) = x log lambda - lambda - log x!.
 // The predictive density is negative binomial (Gelman et al., Bayesian Data Analysis, section 2.6).
 #include "gamma_rows.h"
+#include "vem/dist/incomplete.h"
 
 namespace vem {
 namespace {
@@ -30,7 +31,7 @@ Tensor poisson(const Tensor& rates, const Rng& rng) {
 class PoissonRows final : public GammaRows {
  public:
   PoissonRows(const PoissonOptions& options, const Context& context)
-      : GammaRows("poisson", options, context, std::numeric_limits<double>::infinity()) {}
+      : GammaRows("poisson", options, context, 0, std::numeric_limits<double>::infinity()) {}
 
   void set_priors(const Moments& moments) override {
     set_prior_mean(at::where(moments.mean > 0, moments.mean, at::ones_like(moments.mean)));
@@ -58,7 +59,21 @@ class PoissonRows final : public GammaRows {
   Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
     return poisson(drawn_rates(component, rng), rng);
   }
-  Tensor expected_cells(const Tensor& t) const override { return describe(t).at("rates"); }
+  /// Poisson, or negative binomial for a posterior.
+  Marginals marginals() const override {
+    const bool predictive = context_.estimate == Estimate::posterior;
+    const Tensor a = shape(), b = rate(), mean = predictive ? a / b : -point().slice(1, D()).contiguous();
+    const Tensor variance = predictive ? mean * (1 + 1 / b) : mean, share = b / (b + 1);
+    Marginals all{mean, variance, mean, variance.sqrt(), at::ones({D()}, at::kBool), {}, {}};
+    all.symbols.resize(static_cast<size_t>(D()));
+    all.cdf = [predictive, a, share, mean](int64_t k, int64_t d, double x) {
+      const auto at = [&](const Tensor& values) { return values.accessor<double, 2>()[k][d]; };
+      if (x < 0) return 0.;
+      return predictive ? special::incomplete_beta(at(a), x + 1, at(share))
+                        : special::incomplete_gamma_above(x + 1, at(mean));
+    };
+    return all;
+  }
   std::string sample_script() const override { return rates_script() + "    x = torch.poisson(rates)\n"; }
 };
 

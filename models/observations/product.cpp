@@ -175,6 +175,11 @@ class ProductRows final : public Observation {
     for (const Part& p : parts_) real = real.index_copy(0, p.columns, p.rows->real_columns());
     return real;
   }
+  Tensor symbol_columns() const override {
+    Tensor symbols = at::zeros({D()}, at::kBool);
+    for (const Part& p : parts_) symbols = symbols.index_copy(0, p.columns, p.rows->symbol_columns());
+    return symbols;
+  }
   Tensor supported(const Tensor& x) const override {
     Tensor all = at::zeros(x.sizes(), at::kBool);
     for (const Part& p : parts_) all = all.index_copy(1, p.columns, p.rows->supported(x.index_select(1, p.columns)));
@@ -215,10 +220,42 @@ class ProductRows final : public Observation {
   Tensor log_prob(const Tensor& x, const Tensor& t) const override {
     return added(x, [&](const Part& p, const Tensor& rows) { return p.rows->log_prob(rows, own(p, t).contiguous()); });
   }
-  Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const override {
+  Tensor completed(const Tensor& x, const Tensor& r) const override {
     Tensor all = x;
+    for (const Part& p : parts_) all = all.index_copy(1, p.columns, p.rows->completed(x.index_select(1, p.columns), r));
+    return all;
+  }
+  Marginals marginals() const override {
+    std::vector<Marginals> all;
+    const auto columns = static_cast<size_t>(D());
+    std::vector<std::pair<size_t, int64_t>> place(columns);  // of each column: its part, and where it stands in there
+    Marginals joined{{}, {}, {}, {}, at::zeros({D()}, at::kBool), {}, std::vector<Tensor>(columns)};
+    for (Tensor* values : {&joined.mean, &joined.variance, &joined.location, &joined.spread})
+      *values = at::zeros({K(), D()}, at::kDouble);
+    for (const Part& p : parts_) {
+      const Marginals own = p.rows->marginals();
+      joined.mean.index_copy_(1, p.columns, own.mean);
+      joined.variance.index_copy_(1, p.columns, own.variance);
+      joined.location.index_copy_(1, p.columns, own.location);
+      joined.spread.index_copy_(1, p.columns, own.spread);
+      joined.whole.index_copy_(0, p.columns, own.whole);
+      for (int64_t i = 0; i < p.columns.numel(); ++i) {
+        const auto column = static_cast<size_t>(p.columns[i].item<int64_t>());
+        place[column] = {all.size(), i};
+        joined.symbols[column] = own.symbols[static_cast<size_t>(i)];
+      }
+      all.push_back(own);
+    }
+    joined.cdf = [all, place](int64_t k, int64_t d, double x) {
+      const auto [part, column] = place[static_cast<size_t>(d)];
+      return all[part].cdf(k, column, x);
+    };
+    return joined;
+  }
+  std::map<std::string, double> diagnostics() const override {
+    std::map<std::string, double> all;
     for (const Part& p : parts_)
-      all = all.index_copy(1, p.columns, p.rows->completed(x.index_select(1, p.columns), own(p, t).contiguous(), r));
+      for (const auto& [name, value] : p.rows->diagnostics()) all[p.name + "." + name] = value;
     return all;
   }
   Tensor log_predictive(const Tensor& x) const override {

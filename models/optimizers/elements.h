@@ -6,8 +6,10 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 
+#include "vem/core/error.h"
 #include "vem/core/target_clones.h"
 #include "vem/infer/optimizer.h"
 
@@ -25,13 +27,17 @@ struct Elements {
         clip(static_cast<T>(u.clip)),
         coupled(static_cast<T>(u.coupled)),
         keep(static_cast<T>(u.keep)),
-        average_weight(static_cast<T>(u.average_weight)) {}
+        average_weight(static_cast<T>(u.average_weight)),
+        name(p.name),
+        update(u.steps) {}
 
   T* value;
   const T* sum;
   T* average;  ///< null: none is kept
   int64_t size;
   T scale, clip, coupled, keep, average_weight;
+  const std::string& name;
+  int64_t update;
 };
 
 /// The new value of one element.
@@ -42,34 +48,45 @@ VEM_INLINE T moved(const Elements<T>& e, const Rule& rule, int64_t i) {
   return e.value[i] = e.keep * p + rule(i, g);
 }
 
+/// Returns 0, or NaN where an element of the gradient was not finite: clipping would hide that.
 template <class T, class Rule>
-VEM_INLINE void move_all(const Elements<T>& e, const Rule& rule, int64_t begin, int64_t end) {
+VEM_INLINE T move_all(const Elements<T>& e, const Rule& rule, int64_t begin, int64_t end) {
+  T check = 0;
   if (e.average == nullptr) {
-    VEM_INDEPENDENT
-    for (int64_t i = begin; i < end; ++i) moved(e, rule, i);
-    return;
+#pragma omp simd reduction(+ : check)
+    for (int64_t i = begin; i < end; ++i) {
+      check += 0 * e.sum[i];
+      moved(e, rule, i);
+    }
+    return check;
   }
-  VEM_INDEPENDENT
+#pragma omp simd reduction(+ : check)
   for (int64_t i = begin; i < end; ++i) {
+    check += 0 * e.sum[i];
     const T p = moved(e, rule, i);
     e.average[i] += e.average_weight * (p - e.average[i]);
   }
+  return check;
 }
 
 /// Defines pass() for a rule in both precisions. Functions and not a template: target_clones names clones by function.
-#define VEM_OPTIMIZER_PASS(...)                                                                                  \
-  VEM_CLONES void pass(const Elements<float>& e, const __VA_ARGS__<float>& rule, int64_t begin, int64_t end) {   \
-    move_all(e, rule, begin, end);                                                                               \
-  }                                                                                                              \
-  VEM_CLONES void pass(const Elements<double>& e, const __VA_ARGS__<double>& rule, int64_t begin, int64_t end) { \
-    move_all(e, rule, begin, end);                                                                               \
+#define VEM_OPTIMIZER_PASS(...)                                                                                    \
+  VEM_CLONES float pass(const Elements<float>& e, const __VA_ARGS__<float>& rule, int64_t begin, int64_t end) {    \
+    return move_all(e, rule, begin, end);                                                                          \
+  }                                                                                                                \
+  VEM_CLONES double pass(const Elements<double>& e, const __VA_ARGS__<double>& rule, int64_t begin, int64_t end) { \
+    return move_all(e, rule, begin, end);                                                                          \
   }
 
-/// Runs pass() over all elements, on every thread that pays.
+/// Runs pass() over all elements, on every thread that pays. NumericError if the gradient is not finite.
 template <class T, class Rule>
 void run(const Elements<T>& e, const Rule& rule) {
   constexpr int64_t kGrain = 65536;
-  at::parallel_for(0, e.size, kGrain, [&](int64_t begin, int64_t end) { pass(e, rule, begin, end); });
+  std::atomic<bool> finite{true};
+  at::parallel_for(0, e.size, kGrain, [&](int64_t begin, int64_t end) {
+    if (pass(e, rule, begin, end) != 0) finite = false;
+  });
+  if (!finite) fail<NumericError>("m_step: the gradient of {} is not finite at its update {}", e.name, e.update);
 }
 
 template <class T>

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "text.h"
+#include "vem/core/error.h"
 #include "vem/infer/importance.h"
 
 namespace vem {
@@ -108,7 +109,13 @@ Tensor log_mean_exp(const Tensor& x) { return x.logsumexp(0) - std::log(static_c
 }  // namespace
 
 Estimated::Estimated(const Tensor& values) : mean(values.mean().item<double>()) {
+  if (std::isnan(mean)) fail<NumericError>("evaluate: the estimate of an item is not a number (NaN)");
   if (values.numel() > 1) error = values.std().item<double>() / std::sqrt(static_cast<double>(values.numel()));
+}
+
+std::string Estimated::error_text() const {
+  if (!std::isnan(error)) return fmt::format("+- {:.4f}", error);
+  return std::isinf(mean) ? "" : "(no standard error of one item)";
 }
 
 void print_row(const std::string& name, double value, const std::string& remark) {
@@ -116,7 +123,8 @@ void print_row(const std::string& name, double value, const std::string& remark)
 }
 
 void print_row(const std::string& name, const Estimated& value, const std::string& remark) {
-  print_row(name, value.mean, fmt::format("+- {:.4f}{}{}", value.error, remark.empty() ? "" : "  ", remark));
+  const std::string error = value.error_text();
+  print_row(name, value.mean, fmt::format("{}{}{}", error, error.empty() || remark.empty() ? "" : "  ", remark));
 }
 
 Tensor log_likelihood(const std::vector<Method>& methods, const Model& model, const Dataset& data, int64_t samples,
@@ -141,13 +149,15 @@ std::pair<Json, Tensor> print_importance(const Method& method, const Model& mode
   const double effective = summary.effective_samples.median().item<double>();
   const double k = summary.pareto_k.median().item<double>();
   const double loose = (summary.pareto_k > 0.7).to(at::kDouble).mean().item<double>();
-  fmt::print("  {:<32}{:>14}  +- {:.4f}\n", fmt::format("NLL, {}", counted(samples, "importance sample")),
-             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error);
+  fmt::print("  {:<32}{:>14}  {}\n", fmt::format("NLL, {}", counted(samples, "importance sample")),
+             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error_text());
   fmt::print("  {:<32}{:14.1f}  median over items\n", "effective samples", effective);
   if (!std::isnan(k))
     fmt::print("  {:<32}{:14.2f}  median over items; above 0.7, where the estimate is loose, for {:.0f} %\n",
                "Pareto k-hat", k, 100 * loose);
-  Json result{{"nll_upper_bound", -likelihood.mean}, {"nll_error", likelihood.error}, {"samples", samples}};
+  Json result{{"nll_upper_bound", number_of_json(-likelihood.mean)},
+              {"nll_error", number_of_json(likelihood.error)},
+              {"samples", samples}};
   result["effective_samples"] = effective;
   result["pareto_k"] = std::isfinite(k) ? Json(k) : Json(nullptr);
   result["pareto_k_above_0.7"] = loose;
@@ -178,16 +188,17 @@ Json print_gaps(const Method& method, const Model& model, const Dataset& data, i
   const Tensor best = at::cat(local);
   const Tensor log_likelihood = at::cat(evidence);
   const Estimated likelihood(log_likelihood), family(log_likelihood - best), encoder(best - at::cat(amortized));
-  fmt::print("  {:<32}{:>14}  +- {:.4f}  {} from the best q of each item\n", "NLL, refined",
-             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error, counted(samples, "importance sample"));
+  fmt::print("  {:<32}{:>14}  {}  {} from the best q of each item\n", "NLL, refined",
+             fmt::format("<= {:.4f}", -likelihood.mean), likelihood.error_text(),
+             counted(samples, "importance sample"));
   print_row("approximation gap", family, "that log-likelihood less the best bound of the family");
   print_row("amortisation gap", encoder, fmt::format("that bound ({} inner steps) less the encoder's", steps));
   return {{"refined_nll_upper_bound", -likelihood.mean},
-          {"refined_nll_error", likelihood.error},
+          {"refined_nll_error", number_of_json(likelihood.error)},
           {"approximation_gap", family.mean},
-          {"approximation_gap_error", family.error},
+          {"approximation_gap_error", number_of_json(family.error)},
           {"amortisation_gap", encoder.mean},
-          {"amortisation_gap_error", encoder.error},
+          {"amortisation_gap_error", number_of_json(encoder.error)},
           {"inner_steps", steps}};
 }
 
@@ -202,14 +213,17 @@ Json print_annealed(const std::vector<Method>& methods, const Model& model, cons
   const Tensor up = anneal_items(method("annealed"), made[0], chains, temperatures, rng.fold("up")).first,
                down = anneal_items(method("annealed_from"), made[0], made[1], temperatures, rng.fold("down")).first;
   const Estimated likelihood(log_mean_exp(weights)), gap(-log_mean_exp(down) - log_mean_exp(up));
-  fmt::print("  {:<32}{:>14}  +- {:.4f}  {} chains, {:.0f} % of moves accepted\n",
+  fmt::print("  {:<32}{:>14}  {}  {} chains, {:.0f} % of moves accepted\n",
              fmt::format("NLL, annealed {} times", grouped(temperatures)), fmt::format("<= {:.4f}", -likelihood.mean),
-             likelihood.error, kChains, 100 * acceptance);
+             likelihood.error_text(), kChains, 100 * acceptance);
   print_row("upper less lower bound", gap, "on data that the model made");
-  return {{"annealed_nll", -likelihood.mean}, {"annealed_nll_error", likelihood.error},
-          {"temperatures", temperatures},     {"chains", kChains},
-          {"acceptance", acceptance},         {"annealed_gap", gap.mean},
-          {"annealed_gap_error", gap.error}};
+  return {{"annealed_nll", -likelihood.mean},
+          {"annealed_nll_error", number_of_json(likelihood.error)},
+          {"temperatures", temperatures},
+          {"chains", kChains},
+          {"acceptance", acceptance},
+          {"annealed_gap", gap.mean},
+          {"annealed_gap_error", number_of_json(gap.error)}};
 }
 
 Json print_aggregate(const Method& aggregate, const Model& model, const Dataset& data, uint64_t seed) {
@@ -226,15 +240,15 @@ Json print_aggregate(const Method& aggregate, const Model& model, const Dataset&
                 : fmt::format("at most log {} = {:.4f}{}", grouped(items), most, of));
   print_row("KL(q(z) || p(z))", marginal, "of the aggregate posterior" + of);
   Json result{{"information", information.mean},
-              {"information_error", information.error},
+              {"information_error", number_of_json(information.error)},
               {"aggregate_kl", marginal.mean},
-              {"aggregate_kl_error", marginal.error},
+              {"aggregate_kl_error", number_of_json(marginal.error)},
               {"aggregate_items", items}};
   if (out.size() > 3) {
     const Estimated correlation(out[1] - out[3]);
     print_row("total correlation of q(z)", correlation, "how far its dimensions are from independent" + of);
     result["total_correlation"] = correlation.mean;
-    result["total_correlation_error"] = correlation.error;
+    result["total_correlation_error"] = number_of_json(correlation.error);
   }
   return result;
 }

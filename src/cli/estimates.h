@@ -2,18 +2,21 @@
 // Each prints its rows, in nats per item, and returns them for evaluation.json.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <limits>
 
-#include "inputs.h"
+#include "impossible.h"
 
 namespace vem {
 
 using Json = nlohmann::ordered_json;
 
-/// Mean over items with its standard error, float64.
+/// Mean over items, -infinity if one of them is, with its standard error; NaN where that is not known (one item, or an
+/// infinite mean). float64.
 struct Estimated {
   explicit Estimated(const Tensor& values);
-  double mean, error = 0;
+  /// "+- 0.1234", or why there is none.
+  std::string error_text() const;
+  double mean, error = std::numeric_limits<double>::quiet_NaN();
 };
 
 void print_row(const std::string& name, double value, const std::string& remark = "");

@@ -14,6 +14,7 @@
 namespace vem {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kBatch = 500;  // items of a pass for the bound
 constexpr size_t kShown = 20;    // numbers of a line
 
@@ -28,7 +29,7 @@ double num_steps(const Dataset& data) {
 void print_per_step(Json& result, const std::string& name, double total, const Dataset& data) {
   const double steps = num_steps(data);
   if (steps == 0) return;
-  result[name + "_per_step"] = total / steps;
+  result[name + "_per_step"] = number_of_json(total / steps);
   print_row(fmt::format("{} per time step", name == "log_likelihood" ? "log-likelihood" : name), total / steps);
 }
 
@@ -36,12 +37,12 @@ void print_per_step(Json& result, const std::string& name, double total, const D
 Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   const Expectation total = evaluate(model, data, kBatch, seed);
   const double bound = (total.bound / total.count).item<double>(), kl = model.kl_global().item<double>();
-  Json result{{"bound", bound}};
+  Json result{{"bound", number_of_json(bound)}};
   print_row("bound", bound);
   print_per_step(result, "bound", total.bound.item<double>(), data);
   if (kl != 0) {
     result["kl_global"] = kl;
-    result["total_bound"] = total.bound.item<double>() - kl;
+    result["total_bound"] = number_of_json(total.bound.item<double>() - kl);
     print_row("bound of the whole set", total.bound.item<double>() - kl,
               fmt::format("in nats, {:.4f} for the parameters taken off", kl));
   }
@@ -59,12 +60,42 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   return result;
 }
 
-Json print_exact(const Tensor& values, const Dataset& data) {
+/// Of items that the model gives a probability: the others have made the mean -infinity, which says no more.
+Json print_possible(const Tensor& values, const Dataset& data) {
+  const Tensor places = values.ne(-kInfinity).nonzero().view({-1});
+  if (places.numel() == 0) return Json::object();
+  const Dataset others = data.subset(places);
+  const Tensor own = values.index_select(0, places), total = others.weight.defined() ? own * others.weight : own;
+  const Estimated mean(own);
+  print_row("log-likelihood of the others", mean, "mean over " + counted(others.size, "possible item"));
+  Json result{{"log_likelihood_of_others", mean.mean}, {"log_likelihood_of_others_error", number_of_json(mean.error)}};
+  if (const double steps = num_steps(others); steps > 0) {
+    result["log_likelihood_of_others_per_step"] = total.sum().item<double>() / steps;
+    print_row("the same per time step", total.sum().item<double>() / steps);
+  }
+  return result;
+}
+
+Json print_exact(const std::vector<Method>& methods, const Model& model, const Tensor& values, const Dataset& data) {
   const Estimated exact(values);
-  print_row("log-likelihood", exact, "");
-  Json result{{"log_likelihood", exact.mean}, {"log_likelihood_error", exact.error}};
+  const int64_t impossible = values.eq(-kInfinity).sum().item<int64_t>();
+  const std::string remark =
+      impossible == 0 ? ""
+                      : fmt::format("{} of {} impossible (probability 0): {}", grouped(impossible),
+                                    counted(data.size, "item"), first_impossible(methods, model, data, values));
+  print_row("log-likelihood", exact, remark);
+  Json result{{"log_likelihood", number_of_json(exact.mean)}, {"log_likelihood_error", number_of_json(exact.error)}};
   const Tensor total = data.weight.defined() ? values * data.weight : values;
-  print_per_step(result, "log_likelihood", total.sum().item<double>(), data);
+  if (impossible == 0) {
+    print_per_step(result, "log_likelihood", total.sum().item<double>(), data);
+    return result;
+  }
+  result["impossible_items"] = impossible;
+  result.update(print_possible(values, data));
+  fmt::print(
+      "  A maximum of the likelihood gives what was not seen in training probability 0; model.estimate = "
+      "\"posterior\", "
+      "or \"map\" with priors above their defaults, does not.\n");
   return result;
 }
 
@@ -84,8 +115,11 @@ void warn_of_collapse(const Json& result) {
 
 /// How well components or paths agree with the classes of the data.
 Json print_clusters(const Method& predict, const Model& model, const Dataset& data, uint64_t seed) {
-  const Tensor clusters = map_items(predict, model, data, seed)[0], classes = data.columns.at("label").view({-1});
+  Tensor clusters = map_items(predict, model, data, seed)[0];
+  const Tensor classes = data.columns.at("label").view({-1});
   if (clusters.numel() != classes.numel() || !(classes >= 0).any().item<bool>()) return Json::object();
+  // Rows that no component explains are a cluster of their own.
+  clusters = at::where(clusters < 0, clusters.max() + 1, clusters);
   const ClusteringScores scores = clustering_scores(clusters.view({-1}), classes.to(at::kLong));
   print_row("clustering accuracy", scores.accuracy, "of components matched with classes, one to one");
   print_row("mutual information", scores.mutual_information, "of components and classes, normalised (NMI)");
@@ -111,13 +145,22 @@ LoadedRun load_other_run(const std::string& path, const Registry& registry, cons
 /// The difference of two runs on the same items, whose noise the items share.
 Json print_difference(const LoadedRun& other, const Tensor& ours, const Dataset& data, int64_t samples, uint64_t seed) {
   const std::string path = other.directory.path();
-  const Tensor differences = ours - log_likelihood(other.model->methods(), *other.model, data, samples, seed);
+  const Tensor values = log_likelihood(other.model->methods(), *other.model, data, samples, seed);
+  const Tensor possible = ours.isfinite().logical_and(values.isfinite()).nonzero().view({-1});
+  if (possible.numel() == 0) fail<DataError>("--against {}: no item is possible under both models", path);
+  const Tensor differences = (ours - values).index_select(0, possible);
   const Estimated difference(differences);
   const double higher = (differences > 0).to(at::kDouble).mean().item<double>();
-  print_row(
-      "log-likelihood less the other's", difference,
-      fmt::format("paired, {} ({} checkpoint; {:.0f} % of items higher)", path, other.checkpoint_name, 100 * higher));
-  return {{"against", path}, {"difference", difference.mean}, {"difference_error", difference.error}};
+  const std::string over = possible.numel() == ours.numel()
+                               ? ""
+                               : fmt::format(", over the {} possible under both", counted(possible.numel(), "item"));
+  print_row("log-likelihood less the other's", difference,
+            fmt::format("paired, {} ({} checkpoint; {:.0f} % of items higher){}", path, other.checkpoint_name,
+                        100 * higher, over));
+  return {{"against", path},
+          {"difference", difference.mean},
+          {"difference_error", number_of_json(difference.error)},
+          {"difference_items", possible.numel()}};
 }
 
 /// What `vem evaluate` is asked for beside its run and its items; 0 and "" are not asked for.
@@ -191,7 +234,7 @@ int evaluate(const Arguments& a, const Registry& registry) {
   Tensor log_likelihoods;
   if (find("log_prob")) {
     log_likelihoods = log_likelihood(methods, model, data, requests.samples, seed);
-    result.update(print_exact(log_likelihoods, data));
+    result.update(print_exact(methods, model, log_likelihoods, data));
   }
   if (const Method* method = find("importance")) {
     Json estimate;

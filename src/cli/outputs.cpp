@@ -1,4 +1,4 @@
-// vem encode, sample, reconstruct, traverse and export: what a run's model makes, as files.
+// vem encode, impute, sample, reconstruct, traverse and export: what a run's model makes, as files.
 #include "estimates.h"
 #include "text.h"
 #include "topics.h"
@@ -125,32 +125,7 @@ int encode(const Arguments& a, const Registry& registry) {
     write_rows(path, table, names, run.checkpoint.schema, 1);
   fmt::print("{} x {}: {} of {}{}\n", table.size(0), names.size(), fmt::join(what, " and "), items.name,
              sampled ? fmt::format(", lower bounds by {}", counted(samples, "importance sample")) : "");
-  return 0;
-}
-
-int forecast(const Arguments& a, const Registry& registry) {
-  const int64_t horizon = a["horizon"].as<int64_t>();
-  if (horizon < 1) fail<UsageError>("--horizon must be >= 1, got {}", horizon);
-  const LoadedRun run = load_run(a, registry);
-  const auto methods = run.model->methods();
-  const Method& method = method_of(methods, "forecast", run);
-  const std::string path = out_of(a, run.directory.file("forecast.csv"));
-  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy or .csv is expected", path);
-  const Items items = load_items(a, run);
-  const at::NoGradGuard no_grad;
-  const Batch batch = items.data.batch(at::arange(items.data.size, at::kLong), 0, run.model->dtype());
-  const std::vector<Tensor> outputs =
-      method.call({batch.at("x"), batch.offsets, at::scalar_tensor(horizon, at::kLong)}, Rng(0));
-  const Tensor step = at::arange(1, horizon + 1, at::kLong).repeat({batch.size()}).unsqueeze(1);
-  std::vector<Tensor> columns{batch.index.repeat_interleave(horizon).unsqueeze(1).to(at::kDouble),
-                              step.to(at::kDouble)};
-  std::vector<std::string> names{"sequence", "step"};
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    columns.push_back(outputs[i].reshape({batch.size() * horizon, -1}));
-    for (int64_t d = 0; d < columns.back().size(1); ++d) names.push_back(fmt::format("{}_{}", method.outputs[i], d));
-  }
-  write_rows(path, at::cat(columns, 1), names, run.checkpoint.schema, 1);
-  fmt::print("{} after each of {}\n", counted(horizon, "step"), items.name);
+  print_impossible_rows(wanted, what, outputs);
   return 0;
 }
 
@@ -194,7 +169,8 @@ int impute(const Arguments& a, const Registry& registry) {
   if (!items.data.columns.count("x")) fail<UsageError>("impute: documents have no missing cells");
   const Tensor made = map_items(method, *run.model, items.data, seed)[0];
   const Tensor rows = filled_in(items.data, made);
-  const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>();
+  const int64_t left = rows.isnan().sum().item<int64_t>();
+  const int64_t missing = items.data.columns.at("x").isnan().sum().item<int64_t>() - left;
   const std::vector<std::string> names = feature_names(schema);
   Spelling spelling;
   if (has_extension(path, ".csv")) {
@@ -204,6 +180,7 @@ int impute(const Arguments& a, const Registry& registry) {
   }
   write_rows(path, has_extension(path, ".png") ? rows / items.data.pixel_scale : rows, names, schema, 1, spelling);
   fmt::print("{} filled in {}\n", counted(missing, "cell"), items.name);
+  if (left > 0) fmt::print("{} left empty: their rows are impossible under the model\n", counted(left, "cell"));
   return 0;
 }
 

@@ -20,6 +20,14 @@ std::vector<std::string> remarks(const Model& model, const std::map<std::string,
           "at the smallest variance (or largest rate) that is allowed: {}; the likelihood has no maximum there. Fewer "
           "components, model.restarts, or model.estimate = \"map\" or \"posterior\" may help",
           components));
+    if (ends_with(name, ".flat"))
+      all.push_back(fmt::format(
+          "flat: the training rows do not vary in {} of their columns' space (fewer rows than columns, or columns that "
+          "follow from others); the prior holds components up there with a billionth of the mean variance, so "
+          "densities "
+          "and responsibilities rest on that number. A diagonal covariance, fewer columns or a larger covariance_scale "
+          "may help",
+          counted(std::llround(value), "direction")));
   }
   const auto one = notes.find("one component"), bound = notes.find("bound");
   if (one != notes.end() && bound != notes.end() && std::stod(bound->second) <= std::stod(one->second))

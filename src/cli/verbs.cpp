@@ -97,7 +97,14 @@ void declare_forecast(cxxopts::Options& o) {
   declare_data(o);
   o.add_options()("horizon", "time steps after the end of each sequence",
                   cxxopts::value<int64_t>()->default_value("10"))(
-      "out", "file to write: .npy or .csv; default RUN/forecast.csv", cxxopts::value<std::string>());
+      "level", "probability of the central interval lower .. upper of each column",
+      cxxopts::value<double>()->default_value("0.95"))(
+      "out",
+      "file to write: .npy or .csv; default RUN/forecast.csv. A row a step: probabilities of the states; mean, "
+      "variance, "
+      "lower and upper of each column of numbers (of counts too); of symbols the most probable one and the probability "
+      "of each",
+      cxxopts::value<std::string>());
 }
 void declare_sample(cxxopts::Options& o) {
   declare_run(o);
@@ -181,7 +188,8 @@ const std::vector<Verb>& verbs() {
        "complete.csv\n",
        declare_impute, impute},
       {"forecast", "distributions of the time steps to come after each sequence", "RUN",
-       "  vem forecast runs/hmm-table --horizon 20\n", declare_forecast, forecast},
+       "  vem forecast runs/hmm-table --horizon 20\n  vem forecast runs/hmm-table --level 0.8 --out next.csv\n",
+       declare_forecast, forecast},
       {"sample", "draw new items", "RUN",
        "  vem sample runs/first -n 64 --out samples.png\n"
        "  vem sample runs/gmm-table -n 1000 --out rows.csv\n",

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kSmallest = std::numeric_limits<double>::min();
 
-Tensor log_normalized(const Tensor& positive) { return positive.log() - positive.sum(-1, true).log(); }
+Tensor log_normalized(const Tensor& weights) { return weights.log() - weights.sum(-1, true).log(); }
 
 using Loop = void (*)(const double* x, double* out, int64_t n);
 
@@ -36,7 +36,10 @@ Tensor expected_log(const Tensor& alpha) { return digamma_of(alpha) - digamma_of
 
 Tensor DirichletFamily::log_partition(const Tensor& eta) const { return log_normaliser(eta + 1); }
 Tensor DirichletFamily::mean(const Tensor& eta) const { return expected_log(eta + 1); }
-Tensor DirichletFamily::mode(const Tensor& eta) const { return log_normalized(eta.clamp_min(kSmallest)); }
+Tensor DirichletFamily::mode(const Tensor& eta) const {
+  const Tensor weights = eta.clamp_min(0), unseen = weights.sum(-1, true).eq(0);
+  return log_normalized(weights).masked_fill(unseen, -std::log(static_cast<double>(num_categories_)));
+}
 Tensor DirichletFamily::sample(const Tensor& eta, const Rng& rng) const {
   return log_normalized(rng.gamma(eta + 1, "dirichlet").clamp_min(kSmallest));  // small alphas underflow to zero
 }

@@ -28,7 +28,7 @@ Tensor GammasFamily::mode(const Tensor& eta) const {
   const std::vector<Tensor> part = eta.chunk(2, 1);
   const Tensor unseen = part[0].le(0).logical_and(part[1].le(0));
   const Tensor rate = at::where(unseen, at::ones_like(part[0]), part[0].clamp_min(0) / part[1]);
-  const Tensor limited = rate.clamp(kSmallest, max_rate_);
+  const Tensor limited = rate.clamp(min_rate_, max_rate_);
   return join(limited.log(), limited);
 }
 

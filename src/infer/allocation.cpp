@@ -42,7 +42,7 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
              return Tensors{at::logsumexp(log_lik + log_weights(), -1)};
            }},
           {"responsibilities",
-           "posterior probability of each component for each row, as in the E-step",
+           "posterior probability of each component for each row, as in the E-step; NaN where the row is impossible",
            {"responsibilities"},
            false,
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
@@ -57,11 +57,12 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
              return Tensors{-at::xlogy(r, r).sum(-1)};
            }},
           {"predict",
-           "the most probable component of each row",
+           "the most probable component of each row; -1 where the row is impossible",
            {"label"},
            false,
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
-             return Tensors{log_responsibilities(log_lik, globals).argmax(-1)};
+             const Tensor log_r = log_responsibilities(log_lik, globals);
+             return Tensors{log_r.argmax(-1).masked_fill(log_r.isnan().any(-1), -1)};
            }}};
 }
 

@@ -8,6 +8,12 @@ namespace {
 
 Tensor zero() { return at::zeros({}, at::kDouble); }
 
+/// <a, t> [], where t may be the log of a probability of 0: 0 times that is 0.
+Tensor linear_part(const Tensor& a, const Tensor& t) {
+  const Tensor products = a * t, sum = products.sum();
+  return std::isfinite(sum.item<double>()) ? sum : products.masked_fill(a.eq(0), 0).sum();
+}
+
 const Tensor& entry(const TensorMap& state, const std::string& key, const Tensor& like) {
   const auto it = state.find(key);
   if (it == state.end()) fail<DataError>("state: {} is missing; is this a checkpoint of another model?", key);
@@ -67,6 +73,10 @@ void ConjugateBlock::m_step(const Expectation& total, const Step& step, const Rn
   Tensor target = sums_of(total, key()).to(at::kDouble);
   if (step.scale.defined()) target = target * step.scale;
   target = target + eta_prior_;
+  if (!std::isfinite(target.sum().item<double>()))
+    fail<NumericError>(
+        "m_step: the sums for {} are not finite at iteration {}; are there very large numbers in the data?", key(),
+        step.iteration);
   const double rho = step.weight("rho");
   eta_.copy_(rho == 1 ? target : (1 - rho) * eta_ + rho * target);
   set_t(rng);
@@ -101,19 +111,19 @@ void ConjugateBlock::set_coordinates(const Tensor& coordinates) {
 Tensor ConjugateBlock::kl_global() const {
   if (estimate_ == Estimate::ml || estimate_ == Estimate::gibbs) return zero();
   const Tensor t = t_.detach(), prior = family_->log_partition(eta_prior_).sum();
-  if (estimate_ == Estimate::map) return prior - (eta_prior_ * t).sum();
-  return ((eta_ - eta_prior_) * t).sum() - family_->log_partition(eta_).sum() + prior;
+  if (estimate_ == Estimate::map) return prior - linear_part(eta_prior_, t);
+  return linear_part(eta_ - eta_prior_, t) - family_->log_partition(eta_).sum() + prior;
 }
 
 Tensor ConjugateBlock::linear(const Expectation& total) const {
-  return (sums_of(total, key()).to(at::kDouble) * t_.detach()).sum();
+  return linear_part(sums_of(total, key()).to(at::kDouble), t_.detach());
 }
 
 // With sums = eta - eta_prior: A(eta) - A(eta_prior) for a posterior, <eta, t> less the prior's normaliser at a mode.
 Tensor ConjugateBlock::gain() const {
   if (estimate_ == Estimate::posterior)
     return (family_->log_partition(eta_) - family_->log_partition(eta_prior_)).sum();
-  const Tensor linear = (eta_ * t_.detach()).sum();
+  const Tensor linear = linear_part(eta_, t_.detach());
   return estimate_ == Estimate::map ? linear - family_->log_partition(eta_prior_).sum() : linear;
 }
 

@@ -29,10 +29,10 @@ VEM_CLONES void step(const double* __restrict before, const double* __restrict l
   for (int64_t j = 0; j < K; ++j) best[j] += log_lik[j];
 }
 
-/// The best path of one item; its value is returned.
-double best_path(const Potentials& p, int64_t item, int64_t* states) {
-  const int64_t T = p.length(item), K = p.K;
-  if (T == 0) return 0;
+/// The best path of an item's first T steps (one or more); returns its log p(x, z). Where that is -infinity, `states`
+/// mean nothing.
+double best_path(const Potentials& p, int64_t item, int64_t T, int64_t* states) {
+  const int64_t K = p.K;
   const double *const log_a = p.log_transition.data_ptr<double>(), *const log_start = p.log_start.data_ptr<double>();
   std::vector<int32_t> from(static_cast<size_t>(T * K));
   std::vector<double> now(static_cast<size_t>(K)), next(static_cast<size_t>(K));
@@ -45,6 +45,25 @@ double best_path(const Potentials& p, int64_t item, int64_t* states) {
   states[T - 1] = top - now.begin();
   for (int64_t t = T - 1; t > 0; --t) states[t - 1] = from[static_cast<size_t>(t * K + states[t])];
   return *top;
+}
+
+/// Steps of an item up to the first at which no path is possible.
+int64_t possible_steps(const Potentials& p, int64_t item) {
+  const Chain prefix{p.log_lik.slice(0, p.offset(item), p.offset(item + 1)), p.log_start, p.log_transition,
+                     at::tensor({int64_t{0}, p.length(item)})};
+  const Tensor impossible = chain_filter(prefix).marginals.sum(-1).eq(0);
+  return impossible.any().item<bool>() ? impossible.to(at::kLong).argmax().item<int64_t>() : p.length(item);
+}
+
+/// The best path of an item, or of its possible steps with -1 after them; returns log p(x, z) of all steps.
+double best_possible_path(const Potentials& p, int64_t item, int64_t* states) {
+  if (p.length(item) == 0) return 0;
+  const double value = best_path(p, item, p.length(item), states);
+  if (value != -std::numeric_limits<double>::infinity()) return value;
+  const int64_t steps = possible_steps(p, item);
+  std::fill(states + steps, states + p.length(item), -1);
+  if (steps > 0) best_path(p, item, steps, states);
+  return value;
 }
 
 /// The index that `u` on (0, 1) falls on when exp(log_weight) is laid end to end.
@@ -71,7 +90,7 @@ ChainPaths viterbi(const Chain& chain) {
   int64_t* const states = paths.states.data_ptr<int64_t>();
   double* const values = paths.log_joint.data_ptr<double>();
   at::parallel_for(0, p.items, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t item = begin; item < end; ++item) values[item] = best_path(p, item, states + p.offset(item));
+    for (int64_t item = begin; item < end; ++item) values[item] = best_possible_path(p, item, states + p.offset(item));
   });
   return paths;
 }

@@ -13,8 +13,11 @@
 namespace vem {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Stands for log 0 in a start: far enough for a weight of zero, and finite.
 constexpr double kLogZero = -1e4;
+// Stands for the log of a probability of 0 where items are impossible without: below what a possible item reaches.
+constexpr double kLogImpossible = -1e9;
 // Chunks with so many rows more than are asked for are long: one item whose blocks are worth spreading over threads.
 constexpr int64_t kLongRows = 64 * kRowsPerChunk;
 // Numbers in the features of a block of rows or in its log-likelihoods, which stay in the cache, and its largest
@@ -27,6 +30,20 @@ constexpr int64_t kSequenceNumbers = int64_t{1} << 17;
 using LogR = RowReader;
 
 Tensor plus(const Tensor& a, const Tensor& b) { return a.defined() ? a + b : b; }
+
+/// t with this number in the place of -infinity.
+Tensor without_zeros(const Tensor& t, double log_zero) { return t.masked_fill(t.eq(-kInfinity), log_zero); }
+TensorMap without_zeros(TensorMap point, double log_zero) {
+  for (auto& entry : point) entry.second = without_zeros(entry.second, log_zero);
+  return point;
+}
+
+/// What chunks whose bound is not finite are looked at with: the exact log-likelihoods of rows, -infinity where they
+/// are impossible; and the same after every probability of 0 was replaced by a tiny one.
+struct CarefulLook {
+  RowReader log_lik, log_lik_without_zeros;
+  TensorMap point_without_zeros;
+};
 
 /// The items that each chunk of at least so many rows begins with, and their number at the end: [0, 0] for an empty
 /// batch.
@@ -105,14 +122,15 @@ void merge(Part& total, const Part& part) {
 class ChunkSums {
  public:
   ChunkSums(const Allocation& allocation, const RowKernel& complete, const RowKernel* incomplete, const RowReader& rows,
-            const TensorMap& point, const LogR& log_r, const Rng* draw, int64_t num_components, int64_t numel,
-            int64_t width)
+            const TensorMap& point, const LogR& log_r, const CarefulLook& careful, const Rng* draw,
+            int64_t num_components, int64_t numel, int64_t width)
       : allocation_(allocation),
         complete_(complete),
         incomplete_(incomplete),
         rows_(rows),
         point_(point),
         log_r_(log_r),
+        careful_(careful),
         draw_(draw),
         K_(num_components),
         numel_(numel),
@@ -132,11 +150,14 @@ class ChunkSums {
       only = read(chunk.first_row, chunk.last_row);
       log_lik = log_lik_of(only, chunk.first_row, chunk.last_row);
     } else {
-      log_lik = long_log_lik(chunk, num_blocks);
+      log_lik = long_log_lik(chunk, num_blocks, [this](int64_t begin, int64_t end) {
+        return log_r_ ? log_r_(begin, end) : log_lik_of(read(begin, end), begin, end);
+      });
     }
     Allocation::Counts counts = draw_ ? allocation_.draw(log_lik, chunk.batch, point_, *draw_)
                                       : allocation_.expect(log_lik, chunk.batch, point_);
     log_lik = Tensor();
+    if (!draw_ && !log_r_ && !std::isfinite(counts.bound.item<double>())) counts = careful_counts(chunk, num_blocks);
     Part part;
     if (num_blocks == 1)
       add_block(part, only, counts.marginals, noise(names(chunk.batch), 0, rows));
@@ -191,15 +212,26 @@ class ChunkSums {
     const int64_t rows = chunk.last_row - chunk.first_row;
     return {chunk.first_row + b * rows / num_blocks, chunk.first_row + (b + 1) * rows / num_blocks};
   }
-  Tensor long_log_lik(const Chunk& chunk, int64_t num_blocks) const {
+  /// The bound as it is: -infinity where an item is impossible, at these parameters or in the range of numbers. Then
+  /// the sums are the limit of those with tiny probabilities in the place of 0: an item that has what no component has
+  /// seen yet (in a batch of stochastic EM, in a run that goes on with other data) is learnt from and not left out.
+  Allocation::Counts careful_counts(const Chunk& chunk, int64_t num_blocks) const {
+    const Allocation::Counts exact =
+        allocation_.expect(long_log_lik(chunk, num_blocks, careful_.log_lik), chunk.batch, point_);
+    if (exact.bound.item<double>() != -kInfinity) return exact;
+    Allocation::Counts counts = allocation_.expect(long_log_lik(chunk, num_blocks, careful_.log_lik_without_zeros),
+                                                   chunk.batch, careful_.point_without_zeros);
+    counts.bound = exact.bound;
+    return counts;
+  }
+  Tensor long_log_lik(const Chunk& chunk, int64_t num_blocks, const RowReader& log_lik) const {
     const Tensor all = at::empty({chunk.last_row - chunk.first_row, K_}, at::kDouble);
     at::parallel_for(0, num_blocks, 1, [&](int64_t first, int64_t last) {
       const at::NoGradGuard no_grad;
       const OneThreadOfMkl one_thread;
       for (int64_t b = first; b < last; ++b) {
         const auto [begin, end] = block_rows(chunk, b, num_blocks);
-        const Tensor log_lik = log_r_ ? log_r_(begin, end) : log_lik_of(read(begin, end), begin, end);
-        all.slice(0, begin - chunk.first_row, end - chunk.first_row).copy_(log_lik);
+        all.slice(0, begin - chunk.first_row, end - chunk.first_row).copy_(log_lik(begin, end));
       }
     });
     return all;
@@ -228,6 +260,7 @@ class ChunkSums {
   const RowReader& rows_;
   const TensorMap& point_;
   const LogR& log_r_;
+  const CarefulLook& careful_;
   const Rng* const draw_;
   const int64_t K_, numel_, block_rows_;
 };
@@ -299,7 +332,7 @@ Expectation Factored::expect(const RowReader& rows, const Batch& batch, const Te
 
 Expectation Factored::assign(const RowReader& rows, const Batch& batch, const RowReader& responsibilities) const {
   // Where the allocation prefers no component, the posterior of log r is r; what it prefers among rows is taken off.
-  const TensorMap at_point = point();
+  const TensorMap at_point = without_zeros(point(), kLogZero);
   const Tensor preferred = allocation_->independent_rows()
                                ? allocation_->log_joint(at::zeros({1, num_components()}, at::kDouble), at_point)
                                : at::zeros({1, num_components()}, at::kDouble);
@@ -328,8 +361,13 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   };
   const int64_t columns = observation_->context().num_features * (1 + observation_->lags());
   const int64_t width = complete->features(at::zeros({0, columns}, at::kDouble)).size(1);
-  const ChunkSums sums{*allocation_, *complete, incomplete.get(), wide,      at_point,
-                       log_r,        draw,      t.size(0),        t.numel(), width};
+  const auto log_lik_at = [&](const Tensor& at) -> RowReader {
+    return [&wide, at, this](int64_t begin, int64_t end) { return observation_->log_prob(wide(begin, end), at); };
+  };
+  const CarefulLook careful{log_lik_at(t), log_lik_at(without_zeros(t, kLogImpossible)),
+                            without_zeros(at_point, kLogImpossible)};
+  const ChunkSums sums{*allocation_, *complete, incomplete.get(), wide,      at_point, log_r,
+                       careful,      draw,      t.size(0),        t.numel(), width};
   Part total = sum_chunks_of(batch, sums);
   Tensor statistics;
   if (total.components.defined()) add(statistics, complete->statistics(total.components));

@@ -11,19 +11,29 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
+/// s t' [N, K] for statistics s [N, P] >= 0 where t [K, P] is -infinity, the log of a probability of 0: 0 times that is
+/// 0, anything more is -infinity. Within the product it is a number that no finite log-likelihood reaches.
+Tensor product_with_zeros(const Tensor& s, const Tensor& t) {
+  const double lowest = s.scalar_type() == at::kFloat ? -1e36 : -1e300;
+  const Tensor product = at::mm(s, t.to(s.scalar_type()).clamp_min(lowest).t());
+  return product.masked_fill(product < 0.1 * lowest, -kInfinity);
+}
+
 /// statistics(), log_lik() and sums() as they are: for observations that have no faster way.
 class PlainKernel final : public RowKernel {
  public:
-  PlainKernel(const Observation& observation, Tensor t, at::ScalarType dtype)
-      : observation_(observation), t_(std::move(t)), dtype_(dtype) {}
-  Tensor features(const Tensor& x) const override { return observation_.statistics(x).to(dtype_); }
-  Tensor log_lik(const Tensor& features) const override { return observation_.log_lik(features, t_); }
+  PlainKernel(const Observation& observation, const Tensor& t, at::ScalarType dtype)
+      : observation_(observation), t_(t.to(dtype)), has_zeros_(t.eq(-kInfinity).any().item<bool>()) {}
+  Tensor features(const Tensor& x) const override { return observation_.statistics(x).to(t_.scalar_type()); }
+  Tensor log_lik(const Tensor& features) const override {
+    return (has_zeros_ ? product_with_zeros(features, t_) : at::mm(features, t_.t())) + observation_.log_base(features);
+  }
   Tensor statistics(const Tensor& sums) const override { return sums; }
 
  private:
   const Observation& observation_;
   Tensor t_;
-  at::ScalarType dtype_;
+  bool has_zeros_;
 };
 
 }  // namespace
@@ -82,13 +92,13 @@ TensorMap Observation::rescaled(TensorMap parts, const Tensor&, const Tensor&) c
 
 Tensor Observation::real_columns() const { return at::zeros({D()}, at::kBool); }
 
+Tensor Observation::symbol_columns() const { return at::zeros({D()}, at::kBool); }
+
 Tensor Observation::statistics(const Distribution&) const {
   fail<ConfigError>("observation: this family explains data only, it is no prior of a latent");
 }
 
-Tensor Observation::log_lik(const Tensor& s, const Tensor& t) const {
-  return at::mm(s, t.to(s.scalar_type()).t()) + log_base(s);
-}
+Tensor Observation::log_lik(const Tensor& s, const Tensor& t) const { return product_with_zeros(s, t) + log_base(s); }
 
 Tensor Observation::sums(const Tensor& s, const Tensor& marginals) const { return at::mm(marginals.t(), s); }
 
@@ -102,16 +112,17 @@ Tensor Observation::log_prob(const Tensor& x, const Tensor& t) const {
   return log_lik(statistics(x.to(at::kDouble)), t.to(at::kDouble));
 }
 
-Tensor Observation::completed(const Tensor& x, const Tensor& t, const Tensor& r) const {
-  return at::where(x.isnan(), at::mm(r, expected_cells(t)), x);
+Tensor Observation::completed(const Tensor& x, const Tensor& r) const {
+  const Marginals cells = marginals();
+  return at::where(x.isnan(), at::mm(r, at::where(cells.mean.isfinite(), cells.mean, cells.location)), x);
 }
 
-std::pair<Tensor, Tensor> Observation::forecast(const Tensor&, const Tensor&, const Tensor&, int64_t) const {
-  fail<Error>("observation: this family does not depend on the rows before, so the components' moments are enough");
+Marginals Observation::marginals() const {
+  fail<Error>("observation: rows of this family depend on those before, so no row has a distribution of its own");
 }
 
-Tensor Observation::expected_cells(const Tensor&) const {
-  fail<Error>("observation: this family does not say what it expects in a missing cell");
+ColumnForecast Observation::forecast(const Tensor&, const Tensor&, const Tensor&, int64_t, double) const {
+  fail<Error>("observation: rows of this family do not depend on those before; marginals() says all of them");
 }
 
 void Observation::add_components(std::shared_ptr<const ExponentialFamily> family, int64_t rows) {

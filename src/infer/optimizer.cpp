@@ -107,6 +107,7 @@ std::vector<std::string> Optimizer::slots() const {
 
 void Optimizer::update(std::vector<Parameter>& parameters, const std::vector<Tensor>& sums, const Tensor& count,
                        const Step& step, OptimizerState& state) const {
+  if (count.item<double>() == 0) return;  // a mean over nothing
   const double per_item = 1 / count.item<double>();
   const bool whole = options_.clip_norm > 0 && !options_.normalize;
   std::vector<Tensor> gradients;

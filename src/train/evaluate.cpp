@@ -1,3 +1,4 @@
+#include "vem/core/error.h"
 #include "vem/train/fit.h"
 
 namespace vem {
@@ -16,7 +17,13 @@ Expectation evaluate(const Model& model, const Dataset& data, int64_t batch_size
     part.local.clear();
     part.sums.clear();
     total += part;
+    if (std::isnan(total.bound.item<double>()))
+      fail<NumericError>(
+          "evaluate: the bound is not a number (NaN) among items {} to {}; are there very large numbers in the data?",
+          begin, std::min(data.size, begin + size) - 1);
   }
+  if (total.count.defined() && total.count.item<double>() == 0)
+    fail<DataError>("evaluate: none of the {} items has any weight, so there is no mean over them", data.size);
   return total;
 }
 

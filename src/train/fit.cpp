@@ -26,6 +26,7 @@ class Fit {
         root_(options.seed),
         total_weight_(train.total_weight()) {
     if (train.size == 0) fail<DataError>("fit: the training data are empty");
+    if (!(total_weight_ > 0)) fail<DataError>("fit: the training data have no item of any weight");
     const int64_t size = options.batch_size > 0 ? std::min(options.batch_size, train.size) : train.size;
     batch_size_ = size;
     batches_ = (train.size + size - 1) / size;
@@ -215,8 +216,10 @@ class Fit {
       if (part.count.defined()) state_.total += part;
   }
 
-  /// One M-step, with the bound before it and, where it is exact, after it.
+  /// One M-step, with the bound before it and, where it is exact, after it. None for a batch of no weight: it says
+  /// nothing, and means over it do not exist.
   void update(const Expectation& total, Step& step) {
+    if (total.count.item<double>() == 0) return;
     const bool partial = every_ < batches_ && !options_.memoised;
     if (partial) step.scale = total_weight_ / total.count;
     const auto scaled = [&](const Tensor& t) { return partial ? t * step.scale : t; };
@@ -422,7 +425,8 @@ class Fit {
 
   void judge_best(EpochReport& report) {
     const double judged = std::isnan(report.validation_bound) ? report.bound : report.validation_bound;
-    report.improved = judged > state_.best;
+    // As long as every bound is -infinity (an item is impossible), the last one is the best.
+    report.improved = judged > state_.best || (std::isinf(judged) && judged == state_.best);
     state_.bounds = at::cat({state_.bounds, at::full({1}, judged, at::kDouble)});
     if (report.improved) state_.best = judged;
     state_.epochs_since_best = report.improved ? 0 : state_.epochs_since_best + 1;
@@ -452,8 +456,10 @@ class Fit {
     return all;
   }
 
-  void check_finite(const Expectation& e) const {
+  /// The sums of conjugate blocks and the gradients of others are looked at where they are used, in the M-step.
+  void check_finite(const Expectation& e) {
     if (std::isfinite(e.bound.item<double>())) return;
+    if (closed_form_ && e.bound.item<double>() == -std::numeric_limits<double>::infinity()) return tell_impossible();
     const std::vector<std::pair<const char*, std::vector<std::string>>> parts{
         {"the term", not_finite(e.metrics)},
         {"the parameter", not_finite(gradient_parameters())},
@@ -464,6 +470,17 @@ class Fit {
         culprits += fmt::format("{} {} {}", culprits.empty() ? "; not finite:" : ",", what, some(names));
     fail<NumericError>("fit: the bound is {} at iteration {}{}; {}", e.bound.item<double>(), state_.iteration, culprits,
                        kRemedy);
+  }
+
+  /// Impossible training items are learnt from all the same (see Factored), so this is no end.
+  void tell_impossible() {
+    if (told_impossible_) return;
+    told_impossible_ = true;
+    const std::string text = fmt::format(
+        "at iteration {} the model gives some training items probability 0, so the bound is -infinity until it has "
+        "learnt from them; model.estimate = \"posterior\" gives nothing probability 0",
+        state_.iteration);
+    for (auto* c : context_.callbacks) c->on_warning(text);
   }
 
   void check_parameters() const {
@@ -506,6 +523,7 @@ class Fit {
   int64_t batch_size_ = 0, batches_ = 0, every_ = 0;
   bool closed_form_ = false, sampled_ = false, skips_outliers_ = false, stop_requested_ = false;
   bool accelerated_ = false, on_trial_ = false, lost_ = false;  // extrapolations; one before this pass; not kept
+  bool told_impossible_ = false;
   std::map<std::string, std::shared_ptr<const Schedule>> schedules_;
   Tensor in_order_;  // positions of all items, for passes that do not shuffle
   Batch whole_;      // full batch: its rows

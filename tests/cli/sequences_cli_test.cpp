@@ -51,10 +51,15 @@ TEST_F(SequencesCli, FromTrainingToForecasts) {
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({23, 2}));
   ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
   const Table forecast = read_csv(out, ',');
-  EXPECT_EQ(forecast.values.sizes(), at::IntArrayRef({6, 2 + 2 + 2 + 2}));
-  EXPECT_EQ(forecast.names[2], "states_0");
+  EXPECT_EQ(forecast.names,
+            (std::vector<std::string>{"sequence", "step", "states_0", "states_1", "mean_a", "mean_b", "variance_a",
+                                      "variance_b", "lower_a", "lower_b", "upper_a", "upper_b"}));
+  EXPECT_EQ(forecast.values.sizes(), at::IntArrayRef({6, 2 + 2 + 4 * 2}));
+  EXPECT_TRUE((forecast.values.slice(1, 8, 10) < forecast.values.slice(1, 4, 6)).all().item<bool>());
+  EXPECT_TRUE((forecast.values.slice(1, 4, 6) < forecast.values.slice(1, 10)).all().item<bool>());
   EXPECT_TRUE(at::allclose(forecast.values.slice(1, 2, 4).sum(1), at::ones({6}, at::kDouble)));
   EXPECT_EQ(vem({"forecast", run, "--horizon", "0"}).code, 64);
+  EXPECT_EQ(vem({"forecast", run, "--level", "1"}).code, 64);
   ASSERT_EQ(vem({"sample", run, "-n", "30", "--out", out}).code, 0);
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({30, 2}));
   EXPECT_EQ(vem({"export", run}).code, 0);
@@ -81,8 +86,9 @@ TEST_F(SequencesCli, DescribesChainsAndForecastsAutoregressions) {
     EXPECT_NE(text.find(name), std::string::npos) << text;
   ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
   const Tensor forecast = read_csv(out, ',').values;
-  EXPECT_EQ(forecast.sizes(), at::IntArrayRef({24, 2 + 2 + 2 + 2}));
-  EXPECT_GT(forecast.slice(1, 6).min().item<double>(), 0);  // variances
+  EXPECT_EQ(forecast.sizes(), at::IntArrayRef({24, 2 + 2 + 4 * 2}));
+  EXPECT_GT(forecast.slice(1, 6, 8).min().item<double>(), 0);  // variances
+  EXPECT_TRUE((forecast.slice(1, 8, 10) < forecast.slice(1, 10)).all().item<bool>());
   outcome = vem({"sample", run, "-n", "7", "--out", out});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({7, 2}));

@@ -116,10 +116,11 @@ TEST(Dirichlet, ModeIsAlphaMinusOneNormalised) {
   EXPECT_TRUE(at::allclose(mode, at::tensor({.125, .25, .625}, at::kDouble).view({1, 3}), 1e-14));
 }
 
-TEST(Dirichlet, AnEmptyCategoryKeepsAFiniteLog) {
-  const Tensor mode = DirichletFamily(3).mode(at::tensor({0., 4., -.5}, at::kDouble).view({1, 3}));
-  EXPECT_TRUE(at::isfinite(mode).all().item<bool>());
-  EXPECT_NEAR(mode[0][1].item<double>(), 0, 1e-14);
+TEST(Dirichlet, AnEmptyCategoryHasProbabilityZero) {
+  const Tensor mode = DirichletFamily(3).mode(at::tensor({0., 4., -.5, 0., 0., 0.}, at::kDouble).view({2, 3}));
+  const double inf = std::numeric_limits<double>::infinity(), third = -std::log(3.);
+  EXPECT_TRUE(at::equal(mode[0], at::tensor({-inf, 0., -inf}, at::kDouble)));
+  EXPECT_TRUE(at::equal(mode[1], at::tensor({third, third, third}, at::kDouble)));  // nothing was seen
 }
 
 TEST(NormalWishart, ModeIsStationaryInMeanAndCholeskyFactor) {

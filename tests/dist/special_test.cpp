@@ -7,6 +7,7 @@
 
 #include "vem/core/rng.h"
 #include "vem/dist/dirichlet_concentration.h"
+#include "vem/dist/incomplete.h"
 
 namespace vem {
 namespace {
@@ -109,6 +110,40 @@ TEST(DirichletConcentration, ASymmetricOneIsTheBestSymmetricOne) {
                 .max()
                 .item<double>(),
             1e-9);
+}
+
+// Closed forms: powers, sums of Poisson and binomial probabilities, the Student-t of one and of two degrees of freedom.
+TEST(Special, IncompleteGammaAndBetaHaveTheirClosedForms) {
+  using special::incomplete_beta;
+  using special::incomplete_gamma_above;
+  for (const double x : {0., 1e-300, 0.02, 0.5, 3.7, 40., 800.}) {
+    double poisson = std::exp(-x), sum = 0;
+    for (int n = 1; n <= 60; ++n) {
+      sum += poisson;
+      poisson *= x / n;
+      EXPECT_NEAR(incomplete_gamma_above(n, x), sum, 1e-13) << n << " " << x;
+    }
+  }
+  for (const double x : {1e-12, 0.1, 0.5, 0.93}) {
+    for (const double a : {0.01, 0.5, 1., 7., 1e4}) {
+      EXPECT_NEAR(incomplete_beta(a, 1, x), std::pow(x, a), 1e-12);
+      EXPECT_NEAR(incomplete_beta(1, a, x), -std::expm1(a * std::log1p(-x)), 1e-12);
+    }
+    double below = 0;  // of 30 trials with probability x
+    for (int k = 0; k < 30; ++k) {
+      below += std::exp(std::lgamma(31) - std::lgamma(k + 1) - std::lgamma(31 - k) + k * std::log(x) +
+                        (30 - k) * std::log1p(-x));
+      EXPECT_NEAR(incomplete_beta(30 - k, k + 1, 1 - x), below, 1e-12) << k;
+    }
+  }
+  for (const double z : {0., 0.3, 1., 12., 1e8}) {
+    EXPECT_NEAR(1 - 0.5 * incomplete_beta(0.5, 0.5, 1 / (1 + z * z)), 0.5 + std::atan(z) / M_PI, 1e-15);
+    EXPECT_NEAR(1 - 0.5 * incomplete_beta(1, 0.5, 2 / (2 + z * z)), 0.5 + z / (2 * std::sqrt(2 + z * z)), 1e-15);
+  }
+  EXPECT_NEAR(incomplete_beta(1e6, 1e6, 0.5), 0.5, 1e-8);
+  EXPECT_EQ(incomplete_beta(2, 3, 0), 0);
+  EXPECT_EQ(incomplete_beta(2, 3, 1), 1);
+  EXPECT_TRUE(std::isnan(incomplete_beta(2, 3, std::nan(""))));
 }
 
 }  // namespace

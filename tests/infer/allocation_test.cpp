@@ -36,6 +36,32 @@ TEST(MixtureWeights, TheKernelAgreesWithAutograd) {
     }
 }
 
+// Row 7 has density 0 under every component, row 9 under all but the second, and the third component has no weight.
+TEST(MixtureWeights, AnImpossibleRowHasNoResponsibilities) {
+  const double inf = std::numeric_limits<double>::infinity();
+  const auto allocation = weights(Estimate::ml);
+  TensorMap point{{"prior.weights.t", globals(*allocation).at("prior.weights.t").detach().clone()}};
+  point["prior.weights.t"][0][2] = -inf;
+  Tensor ll = log_lik(40, 3);
+  ll[7].fill_(-inf);
+  ll[9].fill_(-inf);
+  ll[9][1] = 0.5;
+  for (const at::ScalarType type : {at::kDouble, at::kFloat}) {
+    Batch batch = rows_batch(40);
+    const auto counts = allocation->expect(ll.to(type), batch, point);
+    EXPECT_EQ(counts.bound.item<double>(), -inf);
+    Tensor expected = at::softmax(ll + point["prior.weights.t"], 1);
+    expected[7].zero_();
+    EXPECT_TRUE(at::allclose(counts.marginals.to(at::kDouble), expected, 1e-5, 1e-6));
+    EXPECT_EQ(counts.marginals[9][1].item<double>(), 1);
+    EXPECT_NEAR(counts.sums.at("prior.weights.t").sum().item<double>(), 39, 1e-5);
+    batch.weight[7] = 0;  // no part of the batch: its bound is that of the others
+    EXPECT_NEAR(allocation->expect(ll.to(type), batch, point).bound.item<double>(),
+                at::logsumexp(ll + point["prior.weights.t"], 1).masked_select(batch.weight > 0).sum().item<double>(),
+                type == at::kFloat ? 1e-3 : 1e-10);
+  }
+}
+
 TEST(MixtureWeights, LogNormSumsOverEveryComponent) {
   const auto allocation = weights(Estimate::ml);
   const Tensor ll = log_lik(6, 1), t = globals(*allocation).at("prior.weights.t").detach();

@@ -241,6 +241,26 @@ TEST(Viterbi, RaggedItemsAndTies) {
   EXPECT_TRUE(at::equal(viterbi(flat).states, at::zeros({3}, at::kLong)));
 }
 
+// Step 2 of the second item asks for a state that only a forbidden transition leads to; step 0 of the third explains
+// nothing.
+TEST(Viterbi, OfAnImpossibleItemIsThePathOfItsPossibleSteps) {
+  Chain chain = random_chain(3, {4, 5, 3, 4}, 3);
+  chain.log_transition.select(1, 2).fill_(-kInfinity);
+  chain.log_lik[6].slice(0, 0, 2).fill_(-kInfinity);
+  chain.log_lik[9].fill_(-kInfinity);
+  const ChainPaths paths = viterbi(chain);
+  EXPECT_TRUE(at::equal(paths.log_joint.eq(-kInfinity), at::tensor({0, 1, 1, 0}, at::kLong).to(at::kBool)));
+  Chain prefix = chain;
+  prefix.log_lik = chain.log_lik.slice(0, 4, 6);
+  prefix.offsets = at::tensor({0, 2}, at::kLong);
+  EXPECT_TRUE(at::equal(paths.states.slice(0, 4, 6), viterbi(prefix).states));
+  EXPECT_TRUE(at::equal(paths.states.slice(0, 6, 12), at::full({6}, -1, at::kLong)));
+  EXPECT_GE(paths.states.slice(0, 0, 4).min().item<int64_t>(), 0);
+  EXPECT_GE(paths.states.slice(0, 12).min().item<int64_t>(), 0);
+  const Tensor filtered = chain_filter(chain).marginals.sum(1);
+  EXPECT_TRUE(at::equal(filtered.lt(0.5), paths.states.lt(0)));
+}
+
 // 20,000 draws: each path's share within five standard errors.
 TEST(SamplePaths, FollowThePosteriorOfPaths) {
   const Chain one = random_chain(2, {4}, 11, false);

@@ -156,7 +156,8 @@ TEST(Autoregressive, ForecastsAreSumsOverAllPaths) {
   const Tensor A = at::tensor({.8, .2, .4, .6}, at::kDouble).view({2, 2});
   const Tensor past = at::tensor({.5, -1., .2, .4}, at::kDouble).view({1, 4});
   const int64_t horizon = 4;
-  const auto [mean, variance] = observation->forecast(next, A, past, horizon);
+  const ColumnForecast forecast = observation->forecast(next, A, past, horizon, 0.9);
+  const Tensor &mean = forecast.mean, &variance = forecast.variance;
   Tensor first = at::zeros({horizon, 2}, at::kDouble), second = at::zeros({horizon, 2}, at::kDouble);
   for (int64_t path = 0; path < 16; ++path) {
     Tensor m = past[0], S = at::zeros({4, 4}, at::kDouble);

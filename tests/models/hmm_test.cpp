@@ -181,7 +181,8 @@ TEST(Hmm, ForecastsAreMarginalsOfUnseenRows) {
   const auto methods = model->methods();
   const Tensor x = data.columns.at("x").slice(0, 0, 5), offsets = at::tensor({0, 5, 5}, at::kLong);
   const std::vector<Tensor> forecast =
-      Model::find(methods, "forecast")->call({x, offsets, at::scalar_tensor(4, at::kLong)}, Rng(0));
+      Model::find(methods, "forecast")
+          ->call({x, offsets, at::scalar_tensor(4, at::kLong), at::scalar_tensor(0.95, at::kDouble)}, Rng(0));
   TensorMap globals = model->globals();
   const Tensor log_lik = Model::find(methods, "log_lik")->call({x}, Rng(0))[0];
   Chain chain{at::cat({log_lik, at::zeros({4, 3}, at::kDouble)}), globals.at("start.t").detach(),

@@ -14,7 +14,7 @@ class DirichletFamily final : public ExponentialFamily {
   int64_t num_free() const override { return num_categories_ - 1; }
   Tensor log_partition(const Tensor& eta) const override;
   Tensor mean(const Tensor& eta) const override;
-  /// Log weights; a category whose eta is not positive gets the smallest positive weight, never -inf.
+  /// Log weights; -infinity for a category whose eta is not positive, unless no eta is: then all are alike.
   Tensor mode(const Tensor& eta) const override;
   Tensor sample(const Tensor& eta, const Rng& rng) const override;
   Tensor unconstrained(const Tensor& eta) const override;  ///< log alpha

@@ -35,7 +35,7 @@ ChainCounts forward_backward(const Chain& chain, const Tensor& weight);
 /// forward_backward() with the incoming gradient as weights; it has no second derivative (Error).
 Tensor chain_log_norm(const Chain& chain);
 
-/// p(z_t = k | x_1 .. x_t) [R, K], and log_norm [N].
+/// p(z_t = k | x_1 .. x_t) [R, K], zeros from the first step on that is impossible, and log_norm [N].
 struct ChainFilter {
   Tensor marginals, log_norm;
 };
@@ -43,7 +43,7 @@ ChainFilter chain_filter(const Chain& chain);
 
 /// The path of largest log p(x, z): states [R] int64 and that value [N] (Viterbi 1967). Ties go to the lower state.
 struct ChainPaths {
-  Tensor states, log_joint;
+  Tensor states, log_joint;  ///< -1 from the first impossible step on, after the best path to there; then -infinity
 };
 ChainPaths viterbi(const Chain& chain);
 

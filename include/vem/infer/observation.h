@@ -1,4 +1,5 @@
-// An observation family maps rows to sufficient statistics s with log p(row | k) = <s, t_k> + base, and back.
+// An observation family maps rows to sufficient statistics s with log p(row | k) = <s, t_k> + base, and back. An entry
+// of t that is -infinity is the log of a probability of 0: 0 times that is 0, and rows that ask for it are impossible.
 // For a distribution over a latent it gives E_q[s], which is all that makes it a prior as well. A missing cell (NaN) is
 // integrated out: where cells are independent given the component it has no statistics, elsewhere its conditional
 // moments take its place. Legend: N rows, D features, K components, P statistics.
@@ -14,6 +15,7 @@
 #include "vem/dist/exponential_family.h"
 #include "vem/dist/normal.h"
 #include "vem/infer/block.h"
+#include "vem/infer/marginals.h"
 
 namespace vem {
 
@@ -98,6 +100,8 @@ class Observation {
 
   /// [D] bool: columns that are real numbers whose unit is arbitrary; a model may shift and scale these, and no others.
   virtual Tensor real_columns() const;
+  /// [D] bool: columns of symbols, which have probabilities and no moments. The default: none.
+  virtual Tensor symbol_columns() const;
   /// [N, D] bool: cells that the family can explain; a missing one counts as explained where it can be missing.
   virtual Tensor supported(const Tensor& x) const = 0;
   /// What supported() asks of a column, in words: "a finite number".
@@ -125,9 +129,9 @@ class Observation {
 
   /// log p(row | k) at t [N, K].
   virtual Tensor log_prob(const Tensor& x, const Tensor& t) const;
-  /// x with its missing cells filled by what is expected (for symbols: most probable) at t, given the probabilities of
-  /// the components r [N, K]. Not for tracing.
-  virtual Tensor completed(const Tensor& x, const Tensor& t, const Tensor& r) const;
+  /// x with its missing cells filled by what is expected (for symbols: most probable), given the probabilities of the
+  /// components r [N, K]. Not for tracing. The default, for independent cells: from marginals().
+  virtual Tensor completed(const Tensor& x, const Tensor& r) const;
   /// log of the predictive density of a row, theta integrated over q [N, K].
   virtual Tensor log_predictive(const Tensor& x) const = 0;
   /// Latent variables that each component has of its own, L.
@@ -135,10 +139,14 @@ class Observation {
   /// Their posterior means [N, K, L] given rows x, at the blocks' t; traceable with complete rows. Where there are
   /// some.
   virtual Tensor latents(const Tensor&) const { return {}; }
-  /// Means and variances [items, horizon, D] of the rows to come: from the probabilities of the component of the next
-  /// row [items, K], transitions [K, K] after it, and the last rows of each item, the last first [items, D lags].
-  virtual std::pair<Tensor, Tensor> forecast(const Tensor& next, const Tensor& transition, const Tensor& past,
-                                             int64_t horizon) const;
+  /// The columns of a new row on their own, where rows do not depend on each other given their components: predictive
+  /// distributions for a posterior, else those at the blocks' t. Throws Error where they do (the default).
+  virtual Marginals marginals() const;
+  /// Where rows depend on those before: [items, horizon, D] of the rows to come, from the probabilities of the
+  /// component of the next row [items, K], transitions [K, K] after it, and the last rows of each item, the last first
+  /// [items, D lags]. Intervals as in mixture_forecast(). Throws Error elsewhere (the default).
+  virtual ColumnForecast forecast(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
+                                  double level) const;
   /// Draws a row for each component index [n]: [n, D] from the components at t. With lags, one item of n rows.
   virtual Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const = 0;
   /// Likewise from the predictive density.
@@ -147,9 +155,11 @@ class Observation {
   /// blocks: from the predictive density for a posterior, else at the point.
   virtual std::string sample_script() const = 0;
 
+  /// Numbers worth a remark about the fitted family: "components.flat", directions in which the training rows do not
+  /// vary, so that the prior alone gives components a width there. Without an entry: nothing to be said.
+  virtual std::map<std::string, double> diagnostics() const { return {}; }
+
  protected:
-  /// Expected cells [K, D] at t, where cells are independent: what completed() fills gaps with.
-  virtual Tensor expected_cells(const Tensor& t) const;
   int64_t D() const { return context_.num_features; }
   int64_t K() const { return context_.num_components; }
   /// Adds the one block of most families, "<prefix>components".
