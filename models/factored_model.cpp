@@ -4,6 +4,7 @@
 
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"
+#include "vem/infer/scaling.h"
 
 namespace vem {
 namespace {
@@ -140,12 +141,13 @@ void FactoredModel::require_values(const Tensor& mean) const {
                     column_name(empty[0][0].item<int64_t>()));
 }
 
-void FactoredModel::set_scaling(const Moments& moments) {
-  const Tensor real = part_.observation().real_columns(), one = at::ones_like(moments.mean);
-  const Tensor deviation = moments.covariance.diagonal().sqrt();
-  scaling_->set("scaling.center", at::where(real, moments.mean, at::zeros_like(one)));
-  scaling_->set("scaling.scale",
-                options_.standardize ? at::where(real.logical_and(deviation > 0), deviation, one) : one);
+void FactoredModel::set_scaling(const Moments& moments, at::ScalarType read_as) {
+  const Tensor real = part_.observation().real_columns(), zero = at::zeros_like(moments.mean);
+  scaling_->set("scaling.center", at::where(real, moments.mean, zero));
+  if (!options_.standardize) return;
+  const Tensor deviation = at::where(real, moments.covariance.diagonal().sqrt(), zero);
+  scaling_->set("scaling.scale", scales_of(moments.mean, deviation, read_as, name_,
+                                           [this](int64_t column) { return column_name(column); }));
 }
 
 void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
@@ -163,7 +165,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   if (warm)
     scaling_->load(previous);
   else
-    set_scaling(moments);
+    set_scaling(moments, batch.at("x").scalar_type());
   const Moments ours{(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())};
   part_.set_priors(ours);
   if (warm)

@@ -86,7 +86,8 @@ class FactoredModel final : public Model {
   Tensor log_unit(const Tensor& rows) const;
   /// Its sum over the rows of a batch whose items weigh `count` in all, with or without missing cells, weighted: [].
   Tensor log_units(const Batch& batch, const Tensor& count, bool gaps) const;
-  void set_scaling(const Moments& moments);
+  /// Learns what rows are centred and divided by. `read_as`: the type of the numbers in the file.
+  void set_scaling(const Moments& moments, at::ScalarType read_as);
 
   Tensor label_column(const Batch& batch) const;
   /// Rows between which distances mean something, each part formed when it is asked for.

@@ -65,8 +65,8 @@ Vae::Vae(const VaeOptions& options, const Context& context)
       scaling_(std::make_shared<ConstantBlock>("scaling")) {
   const Registry& registry = context.registry;
   networks_ = std::make_shared<GradientBlock>("networks", registry.create<Optimizer>(o_.optimizer, {registry}));
-  scaling_->add("scaling.center", at::zeros({features_}, dtype_));
-  scaling_->add("scaling.scale", at::ones({features_}, dtype_));
+  scaling_->add("scaling.center", at::zeros({features_}, at::kDouble));
+  scaling_->add("scaling.scale", at::ones({features_}, at::kDouble));
   if (of_sequences()) scaling_->add(kLength, at::ones({}, dtype_));
   posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim, dtype_, networks_, &registry});
   likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_, scaling_});

@@ -72,7 +72,8 @@ class Vae final : public Model {
  public:
   Vae(const VaeOptions& options, const Context& context);
 
-  at::ScalarType dtype() const override { return dtype_; }
+  /// Rows that are standardised stay as they were read: they are centred in float64, whatever the precision.
+  at::ScalarType dtype() const override { return o_.standardize ? at::ScalarType::Undefined : dtype_; }
   Schedules schedules() const override;
   void initialize(const Dataset& train, const Rng& rng) override;
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
@@ -97,7 +98,9 @@ class Vae final : public Model {
     TensorMap sums;                          // of everything but the encoder
   };
 
+  /// Rows in the type of the networks, centred and scaled before that where they are standardised.
   Tensor scaled(const Tensor& x) const;
+  /// The inverse, float64 where rows are standardised: float32 has no digits for small changes far from zero.
   Tensor unscaled(const Tensor& x) const;
   /// log |d scaled / d x| of each row [rows] float64: densities are in the user's units.
   Tensor log_jacobian(const Tensor& x) const;
@@ -107,13 +110,17 @@ class Vae final : public Model {
   std::string feature_name(int64_t i) const;
   /// Rows of the training data that are looked at at once.
   int64_t chunk() const;
-  /// Mean and variance [D] of the weighted training data, which must be within the likelihood's support; NaN is
-  /// missing.
+  /// Mean and variance [D] float64 of the weighted training data, which must be within the likelihood's support; NaN
+  /// is missing.
   std::pair<Tensor, Tensor> moments(const Dataset& train) const;
+  /// Throws DataError for a column whose values the networks' type would round to one and the same number.
+  void require_digits(const Tensor& mean, const Tensor& deviation) const;
   void require_support(const Batch& batch) const;
   /// Throws ConfigError for factors that do not go together.
   void check_combination() const;
 
+  /// Of rows that a method makes, and that an exported one is shown.
+  at::ScalarType row_type() const { return o_.standardize ? at::kDouble : dtype_; }
   bool of_sequences() const { return o_.latents == Latents::sequences; }
   /// The batch as latents see it: an item of one row for each z.
   Batch latents_of(const Batch& batch) const;

@@ -7,7 +7,7 @@ namespace vem {
 
 std::vector<Method> Vae::methods() const {
   if (of_sequences()) return sequence_methods();
-  const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
+  const Tensor x = at::zeros({2, features_}, row_type()), z = at::zeros({2, o_.latent_dim}, dtype_);
   const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
 
   std::vector<Method> methods;

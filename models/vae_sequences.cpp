@@ -31,7 +31,7 @@ Tensor Vae::decoded_sequences(const Tensor& z) const {
 }
 
 std::vector<Method> Vae::sequence_methods() const {
-  const Tensor x = at::zeros({2, features_}, dtype_), z = at::zeros({2, o_.latent_dim}, dtype_);
+  const Tensor x = at::zeros({2, features_}, row_type()), z = at::zeros({2, o_.latent_dim}, dtype_);
   const auto named = [this](const Tensor& rows, const Tensor& offsets, const Rng& rng) {
     std::vector<Tensor> out;
     for (const auto& entry : posterior_->named(encoded(rows, offsets, rng))) out.push_back(entry.second);

@@ -2,6 +2,7 @@
 // the networks begin.
 #include "vae.h"
 #include "vem/core/error.h"
+#include "vem/infer/scaling.h"
 
 namespace vem {
 namespace {
@@ -82,22 +83,28 @@ void Vae::initialize(const Dataset& train, const Rng& rng) {
   if (of_sequences()) scaling_->set(kLength, train.offsets.diff().to(dtype_).mean().round());
   const auto [mean, variance] = moments(train);
   if (o_.standardize) {
+    const at::ScalarType read_as = train.batch(at::zeros({1}, at::kLong), 0, dtype()).at("x").scalar_type();
     scaling_->set("scaling.center", mean);
-    scaling_->set("scaling.scale", at::where(variance > 0, variance.sqrt(), at::ones_like(variance)));
+    scaling_->set("scaling.scale",
+                  scales_of(mean, variance.sqrt(), read_as, "vae", [this](int64_t i) { return feature_name(i); }));
+  } else {
+    require_digits(mean, variance.sqrt());
   }
   if (encoder_) encoder_->initialize(rng);
   decoder_->initialize(rng);
   posterior_->initialize(rng.fold("posterior"));
-  const Tensor bias = o_.standardize ? likelihood_->output_bias(at::zeros_like(mean), at::ones_like(mean))
-                                     : likelihood_->output_bias(mean, variance);
+  const Tensor start = o_.standardize ? at::zeros({features_}, dtype_) : mean.to(dtype_),
+               spread = o_.standardize ? at::ones({features_}, dtype_) : variance.to(dtype_);
+  const Tensor bias = likelihood_->output_bias(start, spread);
   decoder_->output_bias().detach().copy_(bias);
   const int64_t first = std::min(train.size, std::max(chunk(), kFewest));
   const Tensor order = at::arange(first, at::kLong);
-  prior_->initialize(filled(scaled(train.batch(order, 0, dtype_).at("x"))), rng.fold("prior"));
+  prior_->initialize(filled(scaled(train.batch(order, 0, dtype()).at("x"))), rng.fold("prior"));
 }
 
 Tensor Vae::scaled(const Tensor& x) const {
-  return o_.standardize ? (x - scaling_->get("scaling.center")) / scaling_->get("scaling.scale") : x;
+  if (!o_.standardize) return x.to(dtype_);
+  return ((x.to(at::kDouble) - scaling_->get("scaling.center")) / scaling_->get("scaling.scale")).to(dtype_);
 }
 
 Tensor Vae::unscaled(const Tensor& x) const {
@@ -115,7 +122,7 @@ Tensor Vae::log_jacobian(const Tensor& x) const {
 // Moments are taken about the first row: far from zero, squares would lose the variance.
 std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const auto rows_from = [&](int64_t begin, int64_t end) {
-    return train.batch(at::arange(begin, end, at::kLong), 0, dtype_);
+    return train.batch(at::arange(begin, end, at::kLong), 0, at::kDouble);
   };
   Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = sum.clone();
   const Tensor center = at::nan_to_num(rows_from(0, 1).at("x")[0]);
@@ -123,17 +130,26 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
     const Batch batch = rows_from(begin, std::min(train.size, begin + chunk()));
     require_support(batch);
     const Tensor& x = batch.at("x");
-    const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0),
-                 weight = batch.row_weight().to(dtype_);
-    total = total + at::mv(missing.logical_not().to(dtype_).t(), weight).to(at::kDouble);
-    sum = sum + at::mv(difference.t(), weight).to(at::kDouble);
-    square = square + at::mv((difference * difference).t(), weight).to(at::kDouble);
+    const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0), weight = batch.row_weight();
+    total = total + at::mv(missing.logical_not().to(at::kDouble).t(), weight);
+    sum = sum + at::mv(difference.t(), weight);
+    square = square + at::mv((difference * difference).t(), weight);
   }
   if (const Tensor empty = (total <= 0).nonzero(); empty.size(0) > 0)
     fail<DataError>("vae: {} has no value in any row", feature_name(empty[0][0].item<int64_t>()));
   const Tensor shift = sum / total;
-  const Tensor variance = (square / total - shift * shift).clamp_min(0);
-  return {(center.to(at::kDouble) + shift).to(dtype_), variance.to(dtype_)};
+  return {center + shift, (square / total - shift * shift).clamp_min(0)};
+}
+
+void Vae::require_digits(const Tensor& mean, const Tensor& deviation) const {
+  const Tensor spacing = number_spacing(mean, dtype_),
+               lost = (deviation > 0).logical_and(deviation < spacing).nonzero();
+  if (dtype_ != at::kFloat || lost.size(0) == 0) return;
+  const int64_t i = lost[0][0].item<int64_t>();
+  fail<DataError>(
+      "vae: {} has standard deviation {:.3g} about {:.10g}, where neighbouring float32 numbers are {:.3g} apart; "
+      "standardize = true centres it first, precision = \"float64\" has more digits",
+      feature_name(i), deviation[i].item<double>(), mean[i].item<double>(), spacing[i].item<double>());
 }
 
 int64_t Vae::chunk() const { return std::clamp<int64_t>(kNumbers / features_, 1, kChunk); }
@@ -146,7 +162,8 @@ void Vae::require_support(const Batch& batch) const {
   const Range support = likelihood_->support();
   const bool whole = likelihood_->whole_numbers();
   const Tensor& x = batch.at("x");
-  Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(x.isinf());  // NaN is missing
+  const Tensor infinite = (o_.standardize ? x : x.to(dtype_)).isinf();
+  Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(infinite);  // NaN is missing
   if (whole) bad = bad.logical_or((x - x.round()).abs() > 0);
   if (!bad.any().item<bool>()) return;
   const Tensor where = bad.nonzero()[0];

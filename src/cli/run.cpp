@@ -8,6 +8,7 @@
 #include <new>
 
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 #include "verbs.h"
 
 namespace vem {
@@ -120,6 +121,7 @@ void flush_results() {
 }  // namespace
 
 int run(int argc, char** argv, const Registry& registry) {
+  const WarningScope warnings([](const std::string& message) { fmt::print(stderr, "vem: warning: {}\n", message); });
   try {
     const int code = dispatch(argc, argv, registry);
     flush_results();

@@ -5,6 +5,7 @@
 #include "support/amortised.h"
 #include "support/linear_vae.h"
 #include "vem/core/error.h"
+#include "vem/core/warning.h"
 
 namespace vem {
 namespace {
@@ -431,6 +432,66 @@ TEST(Vae, MomentsOfDataFarFromZeroAreExact) {
   model->initialize(data, Rng(3));
   EXPECT_LT(((model->state().at("model/scaling.scale").to(at::kDouble) - std) / std).abs().max().item<double>(), 1e-5);
   EXPECT_LT(difference(model->state().at("model/scaling.center"), mean), 0.01);  // one unit of float32 at 1e5
+}
+
+// A column around 1.7e9 is centred before it becomes float32, whose neighbours are 128 apart there: nothing is lost but
+// what float64 itself rounds (2e-7).
+TEST(Vae, OffsetsThatFloat32CanNotHoldChangeNothing) {
+  const std::string toml =
+      "[model]\nkind = \"vae\"\nlatent_dim = 2\nstandardize = true\n"
+      "likelihood = {kind = \"normal\", scale = \"shared\"}\n";
+  const Tensor offset = at::tensor({1.7e9, 0., -3e8}, at::kDouble);
+  Dataset data = sample_data(Sample::gaps), moved = data;
+  moved.columns["x"] = data.columns.at("x") + offset;
+  const auto a = make_model(toml, data), b = make_model(toml, moved);
+  a->initialize(data, Rng(3));
+  b->initialize(moved, Rng(3));
+  const auto batch_of = [](const Model& model, const Dataset& from) {
+    return from.batch(items(from.size), 0, model.dtype());
+  };
+  const Expectation of_a = a->e_step(batch_of(*a, data), Step(), Rng(1)),
+                    of_b = b->e_step(batch_of(*b, moved), Step(), Rng(1));
+  EXPECT_NEAR(of_a.bound.item<double>(), of_b.bound.item<double>(), 1e-4);
+  for (const auto& [key, value] : of_a.sums) EXPECT_LT(difference(value, of_b.sums.at(key)), 1e-4) << key;
+  for (const char* method : {"reconstruct", "impute"}) {
+    const Tensor plain = call(*a, method, {batch_of(*a, data).at("x")}),
+                 shifted = call(*b, method, {batch_of(*b, moved).at("x")});
+    EXPECT_LT(difference(shifted - offset, plain), 5e-6) << method;
+  }
+}
+
+TEST(Vae, AColumnThatFloat32WouldRoundToOneNumberIsNamed) {
+  Dataset data = sample_data(Sample::blobs);
+  data.schema.feature_names = {"a", "time", "b"};
+  data.columns["x"] = data.columns.at("x") + at::tensor({0., 1.7e9, 0.}, at::kDouble);
+  const std::string likelihood = "likelihood = {kind = \"normal\", scale = \"shared\"}\nstandardize = false\n";
+  const auto narrow = make_model("[model]\nkind = \"vae\"\n" + likelihood, data),
+             wide = make_model(vae(likelihood), data);
+  const std::string message = message_of([&] { narrow->initialize(data, Rng(3)); });
+  EXPECT_EQ(message.rfind("vae: time has standard deviation 2.", 0), 0u) << message;
+  EXPECT_NE(message.find(", where neighbouring float32 numbers are 203 apart; standardize = true"), std::string::npos)
+      << message;
+  EXPECT_NO_THROW(wide->initialize(data, Rng(3)));
+}
+
+// Numbers that were rounded before they were read are not blown up to a standard deviation of 1.
+TEST(Vae, RoundingIsNoSpread) {
+  Dataset data = sample_data(Sample::blobs);
+  const Tensor x = data.columns.at("x").clone();
+  x.select(1, 1).copy_(at::where(x.select(1, 1) > 4, 1.7e9 + 128., at::full({}, 1.7e9, at::kDouble)));
+  data.columns["x"] = x.to(at::kFloat);
+  const std::string model = "standardize = true\nlikelihood = {kind = \"normal\", scale = \"fixed\"}\n";
+  for (const std::string& toml : {vae(model), std::string("[model]\nkind = \"gmm\"\nnum_components = 1\n")}) {
+    std::vector<std::string> warnings;
+    const WarningScope scope([&](const std::string& text) { warnings.push_back(text); });
+    const auto made = make_model(toml, data);
+    made->initialize(data, Rng(3));
+    EXPECT_EQ(made->state().at("model/scaling.scale")[1].item<double>(), 1);
+    ASSERT_EQ(warnings.size(), 1u);
+    EXPECT_NE(warnings[0].find("neighbouring float32 numbers are 203 apart: what was read is rounding"),
+              std::string::npos)
+        << warnings[0];
+  }
 }
 
 TEST(Vae, StartsAtTheMeanOfItsData) {

@@ -164,7 +164,7 @@ std::vector<ExportCase> every_model(const std::string& precision) {
     for (const Method& method : model->methods())
       if (method.name.rfind("decode", 0) == 0 && !method.example.empty())
         for (const char* latent : {"z", "noise"})
-          inputs[latent] = rows(data.size, method.example[0].size(1), model->dtype());
+          inputs[latent] = rows(data.size, method.example[0].size(1), method.example[0].scalar_type());
     if (batch.offsets.defined()) {
       inputs["offsets"] = batch.offsets;
       const Tensor x = inputs.at("x");  // autoregressive variants look two rows back
