@@ -199,8 +199,9 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   p.log_px = trace.expected.detach();
   p.mean = trace.latents[0].mean().detach();
   {
-    const at::NoGradGuard for_the_log;  // an objective that needs the KL has computed it already, with its graph
-    if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
+    const at::NoGradGuard for_the_log;  // what the objective needs of this it has computed already, with its graph
+    const Latent& seen = trace.latents[0];
+    p.kl = (seen.kl().defined() ? seen.kl() : mean_over_samples(seen.log_q() - seen.log_p()).unsqueeze(-1)).detach();
   }
   if (!differentiate) return p;
 
@@ -241,15 +242,15 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
 
 // ---- the log ----
 
-// Sums for the log: log p(x | z), KL by dimension, first and second moments of E_q[z].
+// Sums for the log: log p(x | z), KL(q || p), whatever of it the objective pays for, in closed form and by dimension
+// where there is one and else at the draws of z, first and second moments of E_q[z].
 void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const {
   const at::NoGradGuard no_grad;
   const Tensor log_px = mean_over_samples(pulled.log_px), mean = latents_of(batch).per_item(pulled.mean, 0);
-  const Tensor kl = pulled.kl.defined() ? pulled.kl : (log_px - pulled.value.bound).unsqueeze(-1);
   e.metrics["log_px"] = weighted_sum(log_px, batch.weight);
-  const Tensor kl_sums = weighted_sums(kl, batch.weight);
+  const Tensor kl_sums = weighted_sums(pulled.kl, batch.weight);
   e.metrics["kl"] = kl_sums.sum();
-  if (kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
+  if (pulled.kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
   e.metrics["mean"] = weighted_sums(mean, batch.weight);
   e.metrics["mean_sq"] = weighted_sums(mean, batch.weight, 2);
   if (!bags_) return;

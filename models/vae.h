@@ -92,7 +92,7 @@ class Vae final : public Model {
   /// The objective at q, and what it sends to the sampling graph: one pass over the density graph.
   struct Pull {
     ObjectiveValue value;
-    Tensor log_px, kl, mean;                 // for the metrics: [S, items], [items, L or 1], E_q[z] [rows, L]
+    Tensor log_px, kl, mean;  // for the metrics: [S, items], KL(q || p) [items, L or 1], E_q[z] [rows, L]
     std::vector<Tensor> outputs, gradients;  // the parameters of q and, where it depends on them, z; the surrogate's
                                              // gradients there
     TensorMap sums;                          // of everything but the encoder

@@ -613,5 +613,38 @@ TEST(Vae, RefusesOptionsWithoutEffect) {
   EXPECT_THROW(make_model(vae("e_step = \"local\"\n"), data), ConfigError);  // kNetworks has an encoder
 }
 
+// ---- what is logged as the KL ----
+
+/// Whatever the prior, with every parameter of it at zero: N(0, I), for a mixture of one, for flows that do nothing.
+std::shared_ptr<Model> with_prior(const std::string& prior, const Dataset& data) {
+  const auto model =
+      make_model(vae("objective = {kind = \"iwae\", num_samples = 300}\nprior = {" + prior + "}\n"), data);
+  model->initialize(data, Rng(3));
+  for (const auto& [name, value] : model->globals()) {
+    if (name.rfind("prior.", 0) == 0) value.detach().zero_();
+    if (name == "encoder.output.bias") value.detach().fill_(0.8);
+  }
+  return model;
+}
+
+// The importance-weighted bound is above the ELBO, so log p(x | z) less it is below the KL, here by more than a nat.
+TEST(Vae, TheKlOfAnImportanceWeightedObjectiveIsThatOfQToThePrior) {
+  const Dataset data = sample_data(Sample::images);
+  const auto metrics = [&](const std::string& prior) {
+    return with_prior(prior, data)->e_step(all_of(data), judging(), Rng(1)).metrics;
+  };
+  const double exact = metrics("kind = \"standard\"").at("kl").item<double>() / 60;
+  EXPECT_GT(exact, 2);
+  for (const char* prior : {"kind = \"normal-mixture\", num_components = 1", "kind = \"maf\", num_flows = 2",
+                            "kind = \"real-nvp\", num_flows = 2"})
+    EXPECT_NEAR(metrics(prior).at("kl").item<double>() / 60, exact, .1) << prior;  // 18,000 draws of about 3 nats
+  // Every pseudo-input has the same q as every item where the encoder says nothing.
+  const auto silent = with_prior("kind = \"vamp\", num_components = 4", data);
+  silent->globals().at("encoder.output.weight").detach().zero_();
+  const Expectation e = silent->e_step(all_of(data), judging(), Rng(1));
+  EXPECT_NEAR(e.metrics.at("kl").item<double>(), 0, 1e-9);
+  EXPECT_GT((e.bound - e.metrics.at("log_px")).item<double>(), 1);
+}
+
 }  // namespace
 }  // namespace vem
