@@ -143,11 +143,11 @@ Batch Vae::rows(const Tensor& x, const Tensor& offsets) const {
 Tensor Vae::encoded(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Tensor y = scaled(x);
-  if (o_.e_step == EStep::amortized) return encode(filled(y), offsets);
+  if (o_.e_step == EStep::amortized) return encode(seen(y), offsets);
   const Batch batch = rows(x, offsets);
   Step step;
   step.training = false;
-  return refine(y, encoder_ ? encode(filled(y), offsets) : start_of(batch), batch, step, inner_steps(step), rng);
+  return refine(y, encoder_ ? encode(seen(y), offsets) : start_of(batch), batch, step, inner_steps(step), rng);
 }
 
 Tensor Vae::mean_of(const Tensor& parameters) const {
@@ -178,7 +178,7 @@ std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, const Tensor& 
   const Tensor& z = latent.z();
   const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)), log_p = latent.log_p();
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
-  return {z, o_.standardize ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
+  return {z, standardized_ ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
 }
 
 // q(z) of N rows is a mixture of N posteriors: N x N densities, some rows at a time.
@@ -206,7 +206,7 @@ std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
 std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
                                   const Rng& rng) const {
   const Batch batch = rows(x);
-  const Tensor y = scaled(x), shift = o_.standardize ? log_jacobian(y) : at::zeros({}, at::kDouble);
+  const Tensor y = scaled(x), shift = standardized_ ? log_jacobian(y) : at::zeros({}, at::kDouble);
   const Annealed target{[&](const Tensor& z) { return prior_->log_prob(z, batch, globals_); },
                         [&](const Tensor& z) { return likelihood_->log_prob(decode(z, {}), y); }};
   AnnealingSettings settings;

@@ -1,5 +1,5 @@
 // The configuration of a run from the arguments that describe one: a preset or a file, then --data, --seed and --set.
-#include "run_options.h"
+#include "run_directory.h"
 
 namespace vem {
 
@@ -12,7 +12,7 @@ std::vector<std::string> assignments(const Arguments& a) {
 Config configuration(const Arguments& a, const std::string& what) {
   Config config;
   if (is_toml(what))
-    config = Config::load(what);
+    config = is_written_config(what) ? load_written_config(what) : Config::load(what);
   else
     config.set("model=\"" + what + "\"");
   for (const char* name : {"seed", "threads", "device"})
