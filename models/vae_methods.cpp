@@ -38,7 +38,7 @@ std::vector<Method> Vae::methods() const {
                        "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
                        {"n"}});
     methods.push_back({"importance",
-                       "log importance weights [samples, rows] of draws from q",
+                       "log importance weights [samples, rows] of draws from q, by the density that z is sampled from",
                        {"x", "samples"},
                        {"log_weights"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
@@ -176,7 +176,8 @@ std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, const Tensor& 
   const Tensor y = scaled(x);
   const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, items, globals_);
   const Tensor& z = latent.z();
-  const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)), log_p = latent.log_p();
+  const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)),
+               log_p = prior_->log_predictive(z, items, globals_);
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
   return {z, standardized_ ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
 }
@@ -197,7 +198,7 @@ std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
     joint.push_back(part.joint[0]);
     if (part.product.defined()) product.push_back(part.product[0]);
   }
-  std::vector<Tensor> out{q->log_prob(z)[0], at::cat(joint), prior_->log_prob(z, batch, globals_)[0]};
+  std::vector<Tensor> out{q->log_prob(z)[0], at::cat(joint), prior_->log_predictive(z, batch, globals_)[0]};
   if (!product.empty()) out.push_back(at::cat(product));
   for (Tensor& values : out) values = values.to(at::kDouble);
   return out;
@@ -207,7 +208,7 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
                                   const Rng& rng) const {
   const Batch batch = rows(x);
   const Tensor y = scaled(x), shift = standardized_ ? log_jacobian(y) : at::zeros({}, at::kDouble);
-  const Annealed target{[&](const Tensor& z) { return prior_->log_prob(z, batch, globals_); },
+  const Annealed target{[&](const Tensor& z) { return prior_->log_predictive(z, batch, globals_); },
                         [&](const Tensor& z) { return likelihood_->log_prob(decode(z, {}), y); }};
   AnnealingSettings settings;
   settings.temperatures = temperatures;
