@@ -217,17 +217,23 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
 }
 
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
-// time: running sums are relative to the largest weight so far.
+// time: running sums are relative to the largest weight so far. An encoder takes zeros in the gaps for numbers, so its
+// q is only where the search for the best q given the other cells begins, from which draws are taken.
 Tensor Vae::impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
-  constexpr int64_t kDraws = 10, kRounds = 50;
+  constexpr int64_t kDraws = 10, kRounds = 50, kSteps = 100;
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x, offsets);
   const Tensor item = batch.row_item();
+  Step step;
+  step.training = false;
+  Tensor parameters = encoded(x, offsets, rng);
+  if (o_.e_step == EStep::amortized)
+    parameters = refine(scaled(x), parameters, batch, step, kSteps, rng.fold("proposal"), true);
   Tensor largest = at::full({batch.size()}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), features_}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
     const Rng round = rng.fold(static_cast<uint64_t>(i));
-    const auto [z, log_weight] = weighted_draws(batch, encoded(x, offsets, round), kDraws, round);
+    const auto [z, log_weight] = weighted_draws(batch, parameters, kDraws, round);
     const Tensor means = unscaled(likelihood_->mean(decode(z, offsets))).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
                  weight = (log_weight - now).exp();
