@@ -41,6 +41,14 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
   return sums;
 }
 
+/// Choices that were made in a program have no options yet, and the likelihood's and the encoder's are asked for what
+/// rows are.
+VaeOptions with_own_options(VaeOptions o, const Registry& registry) {
+  for (Choice* choice : {&o.likelihood, &o.encoder})
+    if (!choice->options) choice->options = registry.resolve(choice->kind, choice->name).options();
+  return o;
+}
+
 }  // namespace
 
 std::string VaeOptions::advice(int64_t batch_size) const {
@@ -48,6 +56,25 @@ std::string VaeOptions::advice(int64_t batch_size) const {
   if (bf16_pays(std::numeric_limits<int64_t>::max() - 1))
     return fmt::format("precision = \"bf16\": batches of {} are faster in float32, which they stay in", batch_size);
   return "precision = \"bf16\": this processor has no products of bfloat16 (AVX512_BF16 or AMX); they stay in float32";
+}
+
+Cells VaeOptions::cells() const {
+  const auto* options = dynamic_cast<const LikelihoodOptions*>(likelihood.options.get());
+  return options ? options->cells() : Cells::unit;
+}
+
+bool VaeOptions::scale_given() const {
+  const auto* options = dynamic_cast<const LikelihoodOptions*>(likelihood.options.get());
+  return options && options->scale_given();
+}
+
+bool VaeOptions::standardizes() const {
+  return cells() == Cells::real && (scale_given() ? standardize_given_scale : standardize);
+}
+
+bool VaeOptions::has_encoder_inputs() const {
+  const auto* network = dynamic_cast<const NetworkOptions*>(encoder.options.get());
+  return e_step != EStep::local && cells() != Cells::unit && !standardizes() && !(network && network->divides_rows());
 }
 
 void Vae::Leaves::add(const TensorMap& globals) {
@@ -58,21 +85,27 @@ void Vae::Leaves::add(const TensorMap& globals) {
 }
 
 Vae::Vae(const VaeOptions& options, const Context& context)
-    : o_(options),
+    : o_(with_own_options(options, context.registry)),
       schema_(context.schema),
       dtype_(scalar_type(options.precision)),
       features_(schema_.num_features()),
+      standardized_(o_.standardizes()),
+      seen_as_(o_.has_encoder_inputs() && o_.encoder_inputs == EncoderInputs::scaled ? o_.cells() : Cells::unit),
       scaling_(std::make_shared<ConstantBlock>("scaling")) {
   const Registry& registry = context.registry;
   networks_ = std::make_shared<GradientBlock>("networks", registry.create<Optimizer>(o_.optimizer, {registry}));
   scaling_->add("scaling.center", at::zeros({features_}, at::kDouble));
   scaling_->add("scaling.scale", at::ones({features_}, at::kDouble));
   if (of_sequences()) scaling_->add(kLength, at::ones({}, dtype_));
+  if (seen_as_ == Cells::real) {
+    scaling_->add(kInputCenter, at::zeros({features_}, at::kDouble));
+    scaling_->add(kInputScale, at::ones({features_}, at::kDouble));
+  }
   posterior_ = registry.create<Posterior>(o_.posterior, {o_.latent_dim, dtype_, networks_, &registry});
   likelihood_ = registry.create<Likelihood>(o_.likelihood, {features_, dtype_, networks_, scaling_});
   bags_ = likelihood_->log_orders(at::ones({1, features_}, dtype_)).defined();
   const auto encode = [this](const Tensor& x) { return encoder_->forward(x); };
-  const Range range = o_.standardize ? Range() : likelihood_->support();
+  const Range range = standardized_ ? Range() : seen(likelihood_->support());
   prior_ = registry.create<Prior>(
       o_.prior, {o_.latent_dim, dtype_, networks_, registry, scaling_, posterior_, encode, features_, range});
   objective_ = registry.create<Objective>(o_.objective, {registry});
@@ -116,20 +149,20 @@ Expectation Vae::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   const Bf16Products products(step.training && o_.precision == Precision::bf16);
   const Tensor x = scaled(batch.at("x"));
   const Tensor draws = noise(batch, rng, objective_->num_samples());
-  const bool gaps = encoder_ && has_missing(x);
   const Tensor own =
-      encoder_ ? encode(gaps ? filled(x) : x, batch.offsets, dropout(batch, step, rng)) : start_of(batch);
+      encoder_ ? encode(seen(x, has_missing(x)), batch.offsets, dropout(batch, step, rng)) : start_of(batch);
   const Tensor parameters = o_.e_step == EStep::amortized ? own : refine(x, own, batch, step, inner_steps(step), rng);
   const Network::Noise dropped = dropout(batch, step, rng);
   Pull pulled = pull(x, parameters, draws, batch, step, Sums::densities, dropped);
   Expectation e;
   e.count = batch.weight.sum();
   e.bound = weighted_sum(pulled.value.bound, batch.weight);
-  const Tensor jacobian = o_.standardize ? at::dot(log_jacobian(x), batch.row_weight()) : Tensor();
-  if (o_.standardize) e.bound = e.bound + jacobian;
+  check_first_step(e.bound, x, step);
+  const Tensor jacobian = standardized_ ? at::dot(log_jacobian(x), batch.row_weight()) : Tensor();
+  if (standardized_) e.bound = e.bound + jacobian;
   if (o_.e_step == EStep::local) e.local["q"] = parameters.detach();
   measure(e, pulled, batch);
-  if (o_.standardize) e.metrics["log_px"] = e.metrics["log_px"] + jacobian;
+  if (standardized_) e.metrics["log_px"] = e.metrics["log_px"] + jacobian;
   if (!step.training) return e;
   e.sums = std::move(pulled.sums);
   if (!encoder_) return e;
@@ -199,8 +232,9 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
   p.log_px = trace.expected.detach();
   p.mean = trace.latents[0].mean().detach();
   {
-    const at::NoGradGuard for_the_log;  // an objective that needs the KL has computed it already, with its graph
-    if (const Tensor& kl = trace.latents[0].kl(); kl.defined()) p.kl = kl.detach();
+    const at::NoGradGuard for_the_log;  // what the objective needs of this it has computed already, with its graph
+    const Latent& seen = trace.latents[0];
+    p.kl = (seen.kl().defined() ? seen.kl() : mean_over_samples(seen.log_q() - seen.log_p()).unsqueeze(-1)).detach();
   }
   if (!differentiate) return p;
 
@@ -241,15 +275,15 @@ Vae::Pull Vae::pull(const Tensor& x, const Tensor& parameters, const Tensor& noi
 
 // ---- the log ----
 
-// Sums for the log: log p(x | z), KL by dimension, first and second moments of E_q[z].
+// Sums for the log: log p(x | z), KL(q || p), whatever of it the objective pays for, in closed form and by dimension
+// where there is one and else at the draws of z, first and second moments of E_q[z].
 void Vae::measure(Expectation& e, const Pull& pulled, const Batch& batch) const {
   const at::NoGradGuard no_grad;
   const Tensor log_px = mean_over_samples(pulled.log_px), mean = latents_of(batch).per_item(pulled.mean, 0);
-  const Tensor kl = pulled.kl.defined() ? pulled.kl : (log_px - pulled.value.bound).unsqueeze(-1);
   e.metrics["log_px"] = weighted_sum(log_px, batch.weight);
-  const Tensor kl_sums = weighted_sums(kl, batch.weight);
+  const Tensor kl_sums = weighted_sums(pulled.kl, batch.weight);
   e.metrics["kl"] = kl_sums.sum();
-  if (kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
+  if (pulled.kl.size(1) == mean.size(1)) e.metrics["kl_dim"] = kl_sums;
   e.metrics["mean"] = weighted_sums(mean, batch.weight);
   e.metrics["mean_sq"] = weighted_sums(mean, batch.weight, 2);
   if (!bags_) return;

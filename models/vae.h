@@ -15,6 +15,7 @@ namespace vem {
 
 enum class EStep { amortized, local, semi_amortized };
 enum class Latents { rows, sequences };
+enum class EncoderInputs { scaled, raw };
 
 struct VaeOptions final : ModelOptions {
   int64_t latent_dim = 20;
@@ -23,7 +24,8 @@ struct VaeOptions final : ModelOptions {
   EStep e_step = EStep::amortized;
   int64_t inner_steps = 20;
   double inner_learning_rate = 0.05, inner_tolerance = 1e-4;
-  bool standardize = false;
+  bool standardize = true, standardize_given_scale = false;  // one option, whose default depends on the likelihood
+  EncoderInputs encoder_inputs = EncoderInputs::scaled;
   Choice encoder{"network", "mlp", nullptr}, decoder{"network", "mlp", nullptr}, prior{"prior", "standard", nullptr},
       posterior{"posterior", "diagonal", nullptr}, likelihood{"likelihood", "bernoulli", nullptr},
       objective{"objective", "elbo", nullptr}, optimizer = default_optimizer();
@@ -50,10 +52,22 @@ struct VaeOptions final : ModelOptions {
     v("prior", prior, "p(z)");
     v("posterior", posterior, "family of q(z | x)");
     v("likelihood", likelihood, "p(x | z)");
-    const bool real = likelihood.name == "normal" || likelihood.name == "laplace" || likelihood.name == "student-t";
-    v.when(real, "likelihood is normal, laplace or student-t", [&] {
-      v("standardize", standardize, "model (x - mean) / std of the training data; densities stay in x's units");
-    });
+    constexpr const char* kStandardize =
+        "model (x - mean) / std of the training data, of each column or of each channel of images; densities stay in "
+        "x's units, a scale that is given or a floor of scales is in units of std";
+    const bool real = cells() == Cells::real;
+    v.when(real && !scale_given(), "likelihood is of real numbers and learns their scale",
+           [&] { v("standardize", standardize, kStandardize); });
+    v.when(real && scale_given(), "likelihood is of real numbers whose scale is given",
+           [&] { v("standardize", standardize_given_scale, kStandardize); });
+    v.when(has_encoder_inputs(),
+           "an encoder reads counts, symbols, or real numbers that are not standardised, and does not itself divide "
+           "rows by their sums",
+           [&] {
+             v("encoder_inputs", encoder_inputs, {{"scaled", EncoderInputs::scaled}, {"raw", EncoderInputs::raw}},
+               "what the encoder sees of rows: log(1 + x) of counts, symbols over the largest one, real numbers as "
+               "(x - mean) / std; or the numbers as they are, which large ones let overflow");
+           });
     v("objective", objective, "what is maximised");
     v("optimizer", optimizer, "how parameters are updated");
   }
@@ -63,8 +77,21 @@ struct VaeOptions final : ModelOptions {
   }
   bool has_gradient() const override { return true; }
   std::string advice(int64_t batch_size) const override;
+
+  /// What the likelihood's rows are made of.
+  Cells cells() const;
+  /// Whether rows are standardised in this run.
+  bool standardizes() const;
+  /// Whether `encoder_inputs` has an effect.
+  bool has_encoder_inputs() const;
+
+ private:
+  bool scale_given() const;
 };
 
+/// Means and standard deviations of the training data, where an encoder sees real numbers scaled that the likelihood
+/// takes as they are.
+constexpr const char *kInputCenter = "inputs.center", *kInputScale = "inputs.scale";
 /// Of the training sequences on average; what is drawn has it.
 constexpr const char* kLength = "sequences.length";
 
@@ -73,7 +100,7 @@ class Vae final : public Model {
   Vae(const VaeOptions& options, const Context& context);
 
   /// Rows that are standardised stay as they were read: they are centred in float64, whatever the precision.
-  at::ScalarType dtype() const override { return o_.standardize ? at::ScalarType::Undefined : dtype_; }
+  at::ScalarType dtype() const override { return standardized_ ? at::ScalarType::Undefined : dtype_; }
   Schedules schedules() const override;
   void initialize(const Dataset& train, const Rng& rng) override;
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
@@ -92,7 +119,7 @@ class Vae final : public Model {
   /// The objective at q, and what it sends to the sampling graph: one pass over the density graph.
   struct Pull {
     ObjectiveValue value;
-    Tensor log_px, kl, mean;                 // for the metrics: [S, items], [items, L or 1], E_q[z] [rows, L]
+    Tensor log_px, kl, mean;  // for the metrics: [S, items], KL(q || p) [items, L or 1], E_q[z] [rows, L]
     std::vector<Tensor> outputs, gradients;  // the parameters of q and, where it depends on them, z; the surrogate's
                                              // gradients there
     TensorMap sums;                          // of everything but the encoder
@@ -104,15 +131,26 @@ class Vae final : public Model {
   Tensor unscaled(const Tensor& x) const;
   /// log |d scaled / d x| of each row [rows] float64: densities are in the user's units.
   Tensor log_jacobian(const Tensor& x) const;
-  /// What an encoder sees: zeros in missing cells, which is the mean if rows are standardised (Mattei and Frellsen
-  /// 2019).
-  Tensor filled(const Tensor& x) const;
+  /// What an encoder sees of scaled rows: VaeOptions::encoder_inputs, and zeros in missing cells, which is the mean if
+  /// rows are standardised (Mattei and Frellsen 2019). `gaps`: whether cells may be missing.
+  Tensor seen(const Tensor& x, bool gaps = true) const;
+  /// The same range of numbers as an encoder sees them.
+  Range seen(const Range& range) const;
+  /// Throws NumericError for a first training step whose bound is not finite, where the cause is most often a column
+  /// whose numbers are too large for networks that have learned nothing yet.
+  void check_first_step(const Tensor& bound, const Tensor& x, const Step& step) const;
   std::string feature_name(int64_t i) const;
   /// Rows of the training data that are looked at at once.
   int64_t chunk() const;
   /// Mean and variance [D] float64 of the weighted training data, which must be within the likelihood's support; NaN
   /// is missing.
   std::pair<Tensor, Tensor> moments(const Dataset& train) const;
+  /// Learns the scales of the training data, whose columns have this mean and variance.
+  void set_scaling(const Tensor& mean, const Tensor& variance, const Dataset& train);
+  /// Mean and variance [D] of all columns of an image's channel together; of a table, as they are.
+  std::pair<Tensor, Tensor> by_channel(const Tensor& mean, const Tensor& variance) const;
+  /// Lets the decoder begin where a constant one fits the training data best.
+  void set_output_bias(const Tensor& mean, const Tensor& variance);
   /// Throws DataError for a column whose values the networks' type would round to one and the same number.
   void require_digits(const Tensor& mean, const Tensor& deviation) const;
   void require_support(const Batch& batch) const;
@@ -120,7 +158,7 @@ class Vae final : public Model {
   void check_combination() const;
 
   /// Of rows that a method makes, and that an exported one is shown.
-  at::ScalarType row_type() const { return o_.standardize ? at::kDouble : dtype_; }
+  at::ScalarType row_type() const { return standardized_ ? at::kDouble : dtype_; }
   bool of_sequences() const { return o_.latents == Latents::sequences; }
   /// The batch as latents see it: an item of one row for each z.
   Batch latents_of(const Batch& batch) const;
@@ -178,6 +216,8 @@ class Vae final : public Model {
   at::ScalarType dtype_;
   int64_t features_;
   bool bags_ = false;  // rows are bags of words
+  const bool standardized_;
+  const Cells seen_as_;  // what encoder_inputs scales; Cells::unit where an encoder sees numbers as they are
   std::shared_ptr<GradientBlock> networks_;
   std::shared_ptr<ConstantBlock> scaling_;
   std::shared_ptr<Posterior> posterior_;

@@ -38,7 +38,7 @@ std::vector<Method> Vae::methods() const {
                        "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
                        {"n"}});
     methods.push_back({"importance",
-                       "log importance weights [samples, rows] of draws from q",
+                       "log importance weights [samples, rows] of draws from q, by the density that z is sampled from",
                        {"x", "samples"},
                        {"log_weights"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
@@ -143,11 +143,11 @@ Batch Vae::rows(const Tensor& x, const Tensor& offsets) const {
 Tensor Vae::encoded(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Tensor y = scaled(x);
-  if (o_.e_step == EStep::amortized) return encode(filled(y), offsets);
+  if (o_.e_step == EStep::amortized) return encode(seen(y), offsets);
   const Batch batch = rows(x, offsets);
   Step step;
   step.training = false;
-  return refine(y, encoder_ ? encode(filled(y), offsets) : start_of(batch), batch, step, inner_steps(step), rng);
+  return refine(y, encoder_ ? encode(seen(y), offsets) : start_of(batch), batch, step, inner_steps(step), rng);
 }
 
 Tensor Vae::mean_of(const Tensor& parameters) const {
@@ -176,9 +176,10 @@ std::pair<Tensor, Tensor> Vae::weighted_draws(const Batch& batch, const Tensor& 
   const Tensor y = scaled(x);
   const Latent latent(*posterior_, parameters, posterior_->at(parameters)->rsample(draws), *prior_, items, globals_);
   const Tensor& z = latent.z();
-  const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)), log_p = latent.log_p();
+  const Tensor log_px = batch.per_item(likelihood_->log_prob(decode(z, offsets), y)),
+               log_p = prior_->log_predictive(z, items, globals_);
   const Tensor log_weight = log_px.to(at::kDouble) + log_p.to(at::kDouble) - latent.log_q().to(at::kDouble);
-  return {z, o_.standardize ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
+  return {z, standardized_ ? log_weight + batch.per_item(log_jacobian(y)) : log_weight};
 }
 
 // q(z) of N rows is a mixture of N posteriors: N x N densities, some rows at a time.
@@ -197,7 +198,7 @@ std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
     joint.push_back(part.joint[0]);
     if (part.product.defined()) product.push_back(part.product[0]);
   }
-  std::vector<Tensor> out{q->log_prob(z)[0], at::cat(joint), prior_->log_prob(z, batch, globals_)[0]};
+  std::vector<Tensor> out{q->log_prob(z)[0], at::cat(joint), prior_->log_predictive(z, batch, globals_)[0]};
   if (!product.empty()) out.push_back(at::cat(product));
   for (Tensor& values : out) values = values.to(at::kDouble);
   return out;
@@ -206,8 +207,8 @@ std::vector<Tensor> Vae::aggregate(const Tensor& x, const Rng& rng) const {
 std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
                                   const Rng& rng) const {
   const Batch batch = rows(x);
-  const Tensor y = scaled(x), shift = o_.standardize ? log_jacobian(y) : at::zeros({}, at::kDouble);
-  const Annealed target{[&](const Tensor& z) { return prior_->log_prob(z, batch, globals_); },
+  const Tensor y = scaled(x), shift = standardized_ ? log_jacobian(y) : at::zeros({}, at::kDouble);
+  const Annealed target{[&](const Tensor& z) { return prior_->log_predictive(z, batch, globals_); },
                         [&](const Tensor& z) { return likelihood_->log_prob(decode(z, {}), y); }};
   AnnealingSettings settings;
   settings.temperatures = temperatures;
@@ -216,17 +217,23 @@ std::vector<Tensor> Vae::annealed(const Tensor& x, const Tensor& draws, int64_t 
 }
 
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
-// time: running sums are relative to the largest weight so far.
+// time: running sums are relative to the largest weight so far. An encoder takes zeros in the gaps for numbers, so its
+// q is only where the search for the best q given the other cells begins, from which draws are taken.
 Tensor Vae::impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
-  constexpr int64_t kDraws = 10, kRounds = 50;
+  constexpr int64_t kDraws = 10, kRounds = 50, kSteps = 100;
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x, offsets);
   const Tensor item = batch.row_item();
+  Step step;
+  step.training = false;
+  Tensor parameters = encoded(x, offsets, rng);
+  if (o_.e_step == EStep::amortized)
+    parameters = refine(scaled(x), parameters, batch, step, kSteps, rng.fold("proposal"), true);
   Tensor largest = at::full({batch.size()}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), features_}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
     const Rng round = rng.fold(static_cast<uint64_t>(i));
-    const auto [z, log_weight] = weighted_draws(batch, encoded(x, offsets, round), kDraws, round);
+    const auto [z, log_weight] = weighted_draws(batch, parameters, kDraws, round);
     const Tensor means = unscaled(likelihood_->mean(decode(z, offsets))).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
                  weight = (log_weight - now).exp();

@@ -85,7 +85,7 @@ int64_t Vae::inner_steps(const Step& step) const {
 std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Batch batch = rows(x);
-  const Tensor y = scaled(x), amortized = encoder_->forward(filled(y));
+  const Tensor y = scaled(x), amortized = encoder_->forward(seen(y));
   Step step;
   step.training = false;
   const Tensor local = refine(y, amortized, batch, step, steps, rng, true);
@@ -98,7 +98,7 @@ std::vector<Tensor> Vae::bounds(const Tensor& x, int64_t steps, int64_t samples,
       sum = sum + pull(y, q, draws, batch, step, Sums::none).value.bound;
     }
     const Tensor mean = sum / static_cast<double>(kJudgements);
-    result.push_back(o_.standardize ? mean + log_jacobian(y) : mean);
+    result.push_back(standardized_ ? mean + log_jacobian(y) : mean);
   }
   const int64_t at_once = std::max<int64_t>(1, kDecoderRows / std::max<int64_t>(1, x.size(0)));
   Tensor sum;

@@ -52,7 +52,7 @@ std::vector<Method> Vae::sequence_methods() const {
                        [this](const std::vector<Tensor>& in, const Rng&) {
                          const at::NoGradGuard no_grad;
                          std::vector<Tensor> out;
-                         for (const auto& entry : posterior_->named(encoder_->forward(filled(scaled(in[0])))))
+                         for (const auto& entry : posterior_->named(encoder_->forward(seen(scaled(in[0])))))
                            out.push_back(entry.second);
                          return out;
                        },

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kChunk = 2000;                // rows a look at the training data
 constexpr int64_t kNumbers = int64_t{1} << 23;  // of which these may hold so many: documents have wide rows
+constexpr double kLeastSpread = 0.01;           // variance that a decoder expects at first of what hardly varies
 constexpr int64_t kFewest = 500;                // rows that a prior begins from, of wide ones
 
 /// "numbers", "numbers >= 0", "numbers in [0, 1]".
@@ -82,36 +83,91 @@ void Vae::initialize(const Dataset& train, const Rng& rng) {
                       encoder_ ? "semi-amortized" : "local");
   if (of_sequences()) scaling_->set(kLength, train.offsets.diff().to(dtype_).mean().round());
   const auto [mean, variance] = moments(train);
-  if (o_.standardize) {
-    const at::ScalarType read_as = train.batch(at::zeros({1}, at::kLong), 0, dtype()).at("x").scalar_type();
-    scaling_->set("scaling.center", mean);
-    scaling_->set("scaling.scale",
-                  scales_of(mean, variance.sqrt(), read_as, "vae", [this](int64_t i) { return feature_name(i); }));
-  } else {
-    require_digits(mean, variance.sqrt());
-  }
+  set_scaling(mean, variance, train);
   if (encoder_) encoder_->initialize(rng);
   decoder_->initialize(rng);
   posterior_->initialize(rng.fold("posterior"));
-  const Tensor start = o_.standardize ? at::zeros({features_}, dtype_) : mean.to(dtype_),
-               spread = o_.standardize ? at::ones({features_}, dtype_) : variance.to(dtype_);
-  const Tensor bias = likelihood_->output_bias(start, spread);
-  decoder_->output_bias().detach().copy_(bias);
+  set_output_bias(mean, variance);
   const int64_t first = std::min(train.size, std::max(chunk(), kFewest));
   const Tensor order = at::arange(first, at::kLong);
-  prior_->initialize(filled(scaled(train.batch(order, 0, dtype()).at("x"))), rng.fold("prior"));
+  prior_->initialize(seen(scaled(train.batch(order, 0, dtype()).at("x"))), rng.fold("prior"));
+}
+
+void Vae::set_scaling(const Tensor& mean, const Tensor& variance, const Dataset& train) {
+  const auto scales = [&](const Tensor& center, const Tensor& deviation) {
+    const at::ScalarType read_as = train.batch(at::zeros({1}, at::kLong), 0, dtype()).at("x").scalar_type();
+    return scales_of(center, deviation, read_as, "vae", [this](int64_t i) { return feature_name(i); });
+  };
+  if (!standardized_) require_digits(mean, variance.sqrt());
+  if (seen_as_ == Cells::real) {
+    scaling_->set(kInputCenter, mean);
+    scaling_->set(kInputScale, scales(mean, variance.sqrt()));
+  }
+  if (!standardized_) return;
+  const auto [center, square] = by_channel(mean, variance);
+  scaling_->set("scaling.center", center);
+  scaling_->set("scaling.scale", scales(center, square.sqrt()));
+}
+
+std::pair<Tensor, Tensor> Vae::by_channel(const Tensor& mean, const Tensor& variance) const {
+  if (schema_.item_shape.size() != 3) return {mean, variance};
+  const auto pooled = [&](const Tensor& x) {
+    const Tensor channels = x.view({schema_.item_shape[0], -1});
+    return channels.mean(1, true).expand_as(channels).reshape({-1});
+  };
+  const Tensor center = pooled(mean);
+  return {center, pooled(variance + (mean - center).square())};
+}
+
+void Vae::set_output_bias(const Tensor& mean, const Tensor& variance) {
+  Tensor start = mean, spread = variance;
+  if (standardized_) {
+    const Tensor& scale = scaling_->get("scaling.scale");
+    start = (mean - scaling_->get("scaling.center")) / scale;
+    spread = (variance / scale.square()).clamp_min(kLeastSpread);
+  }
+  decoder_->output_bias().detach().copy_(likelihood_->output_bias(start.to(dtype_), spread.to(dtype_)));
 }
 
 Tensor Vae::scaled(const Tensor& x) const {
-  if (!o_.standardize) return x.to(dtype_);
+  if (!standardized_) return x.to(dtype_);
   return ((x.to(at::kDouble) - scaling_->get("scaling.center")) / scaling_->get("scaling.scale")).to(dtype_);
 }
 
 Tensor Vae::unscaled(const Tensor& x) const {
-  return o_.standardize ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
+  return standardized_ ? x * scaling_->get("scaling.scale") + scaling_->get("scaling.center") : x;
 }
 
-Tensor Vae::filled(const Tensor& x) const { return x.masked_fill(x.isnan(), 0); }
+Tensor Vae::seen(const Tensor& x, bool gaps) const {
+  Tensor input = x;
+  if (seen_as_ == Cells::counts) input = at::log1p(x);
+  if (seen_as_ == Cells::symbols) input = x / likelihood_->support().max;
+  if (seen_as_ == Cells::real) input = ((x - scaling_->get(kInputCenter)) / scaling_->get(kInputScale)).to(dtype_);
+  return gaps ? input.masked_fill(input.isnan(), 0) : input;
+}
+
+Range Vae::seen(const Range& range) const {
+  if (seen_as_ == Cells::real) return {};
+  if (seen_as_ == Cells::unit) return range;
+  Range now = range;
+  now.min = seen(at::scalar_tensor(range.min, at::kDouble)).item<double>();
+  now.max = seen(at::scalar_tensor(range.max, at::kDouble)).item<double>();
+  return now;
+}
+
+void Vae::check_first_step(const Tensor& bound, const Tensor& x, const Step& step) const {
+  if (!step.training || step.iteration > 0 || skips_outliers() || std::isfinite(bound.item<double>())) return;
+  const Tensor input = encoder_ ? seen(x) : x.masked_fill(x.isnan(), 0);
+  const Tensor largest = input.abs().amax(0), column = largest.argmax();
+  const char* remedy = "a lower learning rate or precision = \"float64\" may help";
+  if (o_.cells() == Cells::real && !standardized_)
+    remedy = "model.standardize = true brings columns to one scale";
+  else if (o_.has_encoder_inputs() && seen_as_ == Cells::unit)
+    remedy = "model.encoder_inputs = \"scaled\" brings them to one scale";
+  fail<NumericError>("vae: the bound is {} at iteration 0; the largest number that {} is {:.4g}, of {}; {}",
+                     bound.item<double>(), encoder_ ? "the encoder sees" : "the likelihood sees",
+                     largest[column].item<double>(), feature_name(column.item<int64_t>()), remedy);
+}
 
 // Of the cells that are there.
 Tensor Vae::log_jacobian(const Tensor& x) const {
@@ -162,7 +218,7 @@ void Vae::require_support(const Batch& batch) const {
   const Range support = likelihood_->support();
   const bool whole = likelihood_->whole_numbers();
   const Tensor& x = batch.at("x");
-  const Tensor infinite = (o_.standardize ? x : x.to(dtype_)).isinf();
+  const Tensor infinite = (standardized_ ? x : x.to(dtype_)).isinf();
   Tensor bad = (x < support.min).logical_or(x > support.max).logical_or(infinite);  // NaN is missing
   if (whole) bad = bad.logical_or((x - x.round()).abs() > 0);
   if (!bad.any().item<bool>()) return;

@@ -6,8 +6,9 @@
 namespace vem {
 namespace {
 
-struct CategoricalOptions final : Options {
+struct CategoricalOptions final : LikelihoodOptions {
   int64_t num_categories = 2;
+  Cells cells() const override { return Cells::symbols; }
   void visit(OptionVisitor& v) override { v("num_categories", num_categories, {2, 65536}, "symbols of a feature"); }
 };
 

@@ -4,6 +4,7 @@
 // library size observed). Negative binomial: the dispersion r is one number a feature or predicted, the variance is
 // mean + mean^2 / r; zero-inflated: more zeros than that, with a predicted probability.
 #include "vem/dist/poisson.h"
+#include "vem/dist/soft_bound.h"
 #include "vem/dist/zero_inflated.h"
 #include "vem/infer/likelihood.h"
 
@@ -17,8 +18,9 @@ constexpr const char* kTotal = "likelihood.total";  // of a row on average
 
 enum class Library { none, observed };
 
-struct CountOptions : Options {
+struct CountOptions : LikelihoodOptions {
   Library library = Library::none;
+  Cells cells() const override { return Cells::counts; }
   void visit(OptionVisitor& v) override {
     v("library", library, {{"none", Library::none}, {"observed", Library::observed}},
       "observed: the decoder says how a row's total is shared out: cells are independent counts whose means add up to "
@@ -57,7 +59,11 @@ class CountLikelihood : public IndependentLikelihood {
   virtual Tensor cell_mean(const Tensor& outputs) const { return log_mean(outputs).exp(); }
   /// The output bias for means [D] above zero, whose logs are its first part.
   virtual Tensor cell_bias(const Tensor& mean, const Tensor& variance) const = 0;
-  Tensor log_mean(const Tensor& outputs) const { return parameter(outputs, 0, parameters_per_feature()); }
+  /// Softly bounded, which means that share a total need not be.
+  Tensor log_mean(const Tensor& outputs) const {
+    const Tensor first = parameter(outputs, 0, parameters_per_feature());
+    return observed_ ? first : soft_bound(first);
+  }
 
  private:
   /// Outputs with logits of shares replaced by the logs of means that add up to `total` [..., 1]. A row without any
@@ -85,7 +91,7 @@ class PoissonLikelihood final : public CountLikelihood {
  protected:
   Tensor cell_bias(const Tensor& mean, const Tensor&) const override { return mean.log(); }
   std::shared_ptr<const Distribution> at(const Tensor& outputs) const override {
-    return std::make_shared<Poisson>(cell_mean(outputs));
+    return std::make_shared<Poisson>(Poisson::of_log_rate(log_mean(outputs)));
   }
 };
 
@@ -132,7 +138,7 @@ class NegativeBinomialLikelihood final : public CountLikelihood {
   }
   std::shared_ptr<const Distribution> at(const Tensor& outputs) const override {
     const Tensor log_count =
-        o_.dispersion == Dispersion::shared ? log_count_ : parameter(outputs, 1, parameters_per_feature());
+        soft_bound(o_.dispersion == Dispersion::shared ? log_count_ : parameter(outputs, 1, parameters_per_feature()));
     const auto counts = std::make_shared<NegativeBinomial>(log_count.exp(), log_mean(outputs) - log_count);
     if (!o_.zero_inflated) return counts;
     return std::make_shared<ZeroInflated>(counts, gate(outputs));

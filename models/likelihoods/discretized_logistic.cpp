@@ -4,6 +4,7 @@
 #include "vem/dist/discretized_logistic.h"
 
 #include "vem/dist/mixture.h"
+#include "vem/dist/soft_bound.h"
 #include "vem/infer/likelihood.h"
 
 namespace vem {
@@ -63,7 +64,8 @@ class DiscretizedLikelihood final : public IndependentLikelihood {
     const auto by_feature = [&](size_t i) {
       return o_.num_components == 1 ? all[i] : at::stack(all[i].chunk(o_.num_components, -1), -1);
     };
-    return {by_feature(0), by_feature(1).exp() + o_.min_scale, o_.num_components == 1 ? Tensor() : by_feature(2)};
+    return {by_feature(0), soft_bound(by_feature(1)).exp() + o_.min_scale,
+            o_.num_components == 1 ? Tensor() : by_feature(2)};
   }
 
   DiscretizedOptions o_;

@@ -1,5 +1,7 @@
 #include "location_scale.h"
 
+#include "vem/dist/soft_bound.h"
+
 namespace vem {
 
 void LocationScaleOptions::visit(OptionVisitor& v) {
@@ -18,7 +20,7 @@ LocationScale::LocationScale(const LocationScaleOptions& options, const Context&
 
 Tensor LocationScale::scale(const Tensor& outputs) const {
   if (o_.scale == Scale::fixed) return at::full({}, o_.value, outputs.options());
-  return (o_.scale == Scale::shared ? log_scale_ : parameter(outputs, 1, 2)).exp() + o_.min_scale;
+  return soft_bound(o_.scale == Scale::shared ? log_scale_ : parameter(outputs, 1, 2)).exp() + o_.min_scale;
 }
 
 Tensor LocationScale::output_bias(const Tensor& mean, const Tensor& variance) const {

@@ -9,9 +9,11 @@ namespace vem {
 
 enum class Scale { fixed, shared, predicted };
 
-struct LocationScaleOptions : Options {
+struct LocationScaleOptions : LikelihoodOptions {
   Scale scale = Scale::shared;
   double value = 1, min_scale = 1e-3;
+  Cells cells() const override { return Cells::real; }
+  bool scale_given() const override { return scale == Scale::fixed; }
   void visit(OptionVisitor& v) override;
 };
 

@@ -14,7 +14,8 @@ namespace {
 
 constexpr const char* kTotal = "likelihood.total";  // of a row on average
 
-struct MultinomialOptions final : Options {
+struct MultinomialOptions final : LikelihoodOptions {
+  Cells cells() const override { return Cells::counts; }
   void visit(OptionVisitor&) override {}
 };
 

@@ -8,11 +8,12 @@ namespace {
 
 constexpr double kSmallest = 1e-8;  // of a row's sum: an empty document has the embedding zero
 
-struct EmbeddingBagOptions final : Options {
+struct EmbeddingBagOptions final : NetworkOptions {
   int64_t embedding = 100;
   std::vector<int64_t> widths{100};
   Activation activation = Activation::softplus;
   double dropout = 0;
+  bool divides_rows() const override { return true; }
   void visit(OptionVisitor& v) override {
     v("embedding", embedding, {1, 65536}, "numbers of a word's embedding, in an encoder");
     v("widths", widths, {1, 65536}, "units of each hidden layer after the embedding, in an encoder");

@@ -76,6 +76,7 @@ class Elbo final : public Objective {
         return {kl, by_dimension.clamp_min(options_.free_bits).sum(-1)};
       }
     const Tensor kl = mean_over_samples(latent.log_q() - latent.log_p());
+    if (options_.kl == Kl::analytic && options_.free_bits > 0) return {kl, kl.clamp_min(options_.free_bits)};
     if (options_.kl != Kl::sticking) return {kl, kl};
     return {kl, mean_over_samples(latent.log_q_stopped() - latent.log_p())};
   }

@@ -1,4 +1,5 @@
 // A normal posterior with independent dimensions: the parameters are the mean and the log standard deviation.
+#include "vem/dist/soft_bound.h"
 #include "vem/infer/posterior.h"
 
 namespace vem {
@@ -30,7 +31,7 @@ class DiagonalPosterior final : public Posterior {
  private:
   std::pair<Tensor, Tensor> split(const Tensor& parameters) const {
     const auto halves = parameters.split(latent_dim_, -1);  // one node whose gradient is one cat
-    return {halves[0], halves[1]};
+    return {halves[0], soft_bound(halves[1])};
   }
   int64_t latent_dim_;
 };

@@ -3,6 +3,7 @@
 // wrong about B moves a dimension by parts of its own width, however narrow that is.
 #include "triangle.h"
 #include "vem/dist/multivariate_normal.h"
+#include "vem/dist/soft_bound.h"
 #include "vem/infer/posterior.h"
 
 namespace vem {
@@ -30,7 +31,7 @@ class FullPosterior final : public Posterior {
  private:
   Tensor mean(const Tensor& parameters) const { return parameters.narrow(-1, 0, latent_dim_); }
   Tensor cholesky(const Tensor& parameters) const {
-    const Tensor scale = parameters.narrow(-1, latent_dim_, latent_dim_).exp();
+    const Tensor scale = soft_bound(parameters.narrow(-1, latent_dim_, latent_dim_)).exp();
     return at::diag_embed(scale) + scale.unsqueeze(-1) * below_(parameters.slice(-1, 2 * latent_dim_));
   }
 

@@ -3,6 +3,7 @@
 // a row: the mean, the log of std, and W by rows: O(L R^2) a density where `full` takes O(L^2) numbers.
 #include "vem/core/error.h"
 #include "vem/dist/multivariate_normal.h"
+#include "vem/dist/soft_bound.h"
 #include "vem/infer/posterior.h"
 
 namespace vem {
@@ -39,6 +40,7 @@ class LowRankPosterior final : public Posterior {
  private:
   std::vector<Tensor> parts(const Tensor& parameters) const {
     std::vector<Tensor> part = parameters.split_with_sizes({L_, L_, L_ * R_}, -1);
+    part[1] = soft_bound(part[1]);
     part[2] = part[2].reshape({-1, L_, R_});
     return part;
   }

@@ -18,7 +18,8 @@ struct MixturePriorOptions final : PriorOptions {
   void visit(OptionVisitor& v) override {
     v("num_components", num_components, {1, 4096}, "components of the mixture");
     v("estimate", estimate, {{"map", Estimate::map}, {"posterior", Estimate::posterior}},
-      "whether components are points or have a posterior of their own");
+      "whether components are points or have a posterior of their own; with one, the bound takes the expected log "
+      "density, and draws and likelihoods the predictive density, which is never smaller");
     ConjugateOptions::tell(allocation, estimate);
     ConjugateOptions::tell(observation, estimate);
     v("allocation", allocation, "which component a latent belongs to");
@@ -45,6 +46,13 @@ class MixturePrior final : public Prior {
     const Tensor rows = z.reshape({-1, latent_dim_});
     const Tensor log_p = part_.log_norm(part_.observation().statistics(rows), rows_of(rows.size(0)), globals);
     return log_p.view({z.size(0), z.size(1)}).to(z.scalar_type());
+  }
+  /// Of a posterior the mixture of Student-t that sample() draws from; at a point log_prob() is a density already.
+  Tensor log_predictive(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {
+    if (part_.observation().context().estimate != Estimate::posterior) return log_prob(z, batch, globals);
+    const Tensor rows = z.reshape({-1, latent_dim_}).to(at::kDouble);
+    const Tensor log_p = at::logsumexp(part_.observation().log_predictive(rows) + part_.allocation().log_weights(), -1);
+    return batch.per_item(log_p.view({z.size(0), z.size(1)}).to(z.scalar_type()));
   }
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const override {
     const Tensor entropy = batch.per_item(q.entropy());
@@ -80,12 +88,8 @@ class MixturePrior final : public Prior {
              }}};
   }
   std::string sample_script() const override {
-    return fmt::format(
-        "    weights, means, factors = self.prior_components()\n"
-        "    k = torch.multinomial(weights, n, True)\n"
-        "    noise = torch.randn([n, {}, 1], dtype={})\n"
-        "    z = (means[k] + torch.matmul(factors[k], noise).squeeze(-1)).to({})\n",
-        latent_dim_, static_cast<int>(at::kDouble), static_cast<int>(dtype_));
+    return fmt::format("    label = {}\n{}    z = x.to({})\n", part_.allocation().sample_script(),
+                       part_.observation().sample_script(), static_cast<int>(dtype_));
   }
   /// Of a chain over the rows of an item, no row belongs to a component by itself.
   bool independent_rows() const override { return part_.allocation().independent_rows(); }

@@ -1,9 +1,9 @@
 // The configuration of a run from the arguments that describe one: a preset or a file, then --data, --seed and --set.
 #include "inputs.h"
+#include "run_directory.h"
 #include "run_options.h"
-#include "vem/core/names.h"
-
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/core/platform.h"
 
 namespace vem {
@@ -27,7 +27,7 @@ std::vector<std::string> assignments(const Arguments& a) {
 Config configuration(const Arguments& a, const std::string& what) {
   Config config;
   if (is_toml(what))
-    config = Config::load(what);
+    config = is_written_config(what) ? load_written_config(what) : Config::load(what);
   else
     config.set("model=" + toml_string(what));
   for (const char* name : {"seed", "threads", "device"})

@@ -33,6 +33,16 @@ void print_per_step(Json& result, const std::string& name, double total, const D
   print_row(fmt::format("{} per time step", name == "log_likelihood" ? "log-likelihood" : name), total / steps);
 }
 
+/// What a number is that models log beside the bound, in a few words.
+std::string remark_on(const std::string& metric) {
+  static const std::map<std::string, std::string> remarks{
+      {"active_units", "dimensions of z whose mean given x varies by more than 0.01"},
+      {"kl", "KL(q(z | x) || p(z)), of a mixture that of z and its component"},
+      {"log_px", "E[log p(x | z)]"}};
+  const auto it = remarks.find(metric);
+  return it == remarks.end() ? "" : it->second;
+}
+
 /// The bound per item and its parts; where the parameters have a distribution of their own, also the bound of the set.
 Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   const Expectation total = evaluate(model, data, kBatch, seed);
@@ -48,7 +58,7 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   }
   for (const auto& [name, values] : model.report(total)) {
     if (values.size() == 1) {
-      print_row(name, values[0]);
+      print_row(name, values[0], remark_on(name));
       result[name] = values[0];
     } else {  // one number a dimension
       const size_t shown = std::min(values.size(), kShown);

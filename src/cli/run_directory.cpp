@@ -54,6 +54,11 @@ bool is_run(const fs::path& root) {
          (fs::exists(root / kMark, ignored) || fs::exists(root / "checkpoints" / "last.safetensors", ignored));
 }
 
+/// What runs did before there was an option for it, where that is no longer the default.
+constexpr const char* kEarlier = R"(
+model.encoder_inputs = "raw"
+)";
+
 /// The folder itself or, while it does not exist, the nearest one above it that does.
 fs::path nearest_existing(const fs::path& path) {
   std::error_code ignored;
@@ -118,10 +123,22 @@ std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& c
   return model;
 }
 
+Config load_written_config(const std::string& path) {
+  Config config = Config::load(path);
+  config.underlay(Config::parse(kEarlier, "earlier versions"));
+  return config;
+}
+
+bool is_written_config(const std::string& path) {
+  std::error_code ignored;
+  const fs::path file(path);
+  return file.filename() == "config.toml" && fs::is_directory(file.parent_path() / "checkpoints", ignored);
+}
+
 LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which,
                    std::optional<int64_t> threads) {
   LoadedRun run{RunDirectory::open(path), {}, {}, which, nullptr};
-  Config::load(run.directory.config()).read(run.options, registry);
+  load_written_config(run.directory.config()).read(run.options, registry);
   if (which.empty()) run.checkpoint_name = fs::exists(run.directory.checkpoint("best")) ? "best" : "last";
   const std::string file = run.directory.checkpoint(run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);

@@ -39,6 +39,12 @@ class RunDirectory {
   std::filesystem::path root_;
 };
 
+/// The configuration that a run wrote, in which every option that had an effect is set. One of an earlier version lacks
+/// options that came later: these get the values that the run had without knowing them, not today's defaults.
+Config load_written_config(const std::string& path);
+/// Whether a TOML file is one that a run wrote: config.toml beside the run's checkpoints.
+bool is_written_config(const std::string& path);
+
 /// A model as a run left it.
 struct LoadedRun {
   RunDirectory directory;

@@ -179,7 +179,7 @@ int resume(const Arguments& a, const Registry& registry) {
   const std::string file = directory.checkpoint("last");
   if (!fs::exists(file))
     fail<MissingInputError>("{}: there is no checkpoint to resume from; begin again with --force", file);
-  Config config = Config::load(directory.config());
+  Config config = load_written_config(directory.config());
   for (const std::string& assignment : assignments(a)) config.set(assignment);
   RunOptions options;
   config.read(options, registry);

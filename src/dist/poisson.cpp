@@ -19,20 +19,25 @@ Tensor saddle_point(const Tensor& x, const Tensor& rate) {
 Poisson::Poisson(const Tensor& rate) : rate_(positive(broadcast(name(), {{"rate", rate}})[0], name(), "rate")) {
   set_shapes(rate_, 0);
 }
+Poisson::Poisson(const Tensor& rate, const Tensor& log_rate) : rate_(rate), log_rate_(log_rate) {
+  set_shapes(rate_, 0);
+}
+Poisson Poisson::of_log_rate(const Tensor& log_rate) { return {log_rate.exp(), log_rate}; }
 
 Tensor Poisson::log_prob(const Tensor& x) const {
   const Tensor count = checked(x).to(rate_.scalar_type());
   const Tensor close = at::logical_and(count >= kLarge, (count - rate_).abs() < 0.5 * rate_);
   const Tensor ones = at::ones_like(rate_), n = at::where(close, count, kLarge * ones);
   const Tensor near_mode = saddle_point(n, at::where(close, rate_, kLarge * ones));
-  return at::where(close, near_mode, at::xlogy(count, rate_) - rate_ + log_base(count));
+  const Tensor powers = log_rate_.defined() ? count * log_rate_ : at::xlogy(count, rate_);
+  return at::where(close, near_mode, powers - rate_ + log_base(count));
 }
 Tensor Poisson::log_base(const Tensor& x) const { return -at::lgamma(x.to(rate_.scalar_type()) + 1); }
 Tensor Poisson::draw(const Shape& sample_shape, const Rng& rng) const {
   return poisson_draw(rate_.expand(concatenated(sample_shape, batch_shape())), rng).to(rate_.scalar_type());
 }
 std::shared_ptr<const Distribution> Poisson::from_natural(const Tensor& eta) const {
-  return std::make_shared<Poisson>(eta.squeeze(-1).exp());
+  return std::make_shared<Poisson>(of_log_rate(eta.squeeze(-1)));
 }
 
 NegativeBinomial::NegativeBinomial(const Tensor& count, const Tensor& logits) {

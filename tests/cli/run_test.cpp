@@ -245,5 +245,37 @@ TEST(Run, ResumingOtherDataIsRefused) {
       << outcome.err;
 }
 
+// A run of an earlier version lacks options that came later. It goes on as it began, not with today's defaults.
+TEST(Run, AConfigurationWithoutLaterOptionsKeepsItsMeaning) {
+  const TemporaryFolder folder;
+  std::string rows = "a,b,c\n";
+  for (int i = 0; i < 60; ++i) rows += fmt::format("{},{},{}\n", i % 7, (5 * i) % 11, (i * i) % 30);
+  const std::string table = folder.write("counts.csv", rows), run = folder.file("run"), now = folder.file("now");
+  const auto train = [&](const std::string& out, const std::vector<std::string>& settings) {
+    std::vector<std::string> arguments{"train", "vae", "--data", table, "--out", out, "--threads", "1"};
+    for (const std::string& setting : {"model.likelihood=poisson", "model.encoder.widths=[8]",
+                                       "model.decoder.widths=[8]", "model.latent_dim=2", "train.epochs=2"})
+      arguments.insert(arguments.end(), {"--set", setting});
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    done(arguments);
+  };
+  const auto evaluated = [&](const std::string& of) { return done({"evaluate", of, "--samples", "5"}); };
+  train(run, {"model.encoder_inputs=raw"});
+  train(now, {});
+  const std::string before = evaluated(run), option = "encoder_inputs = \"raw\"\n";
+  std::string config = read_bytes(run + "/config.toml");
+  ASSERT_NE(config.find(option), std::string::npos) << config;
+  EXPECT_NE(read_bytes(now + "/config.toml").find("encoder_inputs = \"scaled\"\n"), std::string::npos);
+  config.erase(config.find(option), option.size());
+  std::ofstream(run + "/config.toml") << config;
+
+  EXPECT_EQ(evaluated(run), before);
+  const std::string again = folder.file("again");
+  done({"train", run + "/config.toml", "--out", again});
+  expect_equal_states(run + "/checkpoints/last.safetensors", again + "/checkpoints/last.safetensors");
+  done({"train", "--resume", run, "--set", "train.epochs=3"});
+  EXPECT_NE(read_bytes(run + "/config.toml").find(option), std::string::npos);
+}
+
 }  // namespace
 }  // namespace vem

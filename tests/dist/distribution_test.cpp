@@ -17,6 +17,7 @@
 #include "vem/dist/multivariate_normal.h"
 #include "vem/dist/normal.h"
 #include "vem/dist/poisson.h"
+#include "vem/dist/soft_bound.h"
 #include "vem/dist/student_t.h"
 #include "vem/dist/wishart.h"
 #include "vem/dist/zero_inflated.h"
@@ -236,6 +237,37 @@ TEST(Errors, ValuesOutOfTheSupport) {
             "wishart.log_prob: event 0 of x must be symmetric and positive definite");
   EXPECT_EQ(of(Mixture(Categorical(zeros({2})), std::make_shared<Poisson>(t({1, 2}))), t({-1})),
             "poisson.log_prob: x must be a count 0, 1, 2 ..., got -1 at [0, 0]");
+}
+
+// Zero counts are certain where the rate has underflowed, and a few are as improbable as its logarithm says.
+TEST(Poisson, ByTheLogOfItsRateIsFiniteForEveryRate) {
+  const Tensor log_rate = t({-900, -120, -3, 2.5, 40}), zero = zeros({5}), three = t({3, 3, 3, 3, 3});
+  const Poisson p = Poisson::of_log_rate(log_rate);
+  EXPECT_TRUE(at::allclose(p.log_prob(zero), -log_rate.exp(), 1e-14, 1e-14));
+  EXPECT_TRUE(at::allclose(p.log_prob(three), 3 * log_rate - log_rate.exp() - std::log(6.), 1e-14, 1e-12));
+  EXPECT_TRUE(at::allclose(Poisson(log_rate.slice(0, 2).exp()).log_prob(three.slice(0, 2)),
+                           p.log_prob(three).slice(0, 2), 1e-12, 1e-12));
+  EXPECT_TRUE(at::equal(p.natural().squeeze(-1), log_rate));
+  const Tensor low = at::full({3}, -200.f).requires_grad_();
+  const Tensor slope =
+      torch::autograd::grad({Poisson::of_log_rate(low).log_prob(at::tensor({0.f, 1.f, 40.f})).sum()}, {low})[0];
+  EXPECT_TRUE(at::equal(slope, at::tensor({0.f, 1.f, 40.f})));
+}
+
+TEST(SoftBound, IsTheNumberItselfInsideAndFiniteWithASlopeOutside) {
+  const Tensor inside = t({-30, -1.5, 0, 7, 30});
+  EXPECT_TRUE(soft_bound(inside).is_same(inside));
+  const Tensor mixed = t({-1e300, -1e4, -31, -30, 0.25, 30, 31, 35, 1e4, INFINITY});
+  const Tensor bounded = soft_bound(mixed);
+  EXPECT_TRUE(at::equal(bounded.slice(0, 3, 6), mixed.slice(0, 3, 6)));
+  EXPECT_NEAR(bounded[6].item<double>(), 30 + 10 * (1 - 1 / 1.1), 1e-12);
+  EXPECT_NEAR(bounded[7].item<double>(), 30 + 10 * (1 - 1 / 1.5), 1e-12);
+  EXPECT_EQ(bounded[9].item<double>(), 40);
+  EXPECT_TRUE((bounded.diff() > 0).slice(0, 1, 8).all().item<bool>());
+  const auto value = [](const std::vector<Tensor>& in) { return soft_bound(in[0]).sum(); };
+  EXPECT_LT(gradient_error(value, {t({-80, -31, 0.25, 31, 35, 200})}), 1e-7);
+  EXPECT_TRUE(soft_bound(at::full({1}, NAN)).isnan().item<bool>());
+  EXPECT_EQ(soft_bound(at::empty({0, 3})).numel(), 0);
 }
 
 }  // namespace

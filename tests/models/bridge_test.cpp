@@ -18,6 +18,7 @@ struct Bridge {
       : data(sample_data(sample)),
         model(make_model("[model]\nkind = \"vae\"\nlatent_dim = 3\nprecision = \"float64\"\nencoder = {widths = []}\n"
                          "decoder = {widths = []}\nlikelihood = {kind = \"normal\", scale = \"fixed\", value = 0.3}\n"
+                         "encoder_inputs = \"raw\"\n"
                          "[model.prior]\nkind = \"mixture\"\nnum_components = 3\n[model.prior.allocation]\n" +
                              allocation + "\n[model.prior.observation]\n" + observation + "\n",
                          data)),

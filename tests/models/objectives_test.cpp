@@ -183,6 +183,21 @@ TEST(Elbo, FreeBitsAndCapacityBendTheSurrogateOnly) {
   EXPECT_TRUE(at::allclose(pulled.surrogate, log_px - 3 * (kl.sum(-1) - 0.7).abs()));
 }
 
+// Of a prior whose KL has no closed form they are an item's, as where the KL is no sum over dimensions.
+TEST(Elbo, FreeBitsCountWhereTheKlIsFromDraws) {
+  Scene scene;
+  scene.prior = plugins().create<Prior>(chosen("prior", "kind = \"normal-mixture\"\nnum_components = 2\n"),
+                                        {kLatent, at::kDouble, parameter_block(), plugins()});
+  scene.prior->initialize({}, Rng(1));
+  const Trace trace = scene.trace(parameters(), noise(50));
+  const Tensor kl = (trace.latents[0].log_q() - trace.latents[0].log_p()).mean(0), log_px = trace.log_px.mean(0);
+  const double free = kl.median().item<double>();
+  const auto value = (*make(fmt::format("kind = \"elbo\"\nnum_samples = 50\nfree_bits = {}\n", free)))(trace, Step());
+  EXPECT_TRUE(at::allclose(value.bound, log_px - kl));
+  EXPECT_TRUE(at::allclose(value.surrogate, log_px - kl.clamp_min(free)));
+  EXPECT_FALSE(at::allclose(value.surrogate, value.bound));
+}
+
 TEST(Elbo, TheKlWeightActsOnTheSurrogateOfTrainingOnly) {
   const Scene scene;
   const auto elbo = make("kind = \"elbo\"\n");

@@ -6,6 +6,7 @@
 #include "support/linear_vae.h"
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
+#include "vem/infer/network.h"
 
 namespace vem {
 namespace {
@@ -611,6 +612,92 @@ TEST(Vae, RefusesOptionsWithoutEffect) {
   EXPECT_THROW(make_model(vae("inner_steps = 3\n"), data), ConfigError);
   EXPECT_THROW(make_model(vae("standardize = true\n"), data), ConfigError);
   EXPECT_THROW(make_model(vae("e_step = \"local\"\n"), data), ConfigError);  // kNetworks has an encoder
+}
+
+// ---- what is logged as the KL ----
+
+/// Whatever the prior, with every parameter of it at zero: N(0, I), for a mixture of one, for flows that do nothing.
+std::shared_ptr<Model> with_prior(const std::string& prior, const Dataset& data) {
+  const auto model =
+      make_model(vae("objective = {kind = \"iwae\", num_samples = 300}\nprior = {" + prior + "}\n"), data);
+  model->initialize(data, Rng(3));
+  for (const auto& [name, value] : model->globals()) {
+    if (name.rfind("prior.", 0) == 0) value.detach().zero_();
+    if (name == "encoder.output.bias") value.detach().fill_(0.8);
+  }
+  return model;
+}
+
+// The importance-weighted bound is above the ELBO, so log p(x | z) less it is below the KL, here by more than a nat.
+TEST(Vae, TheKlOfAnImportanceWeightedObjectiveIsThatOfQToThePrior) {
+  const Dataset data = sample_data(Sample::images);
+  const auto metrics = [&](const std::string& prior) {
+    return with_prior(prior, data)->e_step(all_of(data), judging(), Rng(1)).metrics;
+  };
+  const double exact = metrics("kind = \"standard\"").at("kl").item<double>() / 60;
+  EXPECT_GT(exact, 2);
+  for (const char* prior : {"kind = \"normal-mixture\", num_components = 1", "kind = \"maf\", num_flows = 2",
+                            "kind = \"real-nvp\", num_flows = 2"})
+    EXPECT_NEAR(metrics(prior).at("kl").item<double>() / 60, exact, .1) << prior;  // 18,000 draws of about 3 nats
+  // Every pseudo-input has the same q as every item where the encoder says nothing.
+  const auto silent = with_prior("kind = \"vamp\", num_components = 4", data);
+  silent->globals().at("encoder.output.weight").detach().zero_();
+  const Expectation e = silent->e_step(all_of(data), judging(), Rng(1));
+  EXPECT_NEAR(e.metrics.at("kl").item<double>(), 0, 1e-9);
+  EXPECT_GT((e.bound - e.metrics.at("log_px")).item<double>(), 1);
+}
+
+// ---- imputation ----
+
+// The encoder's q is off by one in every number, and so too narrow as well. Conditional means of the cells that are
+// hidden are known.
+TEST(LinearVae, ImputationIsExactWhereTheEncoderIsNot) {
+  const LinearVae v = linear_vae();
+  v.set_encoder(-1);
+  const Tensor x = v.data.columns.at("x"), S = at::mm(v.W, v.W.t()) + v.sigma * v.sigma * at::eye(5, at::kDouble);
+  Tensor gaps = x.clone();
+  gaps.slice(1, 0, 3).fill_(std::nan(""));
+  const Tensor slope = at::linalg_solve(S.slice(0, 3).slice(1, 3), S.slice(0, 3).slice(1, 0, 3)),
+               mean = v.b.slice(0, 0, 3) + at::mm((x - v.b).slice(1, 3), slope);
+  const Tensor filled = call(*v.model, "impute", {gaps}).slice(1, 0, 3);
+  EXPECT_LT((filled - mean).abs().mean().item<double>(), 0.1);  // 500 draws of means that vary by about one
+}
+
+struct NoOptions final : Options {
+  void visit(OptionVisitor&) override {}
+};
+
+/// A bias, whatever it reads; counts how often it does.
+class CountingNetwork final : public Network {
+ public:
+  explicit CountingNetwork(const Context& c) : bias_(c.block.add(c.prefix + ".bias", {4}, c.dtype)) {}
+  Tensor forward(const Tensor& x, const Noise&) const override {
+    ++calls;
+    return bias_.expand({x.size(0), 4});
+  }
+  void initialize(const Rng&) override {}
+  Tensor output_bias() const override { return bias_; }
+  static inline int64_t calls = 0;
+
+ private:
+  Tensor bias_;
+};
+
+TEST(Vae, ImputingEncodesRowsOnce) {
+  Registry registry = builtin_registry();
+  registry.add<Network, NoOptions>("counting", "counts", [](const NoOptions&, const Network::Context& context) {
+    return std::make_shared<CountingNetwork>(context);
+  });
+  const Dataset data = sample_data(Sample::gaps);
+  ChoiceOptions options("model", "vae");
+  Config::parse("[model]\nlatent_dim = 2\nlikelihood = \"normal\"\nencoder = \"counting\"\n", "test")
+      .read(options, registry);
+  const auto model = registry.create<Model>(options.choice, {data.schema, registry});
+  model->initialize(data, Rng(1));
+  CountingNetwork::calls = 0;
+  const Tensor filled = call(*model, "impute", {data.columns.at("x")});
+  EXPECT_FALSE(filled.isnan().any().item<bool>());
+  EXPECT_EQ(CountingNetwork::calls, 1);
 }
 
 }  // namespace

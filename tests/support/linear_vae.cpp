@@ -28,7 +28,7 @@ LinearVae linear_vae(const std::string& top) {
   v.model =
       make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\nlatent_dim = 2\n" + top +
                      "likelihood = {kind = \"normal\", scale = \"fixed\", value = 0.7}\ndecoder = {widths = []}\n" +
-                     (encoder ? "encoder = {widths = []}\n" : ""),
+                     (encoder ? "encoder = {widths = []}\nencoder_inputs = \"raw\"\n" : ""),
                  v.data);
   put(*v.model, "decoder.output.weight", v.W);
   put(*v.model, "decoder.output.bias", v.b);

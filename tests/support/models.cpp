@@ -187,7 +187,7 @@ std::vector<Variant> variants(const std::string& precision) {
   vae("continuous_bernoulli", "likelihood = \"continuous-bernoulli\"\n", mlp, Sample::positive_images);
   for (const std::string scale : {"fixed", "shared", "predicted"})
     vae("normal_" + scale, "likelihood = {kind = \"normal\", scale = \"" + scale + "\"}\n", mlp, Sample::blobs);
-  vae("laplace", "likelihood = \"laplace\"\n", mlp, Sample::blobs);
+  vae("laplace", "likelihood = \"laplace\"\nstandardize = false\n", mlp, Sample::blobs);
   vae("student_t", "likelihood = {kind = \"student-t\", scale = \"predicted\"}\n", mlp, Sample::gaps);
   vae("discretized_logistic", "likelihood = \"discretized-logistic\"\n", mlp, Sample::positive_images);
   vae("discretized_mixture", "likelihood = {kind = \"discretized-logistic\", num_levels = 16, num_components = 2}\n",

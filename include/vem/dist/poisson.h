@@ -9,13 +9,15 @@ namespace vem {
 class Poisson final : public Distribution, public NaturalForm {
  public:
   explicit Poisson(const Tensor& rate);
+  /// By the logarithm of the rate, which may lie so low that the rate itself underflows to zero.
+  static Poisson of_log_rate(const Tensor& log_rate);
   const char* name() const override { return "poisson"; }
   Support support() const override { return Support::count; }
   Tensor mean() const override { return rate_; }
   Tensor variance() const override { return rate_; }
   Tensor log_prob(const Tensor& x) const override;
 
-  Tensor natural() const override { return rate_.log().unsqueeze(-1); }
+  Tensor natural() const override { return (log_rate_.defined() ? log_rate_ : rate_.log()).unsqueeze(-1); }
   Tensor statistics(const Tensor& x) const override { return x.unsqueeze(-1); }
   Tensor expected_statistics() const override { return rate_.unsqueeze(-1); }
   Tensor log_partition(const Tensor& eta) const override { return eta.squeeze(-1).exp(); }
@@ -26,7 +28,9 @@ class Poisson final : public Distribution, public NaturalForm {
   Tensor draw(const Shape& sample_shape, const Rng& rng) const override;
 
  private:
-  Tensor rate_;
+  Poisson(const Tensor& rate, const Tensor& log_rate);
+
+  Tensor rate_, log_rate_;  // the second where it was given
 };
 
 /// Successes before `count` > 0 failures (a real number), each a success with probability p = sigmoid(logits): the mean

@@ -10,6 +10,21 @@
 
 namespace vem {
 
+/// What the numbers of a row are: it decides whether a model may standardise them, and what an encoder sees of them.
+enum class Cells {
+  unit,     ///< on [0, 1], or on another scale that networks take as it is
+  real,     ///< in an arbitrary unit
+  counts,   ///< 0, 1, 2 ... without a limit
+  symbols,  ///< 0 .. K - 1
+};
+
+/// Base of the options of likelihoods whose rows are not of kind Cells::unit.
+struct LikelihoodOptions : Options {
+  virtual Cells cells() const { return Cells::unit; }
+  /// Whether the user states a scale of real numbers, so that their unit is not arbitrary after all.
+  virtual bool scale_given() const { return false; }
+};
+
 class Likelihood {
  public:
   static constexpr const char* kKind = "likelihood";

@@ -24,6 +24,12 @@ class Bf16Products {
   bool before_;
 };
 
+/// Base of the options of networks that say something about the rows that they read.
+struct NetworkOptions : Options {
+  /// Whether an encoder divides rows by their sums, so that counts of any size are alike to it.
+  virtual bool divides_rows() const { return false; }
+};
+
 /// Parameters live in a gradient block under "<prefix>."; a network holds only the leaves.
 class Network {
  public:

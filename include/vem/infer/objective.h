@@ -21,9 +21,9 @@ class Latent {
 
   const Tensor& z() const { return z_; }   ///< [S, rows, L]: z0, or its image
   Tensor mean() const;                     ///< E_q[z] [rows, L]; of a flow, that of the draws
-  Tensor log_q() const;                    ///< [S, items]
+  const Tensor& log_q() const;             ///< [S, items], computed once
   Tensor log_q_stopped() const;            ///< [S, items], a gradient through z alone
-  Tensor log_p() const;                    ///< [S, items]
+  const Tensor& log_p() const;             ///< [S, items], computed once
   Tensor expected(const Tensor& f) const;  ///< [S, rows]: f at z, as samples whose mean is E_q[f] (Posterior::expected)
   bool scored() const;       ///< whether draws have no derivative, so that q learns by its score function only
   const Tensor& kl() const;  ///< [items, L or 1], computed once; undefined without a closed form
@@ -38,7 +38,7 @@ class Latent {
   const Prior& prior_;
   const Batch& batch_;
   const TensorMap& globals_;
-  mutable Tensor kl_;
+  mutable Tensor kl_, log_q_values_, log_p_values_;
   mutable bool kl_known_ = false;
 };
 

@@ -30,15 +30,24 @@ class Prior {
   virtual Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const = 0;
   /// KL(q || p) [items, L] where it is a sum over dimensions, [items, groups] where it is one over groups of them, else
   /// [items, 1]; undefined where there is no closed form.
-  /// Where the prior has latent variables of its own it is the tight upper bound over them.
+  /// Where the prior has latent variables of its own, such as the component of a mixture, it is the KL of these and z
+  /// together at the best q of theirs, which is never below KL(q || p).
   virtual Tensor kl(const Distribution& q, const Batch& batch, const TensorMap& globals) const = 0;
+  /// log of the density that sample() draws from, which integrates to one: what evaluations weigh draws of z by. As
+  /// log_prob(), which it is unless the prior's parameters theta have a posterior: then log_prob() is E[log p(z |
+  /// theta)], as the bound needs it, whose exponential integrates to less than one, and this is log E[p(z | theta)],
+  /// which is never smaller (Jensen's inequality). So the bound stays below any log-likelihood by this density. For
+  /// priors with independent_rows().
+  virtual Tensor log_predictive(const Tensor& z, const Batch& batch, const TensorMap& globals) const {
+    return log_prob(z, batch, globals);
+  }
   /// Blocks that the prior brings (conjugate ones).
   virtual std::vector<std::shared_ptr<Block>> blocks() const { return {}; }
   /// Chooses the start; `rows` [n, D] are training data as the encoder sees them.
   virtual void initialize(const Tensor& /*rows*/, const Rng&) {}
   /// Whether log_prob() depends on the encoder's parameters.
   virtual bool uses_encoder() const { return false; }
-  /// n draws [n, L].
+  /// n draws [n, L] from the density of log_predictive().
   virtual Tensor sample(int64_t n, const Rng& rng) const = 0;
   /// TorchScript statements (indented by four) that set `z` [n, L], given `n`; they may call methods() on self.
   virtual std::string sample_script() const = 0;
