@@ -37,6 +37,10 @@ class RunDirectory {
   std::filesystem::path root_;
 };
 
+/// The options of a run from its config.toml. A run that does not say how its texts were cut into words was made by an
+/// earlier version, which cut them as Tokenization::bytes does.
+RunOptions saved_options(const Config& config, const Registry& registry);
+
 /// A model as a run left it.
 struct LoadedRun {
   RunDirectory directory;
