@@ -85,6 +85,9 @@ void LdaOptions::visit(OptionVisitor& v) {
     v("inner_iterations", inner_iterations, {1, 100000}, "sweeps over a document in an E-step at most");
     v("inner_tolerance", inner_tolerance, at_least(0), "mean change of gamma that ends them");
   });
+  v("held_out_iterations", held_out_iterations, {1, 10000000},
+    "sweeps over a document that is evaluated or encoded, not trained on, at most");
+  v("held_out_tolerance", held_out_tolerance, at_least(0), "mean change of gamma that ends these");
 }
 
 Lda::Lda(const LdaOptions& options, const Context& context)
@@ -178,7 +181,11 @@ Expectation Lda::e_step(const Batch& batch, const Step& step, const Rng& rng) co
   e.bound = result.bound;
   e.metrics = {{"tokens", result.tokens}, {"inner_iterations", result.iterations}};
   if (stored) e.local["gamma"] = result.gamma;
-  if (!training) return e;
+  if (!training) {  // sums over items, as every metric is
+    e.metrics["held_out_tolerance"] = e.count * options_.held_out_tolerance;
+    e.metrics["unconverged"] = result.unconverged;
+    return e;
+  }
   e.sums[topics_->key()] = result.topics;
   if (learned_) e.sums[learned_->key()] = at::cat({result.log_theta, -result.documents.view({1})}).unsqueeze(0);
   return e;

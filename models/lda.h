@@ -25,6 +25,8 @@ struct LdaOptions final : ModelOptions {
   GammaStart gamma_start = GammaStart::stored;
   int64_t inner_iterations = 2;
   double inner_tolerance = 1e-3;
+  int64_t held_out_iterations = 10000;
+  double held_out_tolerance = 1e-7;
 
   bool has_conjugate() const override { return true; }
   bool has_gradient() const override { return false; }
@@ -60,7 +62,8 @@ class Lda final : public Model {
   Tensor topic_means() const;
   /// What documents see of the topics outside of training: E[log beta], or the log of the means.
   Tensor log_topics() const { return posterior() ? topics_->t().detach() : topic_means().log(); }
-  /// Held-out documents, iterated until gamma stands still, from a fresh start.
+  /// Documents that are not trained on: from a fresh start until gamma stands still, in float64, since float32 would
+  /// not come to rest.
   LdaExpectation infer(const Batch& batch) const;
   Tensor proportions(const std::vector<Tensor>& in) const;
   std::vector<Tensor> complete(const std::vector<Tensor>& in) const;

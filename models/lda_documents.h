@@ -42,7 +42,7 @@ class Documents {
 
 /// What the documents of one group add up to.
 struct DocumentSums {
-  double bound = 0, documents = 0, tokens = 0, iterations = 0;
+  double bound = 0, documents = 0, tokens = 0, iterations = 0, unconverged = 0;
   Tensor topics;     ///< [V, padded] float64, or [0, padded]
   Tensor log_theta;  ///< [K] float64
 
@@ -50,29 +50,28 @@ struct DocumentSums {
   DocumentSums(int64_t V, int64_t padded, int64_t K)
       : topics(at::zeros({V, padded}, at::kDouble)), log_theta(at::zeros({K}, at::kDouble)) {}
 
-  void count(const Document& document, double sweeps) {
+  void count(const Document& document, double sweeps, bool converged = true) {
     documents += document.weight;
     tokens += document.weight * document.tokens;
     iterations += document.weight * sweeps;
+    unconverged += converged ? 0 : document.weight;
   }
   void add(const DocumentSums& other) {
     bound += other.bound;
     documents += other.documents;
     tokens += other.tokens;
     iterations += other.iterations;
+    unconverged += other.unconverged;
     topics += other.topics;
     log_theta += other.log_theta;
   }
   /// With the sums as [K, V].
   LdaExpectation expectation(const Tensor& gamma) const {
     const auto scalar = [](double value) { return at::scalar_tensor(value, at::kDouble); };
-    return {scalar(bound),
-            scalar(documents),
-            scalar(tokens),
-            scalar(iterations),
-            topics.slice(1, 0, log_theta.size(0)).t().contiguous(),
-            log_theta,
-            gamma};
+    return {scalar(bound),       scalar(documents),
+            scalar(tokens),      scalar(iterations),
+            scalar(unconverged), topics.slice(1, 0, log_theta.size(0)).t().contiguous(),
+            log_theta,           gamma};
   }
 };
 

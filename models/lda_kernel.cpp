@@ -114,7 +114,7 @@ class DocumentStep {
   void finish(const Document& document, double iterations, DocumentSums& sums) {
     const double weight = document.weight;
     sums.bound += weight * (word_terms(document, sums) + theta_terms());
-    sums.count(document, iterations);
+    sums.count(document, iterations, converged_);
     double* log_thetas = sums.log_theta.template data_ptr<double>();
     for (size_t k = 0; k < K(); ++k) log_thetas[k] += weight * log_theta()[k];
     if (settings_.sums)

@@ -25,6 +25,7 @@ struct LdaSettings {
 /// never lower the bound.
 struct LdaExpectation {
   Tensor bound, documents, tokens, iterations;  ///< []; `documents` are those with words
+  Tensor unconverged;                           ///< [] documents that the limit of sweeps ended
   Tensor topics;                                ///< [K, V] d bound / d log beta: expected counts
   Tensor log_theta;                             ///< [K] sum of E[log theta], or of its log at the mode
   Tensor gamma;

@@ -2,13 +2,10 @@
 #include "lda.h"
 
 #include "vem/core/error.h"
+#include "vem/dist/counts.h"
 
 namespace vem {
 namespace {
-
-// Held-out documents are iterated until gamma stands still, from a fresh start.
-constexpr int64_t kHeldOutIterations = 200;
-constexpr double kHeldOutTolerance = 1e-5;
 
 using Tensors = std::vector<Tensor>;
 const std::vector<std::string> kDocuments{"word", "count", "offsets"};
@@ -23,6 +20,31 @@ Batch documents_of(const Tensor& word, const Tensor& count, const Tensor& offset
   return batch;
 }
 
+/// Words at the uniform numbers u [tokens] of running weights `edges` [V]: add(word, how often), in ascending order.
+template <class Add>
+void each_run(const Tensor& edges, const Tensor& u, const Add& add) {
+  const Tensor at_edges = (u * edges[-1]).contiguous();
+  const Tensor drawn = std::get<0>(at::searchsorted(edges, at_edges).clamp_max(edges.size(0) - 1).sort());
+  const int64_t *word = drawn.data_ptr<int64_t>(), *const end = word + drawn.numel();
+  while (word < end) {
+    const int64_t* const next = std::upper_bound(word, end, *word);
+    add(*word, next - word);
+    word = next;
+  }
+}
+
+/// The same for `tokens` words without a list of them, from one uniform number a word of the vocabulary.
+template <class Add>
+void each_count(const Tensor& weights, int64_t tokens, const Tensor& u, const Add& add) {
+  const Tensor left_weight = weights.flip(0).cumsum(0).flip(0).contiguous(), numbers = u.contiguous();
+  for (int64_t v = 0; v < weights.size(0) && tokens > 0; ++v) {
+    const double p = weights.data_ptr<double>()[v] / left_weight.data_ptr<double>()[v];
+    const int64_t count = binomial(numbers.data_ptr<double>()[v], tokens, p);
+    add(v, count);
+    tokens -= count;
+  }
+}
+
 }  // namespace
 
 Tensor Lda::topic_means() const {
@@ -32,8 +54,8 @@ Tensor Lda::topic_means() const {
 }
 
 LdaExpectation Lda::infer(const Batch& batch) const {
-  return LdaKernel(log_topics(), alpha(), dtype())
-      .expect(batch, {}, log_norm(), {update(), kHeldOutIterations, kHeldOutTolerance, false});
+  return LdaKernel(log_topics(), alpha(), at::kDouble)
+      .expect(batch, {}, log_norm(), {update(), options_.held_out_iterations, options_.held_out_tolerance, false});
 }
 
 Tensor Lda::proportions(const Tensors& in) const {
@@ -68,16 +90,18 @@ std::vector<Tensor> Lda::draw(int64_t n, const Rng& rng) const {
   const Tensor theta = theta_draws / theta_draws.sum(1, true);
   std::vector<int32_t> words, counts;
   std::vector<int64_t> offsets{0};
+  constexpr int64_t kListed = int64_t{1} << 20;  // words of longer documents are drawn as counts
   for (int64_t d = 0; d < n; ++d) {
-    const Tensor edges = at::matmul(theta[d], beta).cumsum(0);
-    const Tensor u = rng.uniform(at::full({1}, d, at::kLong), {length}, "word").squeeze(0) * edges[-1];
-    const Tensor drawn = std::get<0>(at::searchsorted(edges, u.contiguous()).clamp_max(V() - 1).sort());
-    const int64_t* word = drawn.data_ptr<int64_t>();
-    for (int64_t i = 0; i < length; ++i)
-      if (i > 0 && word[i] == word[i - 1])
-        ++counts.back();
-      else
-        words.push_back(static_cast<int32_t>(word[i])), counts.push_back(1);
+    const Tensor weights = at::matmul(theta[d], beta), index = at::full({1}, d, at::kLong);
+    const auto add = [&](int64_t word, int64_t count) {
+      if (count > std::numeric_limits<int32_t>::max())
+        fail<DataError>("lda: a document of the mean length, {} words, has more of one than 2^31", length);
+      if (count > 0) words.push_back(static_cast<int32_t>(word)), counts.push_back(static_cast<int32_t>(count));
+    };
+    if (length > kListed)
+      each_count(weights.contiguous(), length, rng.uniform(index, {V()}, "words of counts").squeeze(0), add);
+    else
+      each_run(weights.cumsum(0), rng.uniform(index, {length}, "word").squeeze(0), add);
     offsets.push_back(static_cast<int64_t>(words.size()));
   }
   return {at::tensor(words, at::kInt), at::tensor(counts, at::kInt), at::tensor(offsets, at::kLong)};
@@ -101,13 +125,18 @@ std::string Lda::encode_script() const {
          "    zero = alpha.new_zeros([offsets.size(0) - 1, alpha.size(0)])\n"
          "    gamma = alpha + zero.index_add(0, item, (counts / alpha.size(0)).expand_as(rows))\n"
          "    for i in range(" +
-         std::to_string(kHeldOutIterations) +
+         std::to_string(options_.held_out_iterations) +
          "):\n"
          "        weights = " +
          weights +
          "\n"
          "        norm = (weights.index_select(0, item) * rows).sum(1, True)\n"
+         "        old = gamma\n"
          "        gamma = alpha + weights * zero.index_add(0, item, rows * (counts / norm))\n"
+         "        if gamma.size(0) == 0 or bool(((gamma - old).abs().mean(1) < " +
+         fmt::format("{:.17g}", options_.held_out_tolerance) +
+         ").all()):\n"
+         "            break\n"
          "    return gamma / gamma.sum(1, True)\n";
 }
 

@@ -2,9 +2,13 @@
 #include <cmath>
 
 #include "lda_documents.h"
+#include "vem/dist/counts.h"
 
 namespace vem {
 namespace {
+
+// The topics of the tokens of a longer document are drawn as counts.
+constexpr double kListed = 1 << 20;
 
 /// One sweep over one document after the other; buffers are kept from one to the next.
 class DocumentDraw {
@@ -14,18 +18,27 @@ class DocumentDraw {
 
   /// New weights [K] of the topics, given the old ones `theta`; counts of topics are added to `sums`.
   Tensor run(const Document& document, int64_t item, const double* theta, DocumentSums& sums) {
-    const Tensor u = rng_.uniform(at::full({1}, item, at::kLong), {static_cast<int64_t>(document.tokens)}, "topic");
+    const bool listed = document.tokens <= kListed;
+    const Tensor index = at::full({1}, item, at::kLong);
+    const Tensor u = listed ? rng_.uniform(index, {static_cast<int64_t>(document.tokens)}, "topic")
+                            : rng_.uniform(index, {document.size, alpha_.size(0)}, "topics of counts");
     const Tensor counts = alpha_.clone();
     const double* next = u.data_ptr<double>();
     for (int64_t i = 0; i < document.size; ++i) {
       const int64_t word = document.word[i];
       const double sum = set_edges(theta, word);
       sums.bound += document.weight * document.count[i] * (std::log(sum) + largest_.data_ptr<double>()[word]);
-      for (int32_t c = 0; c < document.count[i]; ++c) {
-        const auto k = std::upper_bound(edges_.begin(), edges_.end() - 1, *next++ * sum) - edges_.begin();
-        sums.topics.data_ptr<double>()[word * rows_.size(1) + k] += document.weight;
-        counts.data_ptr<double>()[k] += 1;
-      }
+      double* const of_word = sums.topics.data_ptr<double>() + word * rows_.size(1);
+      const auto add = [&](size_t k, double tokens) {
+        of_word[k] += document.weight * tokens;
+        counts.data_ptr<double>()[k] += tokens;
+      };
+      if (listed)
+        for (int32_t c = 0; c < document.count[i]; ++c)
+          add(static_cast<size_t>(std::upper_bound(edges_.begin(), edges_.end() - 1, *next++ * sum) - edges_.begin()),
+              1);
+      else
+        next = draw_counts(document.count[i], next, add);
     }
     if (document.size > 0) sums.count(document, 1);
     const Tensor draws = rng_.fold(static_cast<uint64_t>(item)).gamma(counts, "theta").clamp_min(1e-300);
@@ -33,6 +46,19 @@ class DocumentDraw {
   }
 
  private:
+  /// Draws how many of the tokens of a row have each topic, one topic after the other, with one uniform number each.
+  template <class Add>
+  const double* draw_counts(int64_t left, const double* u, const Add& add) const {
+    double before = 0;
+    for (size_t k = 0; k < edges_.size(); ++k, ++u) {
+      const bool last = k + 1 == edges_.size();
+      const int64_t drawn = last ? left : binomial(*u, left, (edges_[k] - before) / (edges_.back() - before));
+      add(k, static_cast<double>(drawn));
+      left -= drawn;
+      before = edges_[k];
+    }
+    return u;
+  }
   /// Running sums over topics of theta_k times the word's row; returns the last one.
   double set_edges(const double* theta, int64_t word) {
     const double* row = rows_.data_ptr<double>() + word * rows_.size(1);

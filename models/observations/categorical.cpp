@@ -1,6 +1,8 @@
 // Rows of symbols 0 .. C - 1, each column with probabilities of its own a component and a Dirichlet prior.
 #include "dirichlet_rows.h"
+#include "vem/core/error.h"
 #include "vem/core/target_clones.h"
+#include "vem/data/sequences.h"
 
 namespace vem {
 namespace {
@@ -59,17 +61,29 @@ class SymbolKernel final : public RowKernel {
 };
 
 struct CategoricalOptions final : DirichletRowsOptions {
-  int64_t num_symbols = 2;
+  int64_t num_symbols = 0;
   void visit(OptionVisitor& v) override {
-    v("num_symbols", num_symbols, {2, 65536}, "symbols of a column, written as 0 .. num_symbols - 1");
+    v("num_symbols", num_symbols, {0, 65536},
+      "symbols of a column, written as 0 .. num_symbols - 1; 0: as many as the alphabet of the data has, and 2 where "
+      "columns are numbers");
     DirichletRowsOptions::visit(v);
   }
 };
 
+/// The number of symbols that the options ask for, or that the alphabet of the data has.
+int64_t num_symbols(const CategoricalOptions& options, const Observation::Context& context) {
+  const auto needed = std::max<int64_t>(2, static_cast<int64_t>(symbols_of(context.feature_names).size()));
+  if (options.num_symbols == 0) return needed;
+  if (options.num_symbols < needed)
+    fail<ConfigError>("categorical: num_symbols = {} is too small: the data have {} symbols, which 0 would take",
+                      options.num_symbols, needed);
+  return options.num_symbols;
+}
+
 class CategoricalRows final : public DirichletRows {
  public:
   CategoricalRows(const CategoricalOptions& options, const Context& context)
-      : DirichletRows("categorical", options, context, context.num_features, options.num_symbols) {}
+      : DirichletRows("categorical", options, context, context.num_features, num_symbols(options, context)) {}
 
   TensorMap describe(const Tensor& t) const override {
     const Tensor p = probabilities(t).view({K(), D(), C_});
@@ -82,7 +96,7 @@ class CategoricalRows final : public DirichletRows {
     return x.isnan().logical_or((x >= 0).logical_and(x < C_).logical_and(x.eq(x.floor())));
   }
   std::string support(int64_t) const override {
-    return fmt::format("a whole number in [0, {}], or NaN where it is missing,", C_ - 1);
+    return fmt::format("a whole number in [0, {}] (num_symbols = {}), or NaN where it is missing,", C_ - 1, C_);
   }
   /// One coordinate a symbol.
   Tensor coordinates(const Tensor& x) const override {

@@ -58,7 +58,8 @@ Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
   }
   for (const auto& [name, values] : model.report(total)) {
     if (values.size() == 1) {
-      print_row(name, values[0], remark_on(name));
+      const bool tiny = values[0] != 0 && std::abs(values[0]) < 5e-5;
+      print_row(name, values[0], tiny ? fmt::format("({:.2g})", values[0]) : remark_on(name));
       result[name] = values[0];
     } else {  // one number a dimension
       const size_t shown = std::min(values.size(), kShown);

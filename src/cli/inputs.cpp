@@ -1,6 +1,8 @@
 // The run, the items and the methods that verbs work on.
 #include "inputs.h"
 
+#include <sstream>
+
 #include "text.h"
 #include "vem/core/error.h"
 
@@ -11,25 +13,41 @@ namespace {
 constexpr int64_t kChunk = 1000;  // items a call of a method
 
 /// All of another source, prepared as the run's own. It need not have the column of classes.
-Splits load_other(DataOptions options, const std::string& source) {
-  options.source = source;
-  options.validation = options.test = 0;
-  options.validation_file.clear();
-  options.limit = 0;
-  options.corpus.vocabulary.clear();  // words are matched with the model's, so none is left out for being rare
-  options.corpus.min_document_frequency = 0;
-  options.corpus.max_document_frequency = 1;
+Splits load_other(const DataOptions& trained, const std::string& source) {
+  DataOptions options = read_alike(trained, source);
   try {
     return load_splits(options);
-  } catch (const DataError&) {
-    if (options.label.empty()) throw;
-    options.label.clear();
-    try {
-      return load_splits(options);
-    } catch (const DataError&) {
+  } catch (const DataError& error) {
+    if (!options.label.empty()) {
+      options.label.clear();
+      try {
+        return load_splits(options);
+      } catch (const DataError&) {
+      }
     }
-    throw;
+    const std::string reading = reading_of(trained);
+    if (reading.empty()) throw;
+    fail<DataError>("{} (read as {} was: {})", error.what(), trained.source, reading);
   }
+}
+
+Unseen unseen_of(const std::string& word) {
+  if (word == "refuse") return Unseen::refuse;
+  if (word == "missing") return Unseen::missing;
+  fail<UsageError>("--unseen is refuse or missing, got '{}'", word);
+}
+
+/// Data of another kind than the run's own are never what is meant.
+void check_kind(const Dataset& data, const LoadedRun& run) {
+  const DataOptions& trained = run.options.data;
+  const bool documents = data.columns.count("word") || data.disk,
+             symbols = !symbols_of(data.schema.feature_names).empty();
+  const bool recorded = run.checkpoint.notes.count("reading") > 0;
+  const bool other_documents = documents && recorded && trained.corpus.format == CorpusFormat::automatic;
+  const bool other_symbols = symbols && symbols_of(run.checkpoint.schema.feature_names).empty();
+  if (other_documents || other_symbols)
+    fail<DataError>("{}: holds {}; the model was trained on {}, which holds none", data.schema.source,
+                    documents ? "documents" : "sequences of symbols", trained.source);
 }
 
 /// The columns that the model was trained on, in its order.
@@ -53,6 +71,32 @@ Dataset match_features(Dataset data, const Schema& wanted) {
 }
 
 }  // namespace
+
+std::string reading_of(DataOptions options) {
+  static const std::vector<std::string> others{"source",
+                                               "label",
+                                               "validation",
+                                               "validation_file",
+                                               "test",
+                                               "limit",
+                                               "split",
+                                               "binarize",
+                                               "stream",
+                                               "min_document_frequency",
+                                               "max_document_frequency",
+                                               "vocabulary",
+                                               "stop_words"};
+  std::string reading;
+  std::istringstream lines(to_toml(options, Registry()));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string key = line.substr(0, line.find(' ')),
+                      value = line.substr(std::min(line.find('=') + 2, line.size()));
+    const bool chosen = value != "\"\"" && value != "\"auto\"" && value != "\"refuse\"";
+    if (chosen && std::find(others.begin(), others.end(), key) == others.end())
+      reading += (reading.empty() ? "" : ", ") + line;
+  }
+  return reading;
+}
 
 std::optional<int64_t> threads_of(const Arguments& a) {
   if (!a.count("threads")) return {};
@@ -79,8 +123,10 @@ Items load_items(const Arguments& a, const LoadedRun& run) {
   const std::string source = a.count("data") ? a["data"].as<std::string>() : run.options.data.source;
   const bool other = source != run.options.data.source;
   std::string split = a.count("split") ? a["split"].as<std::string>() : "";
+  DataOptions options = run.options.data;
+  if (a.count("unseen")) options.sequences.unseen = unseen_of(a["unseen"].as<std::string>());
   a.require_all_read();
-  const Splits splits = other ? load_other(run.options.data, source) : load_splits(run.options.data);
+  const Splits splits = other ? load_other(options, source) : load_splits(options);
   const std::map<std::string, const Dataset*> parts{
       {"train", &splits.train}, {"validation", &splits.validation}, {"test", &splits.test}};
   if (split.empty()) {
@@ -92,7 +138,11 @@ Items load_items(const Arguments& a, const LoadedRun& run) {
   if (!parts.count(split)) fail<UsageError>("--split is train, validation or test, got '{}'", split);
   const Schema& schema = run.checkpoint.schema;
   if (parts.at(split)->size == 0) fail<DataError>("{}: has no {} items in this run", source, split);
-  Dataset data = match_features(match_categories(match_symbols(*parts.at(split), schema), schema), schema);
+  Dataset data = *parts.at(split);
+  if (other) check_kind(data, run);
+  data = match_symbols(std::move(data), schema, options.sequences.unseen);
+  data = match_categories(std::move(data), schema, options.sequences.unseen);
+  data = match_features(std::move(data), schema);
   if (data.schema.item_shape != schema.item_shape)
     fail<DataError>("{}: items have shape [{}], the model was trained on [{}]", source,
                     fmt::join(data.schema.item_shape, ", "), fmt::join(schema.item_shape, ", "));

@@ -7,6 +7,9 @@
 
 namespace vem {
 
+/// The options that say how data were read and that are not at "auto", as TOML with commas between: for people.
+std::string reading_of(DataOptions options);
+
 /// The run in the folder `path` with the checkpoint that --checkpoint names, and as many threads as --threads says.
 LoadedRun load_run(const Arguments& arguments, const std::string& path, const Registry& registry);
 /// The same of the verb's argument RUN.

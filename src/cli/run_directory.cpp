@@ -135,10 +135,20 @@ bool is_written_config(const std::string& path) {
   return file.filename() == "config.toml" && fs::is_directory(file.parent_path() / "checkpoints", ignored);
 }
 
+RunOptions saved_options(const Config& config, const Registry& registry) {
+  RunOptions options;
+  config.read(options, registry);
+  CorpusOptions& corpus = options.data.corpus;
+  const bool cut = corpus.format == CorpusFormat::automatic || corpus.format == CorpusFormat::text ||
+                   corpus.format == CorpusFormat::mallet;
+  if (cut && corpus.tokenization == Tokenization::automatic) corpus.tokenization = Tokenization::bytes;
+  return options;
+}
+
 LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which,
                    std::optional<int64_t> threads) {
   LoadedRun run{RunDirectory::open(path), {}, {}, which, nullptr};
-  load_written_config(run.directory.config()).read(run.options, registry);
+  run.options = saved_options(load_written_config(run.directory.config()), registry);
   if (which.empty()) run.checkpoint_name = fs::exists(run.directory.checkpoint("best")) ? "best" : "last";
   const std::string file = run.directory.checkpoint(run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);

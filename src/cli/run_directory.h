@@ -44,6 +44,9 @@ class RunDirectory {
 Config load_written_config(const std::string& path);
 /// Whether a TOML file is one that a run wrote: config.toml beside the run's checkpoints.
 bool is_written_config(const std::string& path);
+/// The options of a run from its config.toml. A run that does not say how its texts were cut into words was made by an
+/// earlier version, which cut them as Tokenization::bytes does.
+RunOptions saved_options(const Config& config, const Registry& registry);
 
 /// A model as a run left it.
 struct LoadedRun {

@@ -125,6 +125,7 @@ Json print_completion(const Method& completion, const LoadedRun& run, const Data
                     documents.size);
   const Rng rng = Rng(seed).fold("completion");
   double log_prob = 0, tokens = 0;
+  int64_t predicted = 0;  // documents with words to predict
   for (int64_t begin = 0; begin < documents.size; begin += kBatch) {
     const Tensor positions = at::arange(begin, std::min(documents.size, begin + kBatch), at::kLong);
     Halves halves{as_documents(documents.batch(positions, 0, at::kDouble)), {}};
@@ -137,15 +138,27 @@ Json print_completion(const Method& completion, const LoadedRun& run, const Data
         completion.call({s.at("word"), s.at("count"), s.offsets, h.at("word"), h.at("count"), h.offsets}, rng);
     log_prob += out[0].sum().item<double>();
     tokens += out[1].sum().item<double>();
+    predicted += (out[1] > 0).sum().item<int64_t>();
   }
-  if (tokens == 0) fail<DataError>("document completion: there are no held words");
+  Json result{{"completion_tokens", tokens}, {"completion_documents", predicted}};
+  if (tokens == 0) {
+    fmt::print("  {:<32}{:>14}  {}\n", "document completion", "-",
+               held_out.empty() ? "no document has two words, one to see and one to predict"
+                                : held_out + " holds no words to predict");
+    return result;
+  }
   const double nats = -log_prob / tokens;
+  const int64_t others = documents.size - predicted;
   print_row("document completion", nats,
-            fmt::format("nats a token over {} tokens{}", grouped(static_cast<int64_t>(tokens)),
-                        held_out.empty() ? ", half of each document drawn" : " of " + held_out));
+            fmt::format("nats a token over {} tokens{}{}", grouped(static_cast<int64_t>(tokens)),
+                        held_out.empty() ? ", half of each document drawn" : " of " + held_out,
+                        others == 0 ? ""
+                                    : fmt::format("; {} of {} documents have none to predict", grouped(others),
+                                                  grouped(documents.size))));
   print_row("perplexity of completion", std::exp(nats));
-  return {
-      {"completion_nats_per_token", nats}, {"completion_perplexity", std::exp(nats)}, {"completion_tokens", tokens}};
+  result["completion_nats_per_token"] = nats;
+  result["completion_perplexity"] = std::exp(nats);
+  return result;
 }
 
 Json print_topic_quality(const Model& model, const Dataset& documents) {

@@ -5,6 +5,7 @@
 
 #include "checkpoints.h"
 #include "draws.h"
+#include "inputs.h"
 #include "metrics_log.h"
 #include "progress.h"
 #include "remarks.h"
@@ -134,6 +135,7 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   Checkpoint blank{to_toml(job.options, job.registry), data.schema, {}, environment_notes()};
   blank.notes["training items"] = std::to_string(data.size);
   if (from) blank.notes.insert(from->notes.begin(), from->notes.end());  // what initialize() said
+  blank.notes["reading"] = reading_of(job.options.data);
   Progress progress(isatty(STDERR_FILENO) != 0);
   const int64_t epochs = from ? epochs_done(*from) : 0;
   MetricsLog metrics(job.directory.metrics(), epochs);
@@ -161,8 +163,12 @@ int start(const Arguments& a, const Registry& registry) {
                       options.train.epochs);
   options.data.source = absolute(source);
   options.data.validation_file = absolute(options.data.validation_file);
+  options.data.corpus.vocabulary = absolute(options.data.corpus.vocabulary);
+  std::string& stop_words = options.data.corpus.stop_words;
+  if (stop_words != "none" && stop_words != "english") stop_words = absolute(stop_words);
   prepare(options);
   const Splits splits = as_taken(load_splits(options.data), options.model);
+  options.data = splits.options;
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
   fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
   AtStart create([&](const Model& started) {
@@ -181,8 +187,7 @@ int resume(const Arguments& a, const Registry& registry) {
     fail<MissingInputError>("{}: there is no checkpoint to resume from; begin again with --force", file);
   Config config = load_written_config(directory.config());
   for (const std::string& assignment : assignments(a)) config.set(assignment);
-  RunOptions options;
-  config.read(options, registry);
+  RunOptions options = saved_options(config, registry);
   prepare(options);
   const Checkpoint checkpoint = load_checkpoint(file);
   warn_of_other_environment(checkpoint);

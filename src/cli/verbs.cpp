@@ -44,7 +44,9 @@ void declare_run(cxxopts::Options& o) {
 void declare_data(cxxopts::Options& o) {
   o.add_options()("data", "named set or path; default: the run's own", cxxopts::value<std::string>())(
       "split", "train, validation or test; default: the last of these that has items", cxxopts::value<std::string>())(
-      "limit", "first so many items only", cxxopts::value<int64_t>()->default_value("0"));
+      "limit", "first so many items only", cxxopts::value<int64_t>()->default_value("0"))(
+      "unseen", "symbols and categories that the model was not trained on: refuse, or missing; default: data.unseen",
+      cxxopts::value<std::string>());
 }
 void declare_seed(cxxopts::Options& o) {
   o.add_options()("seed", "of random draws", cxxopts::value<uint64_t>()->default_value("0"));

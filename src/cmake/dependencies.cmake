@@ -8,6 +8,7 @@ find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc i18n)
 
 # LibTorch as plain libraries: find_package(Torch) asks for nvcc with some builds and mixes versions where two are
 # installed.

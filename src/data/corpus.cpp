@@ -26,19 +26,6 @@ std::string without_gz(const std::string& path) {
   return fs::path(path).extension() == ".gz" ? path.substr(0, path.size() - 3) : path;
 }
 
-CorpusFormat format_by_name(const std::string& path) {
-  using F = CorpusFormat;
-  const std::string name = plain_name(path), extension = fs::path(name).extension().string();
-  static const std::vector<std::pair<std::string, F>> table{
-      {".ldac", F::lda_c},       {".lda-c", F::lda_c},   {".mtx", F::matrix_market},
-      {".mm", F::matrix_market}, {".svm", F::svmlight},  {".svmlight", F::svmlight},
-      {".libsvm", F::svmlight},  {".low", F::gibbs_lda}, {".mallet", F::mallet}};
-  if (name.rfind("docword", 0) == 0) return F::uci;
-  for (const auto& [wanted, format] : table)
-    if (extension == wanted) return format;
-  return F::automatic;
-}
-
 bool is_whole(std::string_view field) {
   return !field.empty() && field.find_first_not_of("0123456789") == std::string_view::npos;
 }
@@ -67,7 +54,7 @@ bool is_svmlight(std::string_view line) {
 /// By the first lines. Plain text is only known by the extension .txt, or as a folder.
 CorpusFormat format_by_content(const std::string& path) {
   using F = CorpusFormat;
-  LineReader lines(path);
+  LineReader lines(path, Content::any);
   std::vector<std::string> first;
   for (auto line = lines.next(); line && first.size() < 20; line = lines.next()) {
     if (line->text.find('\0') != std::string_view::npos) return F::automatic;  // no text at all
@@ -156,9 +143,9 @@ void read_as(CorpusFormat format, CorpusBuilder& corpus, const CorpusOptions& op
     case CorpusFormat::gibbs_lda:
       return read_gibbs_lda(corpus);
     case CorpusFormat::mallet:
-      return read_mallet(corpus, Tokenizer(options.stop_words));
+      return read_mallet(corpus, Tokenizer(options.stop_words, options.tokenization));
     default:
-      return read_text(corpus, Tokenizer(options.stop_words));
+      return read_text(corpus, Tokenizer(options.stop_words, options.tokenization));
   }
 }
 
@@ -181,6 +168,10 @@ void CorpusOptions::visit(OptionVisitor& v) {
      {"text", F::text}},
     "how a corpus is written; auto: told by its name, else by its content");
   v("vocabulary", vocabulary, "file with one word a line; empty: STEM.vocab or vocab.STEM.txt beside the corpus");
+  v("tokenization", tokenization,
+    {{"auto", Tokenization::automatic}, {"unicode", Tokenization::unicode}, {"bytes", Tokenization::bytes}},
+    "what the words of a text are: unicode: runs of letters of any script, in lower case, with inner apostrophes and "
+    "hyphens; bytes: the rule of earlier versions, by which all bytes above 127 are letters; auto: unicode");
   v("stop_words", stop_words, "words of a text that are left out: none, english, or a file with one word a line");
   v("stream", stream,
     "keep the documents in a temporary file, for corpora larger than memory; texts then need a vocabulary");
@@ -192,9 +183,22 @@ void CorpusOptions::visit(OptionVisitor& v) {
   });
 }
 
+CorpusFormat declared_format(const std::string& path) {
+  using F = CorpusFormat;
+  const std::string name = plain_name(path), extension = fs::path(name).extension().string();
+  static const std::vector<std::pair<std::string, F>> table{
+      {".ldac", F::lda_c},       {".lda-c", F::lda_c},   {".mtx", F::matrix_market},
+      {".mm", F::matrix_market}, {".svm", F::svmlight},  {".svmlight", F::svmlight},
+      {".libsvm", F::svmlight},  {".low", F::gibbs_lda}, {".mallet", F::mallet}};
+  if (name.rfind("docword", 0) == 0) return F::uci;
+  for (const auto& [wanted, format] : table)
+    if (extension == wanted) return format;
+  return F::automatic;
+}
+
 CorpusFormat corpus_format(const std::string& path) {
   std::error_code ignored;
-  if (const CorpusFormat named = format_by_name(path); named != CorpusFormat::automatic) return named;
+  if (const CorpusFormat named = declared_format(path); named != CorpusFormat::automatic) return named;
   if (fs::is_directory(path, ignored)) return CorpusFormat::text;
   return exists(path) ? format_by_content(path) : CorpusFormat::automatic;
 }
@@ -220,8 +224,16 @@ std::vector<std::string> read_words(const std::string& path) {
   return words;
 }
 
-Dataset read_corpus(const std::string& path, const CorpusOptions& options) {
-  const CorpusFormat format = options.format == CorpusFormat::automatic ? corpus_format(path) : options.format;
+CorpusOptions resolved(CorpusOptions options, const std::string& path) {
+  if (options.format == CorpusFormat::automatic) options.format = corpus_format(path);
+  const bool cuts = options.format == CorpusFormat::mallet || options.format == CorpusFormat::text;
+  if (cuts && options.tokenization == Tokenization::automatic) options.tokenization = Tokenization::unicode;
+  return options;
+}
+
+Dataset read_corpus(const std::string& path, const CorpusOptions& given) {
+  const CorpusOptions options = resolved(given, path);
+  const CorpusFormat format = options.format;
   if (!exists(path)) fail<MissingInputError>("{}: no such file or folder", path);
   if (format == CorpusFormat::automatic)
     fail<DataError>("{}: is no corpus in a format that can be told from it; set data.format", path);

@@ -83,6 +83,13 @@ void CorpusBuilder::finish(const std::string& label) {
   merge();
   for (const Entry& entry : current_) {
     largest_ = std::max(largest_, entry.word);
+    tokens_read_ += entry.count;
+    if (entry.count > kMaxId || tokens_read_ > kMaxTokens)
+      fail<DataError>(
+          "{}: {}", entry.line > 0 ? at(entry.line).text() : path_,
+          entry.count > kMaxId
+              ? "a word is in a document more than 2^31 times"
+              : "the counts up to here add up to more than 2^53, which sums of float64 do not hold exactly");
     if (disk_) {
       disk_->append(entry.word, static_cast<int32_t>(entry.count));
     } else {

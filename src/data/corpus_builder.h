@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "row_file.h"
+#include "unicode.h"
 #include "vem/data/corpus.h"
 
 namespace vem {
@@ -24,7 +25,8 @@ struct Place {
 /// A whole number in [min, max], or a DataError "path:line: what is ..., ... expected". 3, 3.0 and 3e0 are whole.
 int64_t whole_number(std::string_view field, int64_t min, int64_t max, const Place& place, const char* what);
 
-constexpr int64_t kMaxId = 2147483647;  // ids and counts are int32
+constexpr int64_t kMaxId = 2147483647;            // ids and counts are int32
+constexpr int64_t kMaxTokens = int64_t{1} << 53;  // of a corpus: whole numbers that a double holds
 
 /// Collects documents, one after the other.
 class CorpusBuilder {
@@ -68,6 +70,7 @@ class CorpusBuilder {
   std::vector<std::string> labels_;  // up to the last one that there is
   std::shared_ptr<RowFile> disk_;
   int32_t largest_ = -1;
+  int64_t tokens_read_ = 0;
   std::unordered_map<std::string, int32_t> ids_;
   std::string token_;
   bool tokens_ = false, fixed_ = false;
@@ -83,14 +86,18 @@ void read_svmlight(CorpusBuilder& corpus);
 void read_uci(CorpusBuilder& corpus);
 void read_matrix_market(CorpusBuilder& corpus);
 
-/// Text becomes tokens: runs of letters (ASCII letters, lower-cased, and all bytes above 127) of two or more
-/// characters, an apostrophe or hyphen inside included; stop words are left out.
+/// Text becomes words, as WordBreaker says; stop words are left out. By the rule "bytes" of earlier versions every byte
+/// above 127 is a letter and only ASCII letters have a lower case, which is the same for ASCII.
 class Tokenizer {
  public:
-  explicit Tokenizer(const std::string& stop_words);
+  Tokenizer(const std::string& stop_words, Tokenization rule);
   void add(CorpusBuilder& corpus, std::string_view text) const;
 
  private:
+  void add_word(CorpusBuilder& corpus, const std::string& word) const;
+  void add_runs(CorpusBuilder& corpus, std::string_view text) const;
+
+  std::unique_ptr<WordBreaker> breaker_;  // null for the rule "bytes"
   std::unordered_map<std::string, bool> stop_words_;
 };
 void read_gibbs_lda(CorpusBuilder& corpus);

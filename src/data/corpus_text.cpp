@@ -46,17 +46,35 @@ std::vector<fs::path> files_of(const std::string& folder) {
 
 }  // namespace
 
-Tokenizer::Tokenizer(const std::string& stop_words) {
+Tokenizer::Tokenizer(const std::string& stop_words, Tokenization rule) {
+  if (rule != Tokenization::bytes) breaker_ = std::make_unique<WordBreaker>();
   if (stop_words == "none") return;
   std::string_view rest = kEnglish;
   if (stop_words == "english")
     for (std::string_view word = next_field(rest); !word.empty(); word = next_field(rest))
       stop_words_[std::string(word)];
-  else
+  else if (!breaker_)
     for (const std::string& word : read_words(stop_words)) stop_words_[word];
+  else  // as words of texts are written: in lower case, with plain apostrophes
+    for (const std::string& word : read_words(stop_words))
+      breaker_->each_word(word, [&](std::string_view written) { stop_words_[std::string(written)]; });
 }
 
 void Tokenizer::add(CorpusBuilder& corpus, std::string_view text) const {
+  if (!breaker_ || is_ascii(text)) return add_runs(corpus, text);
+  // Few words need ICU: those between blanks that are not ASCII alone.
+  for (std::string_view field = next_field(text); !field.empty(); field = next_field(text))
+    if (is_ascii(field))
+      add_runs(corpus, field);
+    else
+      breaker_->each_word(field, [&](std::string_view word) { add_word(corpus, std::string(word)); });
+}
+
+void Tokenizer::add_word(CorpusBuilder& corpus, const std::string& word) const {
+  if (!stop_words_.count(word)) corpus.add(word);
+}
+
+void Tokenizer::add_runs(CorpusBuilder& corpus, std::string_view text) const {
   std::string token;
   for (size_t i = 0; i < text.size();) {
     if (!is_letter(text[i])) {
@@ -73,7 +91,7 @@ void Tokenizer::add(CorpusBuilder& corpus, std::string_view text) const {
       token += lower(text[i]);
       characters += (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;  // UTF-8 goes on with 10xxxxxx
     }
-    if (characters > 1 && !stop_words_.count(token)) corpus.add(token);
+    if (characters > 1) add_word(corpus, token);
   }
 }
 

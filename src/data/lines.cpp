@@ -1,6 +1,9 @@
 // See lines.h.
 #include "lines.h"
 
+#include "unicode.h"
+#include "vem/core/error.h"
+
 namespace vem {
 
 namespace {
@@ -27,7 +30,21 @@ std::optional<Line> LineReader::next_any() {
   const bool pair = buffer_.compare(stop, 2, "\r\n") == 0;
   position_ = std::min(stop + (pair ? 2 : 1), buffer_.size());
   if (++number_ == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
+  if (content_ == Content::utf8) expect_text(text);
   return Line{text, number_};
+}
+
+void LineReader::expect_text(std::string_view line) const {
+  const size_t fault = find_fault(line);
+  if (fault == std::string_view::npos) return;
+  constexpr size_t kSample = 1 << 16;
+  const auto start = static_cast<size_t>(line.data() - buffer_.data());
+  const std::string encoding = likely_encoding(std::string_view(buffer_).substr(start, kSample));
+  const std::string advice = encoding.empty()
+                                 ? "is it a text at all?"
+                                 : fmt::format("it may be {0}, which `iconv -f {0} -t UTF-8` converts", encoding);
+  fail<DataError>("{}:{}: is not UTF-8: byte {} of the line is 0x{:02X}; {}", path_, number_, fault + 1,
+                  static_cast<unsigned char>(line[fault]), advice);
 }
 
 std::optional<Line> LineReader::next() {

@@ -15,14 +15,18 @@ struct Line {
   int64_t number;         ///< from 1, blank lines counted, as an editor shows it
 };
 
+/// Whether lines must be text, or any bytes will do for somebody who looks what a file is.
+enum class Content { utf8, any };
+
 /// Ends of lines are LF, CR LF or a lone CR; a byte order mark is left out.
 class LineReader {
  public:
   /// Throws MissingInputError.
-  explicit LineReader(const std::string& path) : file_(path) {}
+  explicit LineReader(const std::string& path, Content content = Content::utf8)
+      : path_(path), file_(path), content_(content) {}
 
-  /// The next line, blank or not, valid until the next call; nothing at the end of the file. Throws DataError for
-  /// damaged or truncated gzip data, with the line.
+  /// The next line, blank or not, valid until the next call; nothing at the end of the file. Throws DataError with the
+  /// line for damaged or truncated gzip data and for text that is not UTF-8, whose likely encoding it names.
   std::optional<Line> next_any();
   /// The next line that is not blank.
   std::optional<Line> next();
@@ -33,8 +37,11 @@ class LineReader {
 
  private:
   bool read_block();
+  void expect_text(std::string_view line) const;
 
+  std::string path_;
   ByteReader file_;
+  Content content_;
   std::string buffer_;
   size_t position_ = 0;
   int64_t number_ = 0;

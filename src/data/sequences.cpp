@@ -20,80 +20,117 @@ constexpr int32_t kMissing = -1;
 // What the name of a feature begins with that spells its symbols.
 const std::string kSymbols = "symbols:";
 
-/// Symbols by the order in which they were met, and where each sequence begins.
+std::vector<std::string> fields_of(std::string_view text) {
+  std::vector<std::string> fields;
+  for (std::string_view field = next_field(text); !field.empty(); field = next_field(text)) fields.emplace_back(field);
+  return fields;
+}
+
+std::vector<std::string> characters_of(std::string_view text) {
+  std::vector<std::string> characters;
+  each_character(text, [&](std::string_view character) { characters.emplace_back(character); });
+  return characters;
+}
+
+/// Symbols as the places in an alphabet, or by the order in which they were met; and where each sequence begins.
 class SymbolBuilder {
  public:
-  void add(std::string_view symbol) {
-    const auto found = ids_.try_emplace(std::string(symbol), static_cast<int32_t>(ids_.size())).first;
-    rows_.push_back(found->second);
+  /// Without an alphabet every symbol is taken.
+  explicit SymbolBuilder(const std::vector<std::string>& alphabet) : fixed_(!alphabet.empty()), names_(alphabet) {
+    for (const std::string& name : alphabet) ids_.try_emplace(name, static_cast<int32_t>(ids_.size()));
+  }
+
+  /// False if the alphabet does not have the symbol.
+  bool add(std::string_view symbol) {
+    const auto found = ids_.find(std::string(symbol));
+    if (found == ids_.end() && fixed_) return false;
+    if (found == ids_.end()) names_.emplace_back(symbol);
+    rows_.push_back(found != ids_.end() ? found->second : ids_.emplace(symbol, ids_.size()).first->second);
+    return true;
   }
   void add_missing() { rows_.push_back(kMissing); }
   bool open() const { return static_cast<int64_t>(rows_.size()) > offsets_.back(); }
   void finish() { offsets_.push_back(static_cast<int64_t>(rows_.size())); }
-  /// Makes sure that these symbols exist, whether they occur or not.
-  void declare(const std::string& symbols) {
-    for (const char c : symbols) ids_.try_emplace(std::string(1, c), static_cast<int32_t>(ids_.size()));
-  }
 
   Dataset take(const std::string& path) {
     if (rows_.empty()) fail<DataError>("{}: holds no symbols", path);
-    Dataset data;
-    std::vector<std::pair<std::string, int32_t>> sorted(ids_.begin(), ids_.end());
-    std::sort(sorted.begin(), sorted.end());
-    std::vector<float> place(ids_.size());
-    std::string names = kSymbols;
-    float next = 0;
-    for (const auto& [name, id] : sorted) {
-      place[static_cast<size_t>(id)] = next++;
-      names += " " + name;
-    }
+    if (!fixed_) std::sort(names_.begin(), names_.end());
+    std::vector<float> place(names_.size());
+    for (size_t i = 0; i < names_.size(); ++i) place[static_cast<size_t>(ids_.at(names_[i]))] = static_cast<float>(i);
     const bool missing = std::find(rows_.begin(), rows_.end(), kMissing) != rows_.end();
     const Tensor x = at::empty({static_cast<int64_t>(rows_.size()), 1}, at::kFloat);
     float* out = x.data_ptr<float>();
     for (const int32_t id : rows_)
       *out++ = id == kMissing ? std::numeric_limits<float>::quiet_NaN() : place[static_cast<size_t>(id)];
+    Dataset data;
     data.columns["x"] = !missing && ids_.size() <= 256 ? x.to(at::kByte) : x;
     data.offsets = at::tensor(offsets_, at::kLong);
     data.size = static_cast<int64_t>(offsets_.size()) - 1;
     data.schema.item_shape = {1};
-    data.schema.feature_names = {names};
+    data.schema.feature_names = {fmt::format("{} {}", kSymbols, fmt::join(names_, " "))};
     return data;
   }
 
  private:
+  bool fixed_;
+  std::vector<std::string> names_;
   std::unordered_map<std::string, int32_t> ids_;
   std::vector<int32_t> rows_;
   std::vector<int64_t> offsets_{0};
 };
 
-Dataset read_symbols(const std::string& path) {
-  bool words = false;
+const std::string kDna = "dna", kProtein = "protein";
+
+/// Letters of the IUPAC codes; those that stand for several are missing values.
+struct FastaAlphabet {
+  std::string letters, ambiguous;
+};
+const FastaAlphabet kNucleotides{"ACGT", "NRYSWKMBDHV"}, kAminoAcids{"ACDEFGHIKLMNPQRSTVWY", "XBZJUO"};
+
+/// The symbols that `alphabet` names; none where it is that of the file.
+std::vector<std::string> alphabet_of(const std::string& alphabet) {
+  if (alphabet == kDna) return characters_of(kNucleotides.letters);
+  if (alphabet == kProtein) return characters_of(kAminoAcids.letters);
+  std::vector<std::string> symbols = fields_of(alphabet), sorted = symbols;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) fail<ConfigError>("data.alphabet: the symbol '{}' is there twice", *twice);
+  if (symbols.size() == 1)
+    fail<ConfigError>("data.alphabet: '{}' is one symbol; dna, protein, or symbols with blanks between are expected",
+                      alphabet);
+  return symbols;
+}
+
+bool has_blanks_inside(const std::string& path) {
   for (LineReader lines(path); const auto line = lines.next();) {
     std::string_view rest = line->text;
     next_field(rest);
-    words = words || !next_field(rest).empty();
+    if (!next_field(rest).empty()) return true;
   }
-  SymbolBuilder symbols;
+  return false;
+}
+
+Dataset read_symbols(const std::string& path, const SequenceOptions& options) {
+  const std::vector<std::string> alphabet = alphabet_of(options.alphabet);
+  SymbolBuilder symbols(alphabet);
   for (LineReader lines(path); const auto line = lines.next();) {
+    const auto add = [&](std::string_view symbol) {
+      if (symbols.add(symbol)) return;
+      if (options.unseen == Unseen::refuse)
+        fail<DataError>("{}:{}: the symbol '{}' is not in data.alphabet: {}", path, line->number, symbol,
+                        fmt::join(alphabet, " "));
+      symbols.add_missing();
+    };
     std::string_view rest = line->text;
     for (std::string_view field = next_field(rest); !field.empty(); field = next_field(rest))
-      if (words)
-        symbols.add(field);
+      if (options.unit == SymbolUnit::words)
+        add(field);
       else
-        for (const char& c : field) symbols.add({&c, 1});
+        each_character(field, add);
     symbols.finish();
   }
   return symbols.take(path);
 }
-
-constexpr const char* kNucleotides = "ACGT";
-constexpr const char* kAminoAcids = "ACDEFGHIKLMNPQRSTVWY";
-
-/// Letters of the IUPAC codes; those that stand for several are missing values.
-struct FastaAlphabet {
-  std::string symbols, ambiguous;
-};
-const FastaAlphabet kDna{kNucleotides, "NRYSWKMBDHV"}, kProtein{kAminoAcids, "XBZJUO"};
 
 /// Calls body(letter in upper case, line) for every letter of every record, and end(line of the header) after each.
 template <class Body, class End>
@@ -115,23 +152,30 @@ void for_each_letter(const std::string& path, const Body& body, const End& end) 
   if (header > 0) end(header);
 }
 
-Dataset read_fasta(const std::string& path) {
-  const auto nothing = [](int64_t) {};
+/// Whether every letter may be a nucleotide.
+bool may_be_dna(const std::string& path) {
   bool dna = true;
-  const std::string nucleotides = kDna.symbols + kDna.ambiguous + "U";
+  const std::string letters = kNucleotides.letters + kNucleotides.ambiguous + "U";
   for_each_letter(
-      path, [&](char c, int64_t) { dna = dna && nucleotides.find(c) != std::string::npos; }, nothing);
-  const FastaAlphabet& alphabet = dna ? kDna : kProtein;
-  SymbolBuilder symbols;
-  symbols.declare(alphabet.symbols);
+      path, [&](char c, int64_t) { dna = dna && letters.find(c) != std::string::npos; }, [](int64_t) {});
+  return dna;
+}
+
+Dataset read_fasta(const std::string& path, const SequenceOptions& options) {
+  const bool dna = options.alphabet == kDna, protein = options.alphabet == kProtein;
+  const std::string ambiguous = dna ? kNucleotides.ambiguous : protein ? kAminoAcids.ambiguous : "";
+  const std::vector<std::string> alphabet = alphabet_of(options.alphabet);
+  SymbolBuilder symbols(alphabet);
   const auto add = [&](char c, int64_t line) {
     if (dna && c == 'U') c = 'T';  // RNA
-    if (alphabet.symbols.find(c) != std::string::npos)
-      symbols.add({&c, 1});
-    else if (alphabet.ambiguous.find(c) != std::string::npos)
-      symbols.add_missing();
-    else
-      fail<DataError>("{}:{}: '{}' is neither a nucleotide nor an amino acid", path, line, c);
+    if (symbols.add({&c, 1})) return;
+    if (ambiguous.find(c) == std::string::npos && options.unseen == Unseen::refuse)
+      fail<DataError>("{}:{}: {} is {}", path, line,
+                      static_cast<unsigned char>(c) < 128 ? fmt::format("'{}'", c) : "a character beyond ASCII",
+                      dna       ? "no nucleotide"
+                      : protein ? "neither a nucleotide nor an amino acid"
+                                : fmt::format("not in data.alphabet: {}", fmt::join(alphabet, " ")));
+    symbols.add_missing();
   };
   for_each_letter(path, add, [&](int64_t header) {
     if (!symbols.open()) fail<DataError>("{}:{}: no symbols follow this name", path, header);
@@ -175,17 +219,31 @@ Dataset read_piano_roll(const std::string& path) {
 SequenceFormat sequence_format(const std::string& path) {
   for (const char* end : {".fa", ".fasta", ".fna", ".faa"})
     if (has_plain_extension(path, end)) return SequenceFormat::fasta;
-  char first = 0;
-  ByteReader(path).read(&first, 1);
-  return first == '>' ? SequenceFormat::fasta : SequenceFormat::automatic;
+  LineReader lines(path, Content::any);
+  const auto first = lines.next_any();
+  return first && first->text.substr(0, 1) == ">" ? SequenceFormat::fasta : SequenceFormat::automatic;
 }
 
-Dataset read_sequences(const std::string& path, SequenceFormat format) {
-  switch (format) {
+SequenceOptions resolved(SequenceOptions options, const std::string& path) {
+  if (options.format == SequenceFormat::automatic) options.format = sequence_format(path);
+  if (options.format == SequenceFormat::fasta && options.alphabet.empty())
+    options.alphabet = may_be_dna(path) ? kDna : kProtein;
+  if (options.format == SequenceFormat::symbols && options.unit == SymbolUnit::automatic) {
+    const std::vector<std::string> alphabet = alphabet_of(options.alphabet);
+    const bool longer = std::any_of(alphabet.begin(), alphabet.end(),
+                                    [](const std::string& symbol) { return characters_of(symbol).size() > 1; });
+    options.unit = longer || has_blanks_inside(path) ? SymbolUnit::words : SymbolUnit::characters;
+  }
+  return options;
+}
+
+Dataset read_sequences(const std::string& path, const SequenceOptions& given) {
+  const SequenceOptions options = resolved(given, path);
+  switch (options.format) {
     case SequenceFormat::symbols:
-      return read_symbols(path);
+      return read_symbols(path, options);
     case SequenceFormat::fasta:
-      return read_fasta(path);
+      return read_fasta(path, options);
     case SequenceFormat::piano_roll:
       return read_piano_roll(path);
     default:
@@ -193,23 +251,21 @@ Dataset read_sequences(const std::string& path, SequenceFormat format) {
   }
 }
 
-std::vector<std::string> symbols_of(const Schema& schema) {
-  std::vector<std::string> symbols;
-  if (schema.feature_names.size() != 1 || schema.feature_names[0].rfind(kSymbols, 0) != 0) return symbols;
-  std::string_view rest = std::string_view(schema.feature_names[0]).substr(kSymbols.size());
-  for (std::string_view field = next_field(rest); !field.empty(); field = next_field(rest)) symbols.emplace_back(field);
-  return symbols;
+std::vector<std::string> symbols_of(const std::vector<std::string>& feature_names) {
+  if (feature_names.size() != 1 || feature_names[0].rfind(kSymbols, 0) != 0) return {};
+  return fields_of(std::string_view(feature_names[0]).substr(kSymbols.size()));
 }
 
-Dataset match_symbols(Dataset data, const Schema& wanted) {
-  const std::vector<std::string> ours = symbols_of(data.schema), theirs = symbols_of(wanted);
+Dataset match_symbols(Dataset data, const Schema& wanted, Unseen unseen) {
+  const std::vector<std::string> ours = symbols_of(data.schema.feature_names),
+                                 theirs = symbols_of(wanted.feature_names);
   if (ours == theirs || ours.empty() || theirs.empty()) return data;
   std::vector<float> place;
   for (const std::string& symbol : ours) {
     const auto found = std::find(theirs.begin(), theirs.end(), symbol);
-    if (found == theirs.end())
+    if (found == theirs.end() && unseen == Unseen::refuse)
       fail<DataError>("{}: has the symbol '{}', which the model was not trained on", data.schema.source, symbol);
-    place.push_back(static_cast<float>(found - theirs.begin()));
+    place.push_back(found == theirs.end() ? std::nanf("") : static_cast<float>(found - theirs.begin()));
   }
   const Tensor x = data.columns.at("x").to(at::kFloat), missing = at::isnan(x);
   const Tensor ids = x.masked_fill(missing, 0).to(at::kLong).view({-1});

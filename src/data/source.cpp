@@ -9,6 +9,7 @@
 #include "corpus_builder.h"
 #include "file_name.h"
 #include "split.h"
+#include "unicode.h"
 #include "vem/core/error.h"
 #include "vem/core/names.h"
 #include "vem/core/registry.h"
@@ -129,8 +130,9 @@ TableFormat table_format(const DataOptions& options) {
   return format;
 }
 
-Dataset load_table(const DataOptions& options) {
-  const std::string& path = options.source;
+/// Reads a table; whether it has a header stands in `options` then.
+Dataset load_table(DataOptions& options) {
+  const std::string path = options.source;
   std::vector<std::string> text_columns;
   const bool grouped = !options.sequence.empty() && options.sequence != kWholeFile;
   if (!options.label.empty()) text_columns.push_back(options.label);
@@ -142,6 +144,7 @@ Dataset load_table(const DataOptions& options) {
     text_columns.push_back(column);
   }
   Table table = read_csv(path, table_format(options), text_columns, listed_names(options.columns, "data.columns"));
+  options.header = table.has_header ? TableHeader::yes : TableHeader::no;
   if (table.names.empty() && first_category == text_columns.size())
     fail<DataError>("{}: has no column of numbers", path);
   Schema schema;
@@ -223,8 +226,9 @@ void refuse_pictures(const std::string& folder) {
   }
 }
 
-Dataset load_file(const DataOptions& options) {
-  const std::string& path = options.source;
+/// Reads the file; what it finds out about it stands in `options` then.
+Dataset load_file(DataOptions& options) {
+  const std::string path = options.source;
   std::error_code ignored;
   if (!fs::exists(path, ignored)) {
     const std::string near = nearest(path, {kFashionMnist});
@@ -232,18 +236,29 @@ Dataset load_file(const DataOptions& options) {
                             kMnistPrefix, near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
   }
   if (separator_of(path)) return load_table(options);
-  if (options.sequence_format != SequenceFormat::automatic) return read_sequences(path, options.sequence_format);
+  const auto sequences = [&] {
+    options.sequences = resolved(options.sequences, path);
+    return read_sequences(path, options.sequences);
+  };
+  const auto documents = [&] {
+    options.corpus = resolved(options.corpus, path);
+    return read_corpus(path, options.corpus);
+  };
+  if (options.sequences.format != SequenceFormat::automatic) return sequences();
   if (fs::is_directory(path, ignored)) refuse_pictures(path);
-  if (fs::is_directory(path, ignored)) return read_corpus(path, options.corpus);
+  if (fs::is_directory(path, ignored)) return documents();
   std::string start(6, '\0');
   start.resize(ByteReader(path).read(start.data(), 6));
   if (start == "\x93NUMPY" || is_array(path)) return load_array(options);
+  if (options.corpus.format != CorpusFormat::automatic) return documents();
   // A name that says idx gives the reader the chance to say what is wrong with the file.
   if (starts_with(start, std::string(2, '\0')) || is_idx(path)) return load_images(path);
-  if (const SequenceFormat format = sequence_format(path); format != SequenceFormat::automatic)
-    return read_sequences(path, format);
-  if (options.corpus.format != CorpusFormat::automatic || corpus_format(path) != CorpusFormat::automatic)
-    return read_corpus(path, options.corpus);
+  if (sequence_format(path) != SequenceFormat::automatic) return sequences();
+  if (corpus_format(path) != CorpusFormat::automatic) return documents();
+  std::string sample(1 << 16, '\0');
+  sample.resize(ByteReader(path).read(sample.data(), sample.size()));
+  if (const std::string encoding = likely_encoding(sample); starts_with(encoding, "UTF-") && encoding != "UTF-8")
+    fail<DataError>("{0}: is text in {1}, UTF-8 is expected; `iconv -f {1} -t UTF-8` converts it", path, encoding);
   fail<DataError>(
       "{}: unknown format; .csv, .tsv, NumPy .npy, IDX images, FASTA and corpora (all also .gz) are read; data.format "
       "names that of a corpus, data.sequence_format that of sequences",
@@ -270,14 +285,11 @@ Dataset configured(Dataset data, const DataOptions& options) {
 
 /// The items of a file of their own, in the words or columns of the training items.
 Dataset validation_items(const DataOptions& options, const Schema& wanted) {
-  DataOptions own = options;
-  own.source = options.validation_file;
-  own.corpus.vocabulary.clear();  // words are matched by name, so none is left out for being rare
-  own.corpus.min_document_frequency = 0;
-  own.corpus.max_document_frequency = 1;
+  DataOptions own = read_alike(options, options.validation_file);
   Dataset data = configured(load_file(own), own);
   if (data.columns.count("word") || data.disk) data = match_words(std::move(data), wanted);
-  data = match_categories(std::move(data), wanted);
+  data = match_symbols(std::move(data), wanted, options.sequences.unseen);
+  data = match_categories(std::move(data), wanted, options.sequences.unseen);
   if (data.schema.item_shape != wanted.item_shape || data.schema.feature_names != wanted.feature_names)
     fail<DataError>("{}: items have shape [{}], those of {} have [{}]; the same columns are expected",
                     options.validation_file, fmt::join(data.schema.item_shape, ", "), options.source,
@@ -322,14 +334,30 @@ void DataOptions::visit(OptionVisitor& v) {
       "of images [items, three axes]: the axis of the channels; auto: the first, unless they seem to be in the last");
   });
   v.when(may_be_corpus(source), "source is a text file or folder", [&] {
-    v("sequence_format", sequence_format,
+    v("sequence_format", sequences.format,
       {{"auto", SequenceFormat::automatic},
        {"symbols", SequenceFormat::symbols},
        {"fasta", SequenceFormat::fasta},
        {"piano-roll", SequenceFormat::piano_roll}},
       "how sequences are written: a sequence of symbols a line, FASTA, or a time step a line with its sequence's "
       "number and MIDI notes; auto: FASTA if it looks so");
-    v.when(sequence_format == SequenceFormat::automatic, "sequence_format is auto", [&] { corpus.visit(v); });
+    v.when(sequences.format == SequenceFormat::symbols, "sequence_format is symbols", [&] {
+      v("symbol_unit", sequences.unit,
+        {{"auto", SymbolUnit::automatic}, {"words", SymbolUnit::words}, {"characters", SymbolUnit::characters}},
+        "symbols are words between blanks, or single characters; auto: characters where no line has a blank");
+    });
+    v.when(sequences.format == SequenceFormat::automatic, "sequence_format is auto", [&] { corpus.visit(v); });
+    v.when(sequences.format != SequenceFormat::piano_roll && corpus.format == CorpusFormat::automatic,
+           "sequences are symbols or FASTA", [&] {
+             v("alphabet", sequences.alphabet,
+               "all symbols that there may be, with blanks between, also those that these data do not have; dna or "
+               "protein; empty: the symbols of the data, of FASTA dna or protein by its letters");
+           });
+  });
+  v.when(may_be_corpus(source) || !categories.empty(), "there are symbols or categories", [&] {
+    v("unseen", sequences.unseen, {{"refuse", Unseen::refuse}, {"missing", Unseen::missing}},
+      "what becomes of symbols and categories that the alphabet or, later, the model does not have: an error, or "
+      "missing values");
   });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
   v.when(validation_file.empty(), "validation_file is not set", [&] {
@@ -355,17 +383,31 @@ std::vector<std::vector<std::string>> spelled_columns(const DataOptions& options
   return read_csv(options.source, table_format(options), columns, {columns.front()}).words;
 }
 
-Dataset match_categories(Dataset data, const Schema& wanted) {
+DataOptions read_alike(DataOptions options, const std::string& source) {
+  const CorpusFormat declared = declared_format(source);
+  if (declared != CorpusFormat::automatic && declared != declared_format(options.source))
+    options.corpus.format = declared;
+  options.source = source;
+  options.validation = options.test = 0;
+  options.validation_file.clear();
+  options.limit = 0;
+  options.corpus.vocabulary.clear();  // words are matched by name, so none is left out for being rare
+  options.corpus.min_document_frequency = 0;
+  options.corpus.max_document_frequency = 1;
+  return options;
+}
+
+Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen) {
   for (const auto& [column, theirs] : wanted.categories) {
     const auto ours = data.schema.categories.find(column);
     if (ours == data.schema.categories.end() || ours->second == theirs) continue;
     std::vector<double> place;
     for (const std::string& word : ours->second) {
       const auto found = std::find(theirs.begin(), theirs.end(), word);
-      if (found == theirs.end())
+      if (found == theirs.end() && unseen == Unseen::refuse)
         fail<DataError>("{}: column '{}' holds '{}'; the model knows {}", data.schema.source, column, word,
                         fmt::join(theirs, ", "));
-      place.push_back(static_cast<double>(found - theirs.begin()));
+      place.push_back(found == theirs.end() ? std::nan("") : static_cast<double>(found - theirs.begin()));
     }
     place.push_back(std::nan(""));  // of a missing word
     const std::vector<std::string>& names = data.schema.feature_names;
@@ -384,17 +426,21 @@ Splits load_splits(const DataOptions& options) {
   const std::string& source = options.source;
   if (source.empty())
     fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
+  DataOptions read = options;
   if (!has_own_test_set(source)) {
-    DataOptions held = options;
+    Dataset all = configured(first_items(load_file(read), options.limit), options);
+    DataOptions held = read;
     if (!options.validation_file.empty()) held.validation = 0;
-    Splits splits = hold_out(configured(first_items(load_file(options), options.limit), options), held);
-    if (!options.validation_file.empty()) splits.validation = validation_items(options, splits.train.schema);
+    Splits splits = hold_out(std::move(all), held);
+    if (!options.validation_file.empty()) splits.validation = validation_items(read, splits.train.schema);
+    splits.options = read;
     return splits;
   }
   if (options.test > 0) fail<ConfigError>("data.test has no effect: {} has a test set of its own", source);
   auto [train, test] = source == kFashionMnist ? load_fashion_mnist() : load_mnist(source.substr(kMnistPrefix.size()));
   Splits splits = hold_out(configured(first_items(train, options.limit), options), options);
   splits.test = configured(std::move(test), options);
+  splits.options = read;
   return splits;
 }
 

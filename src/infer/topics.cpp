@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <unordered_map>
 
+#include "vem/dist/counts.h"
 #include "vem/infer/assignment.h"
 
 namespace vem {
@@ -90,20 +92,18 @@ TopicMatch match_topics(const Tensor& a, const Tensor& b) {
 
 namespace {
 
+// A document of more tokens is split without listing them.
+constexpr int64_t kListed = int64_t{1} << 20;
+
 /// Rows of one half, document by document.
 struct Rows {
   std::vector<int32_t> word, count;
   std::vector<int64_t> offsets{0};
 
-  void add(std::vector<int32_t> words) {
-    std::sort(words.begin(), words.end());
-    for (size_t i = 0; i < words.size(); ++i)
-      if (i > 0 && words[i] == words[i - 1])
-        ++count.back();
-      else
-        word.push_back(words[i]), count.push_back(1);
-    offsets.push_back(static_cast<int64_t>(word.size()));
+  void add(int32_t w, int64_t c) {
+    if (c > 0) word.push_back(w), count.push_back(static_cast<int32_t>(c));
   }
+  void finish() { offsets.push_back(static_cast<int64_t>(word.size())); }
   Batch batch(const Batch& like) const {
     Batch half = like;
     half.columns = {{"word", at::tensor(word, at::kInt)}, {"count", at::tensor(count, at::kInt)}};
@@ -113,6 +113,33 @@ struct Rows {
   }
 };
 
+/// How many of the tokens of each row are seen: the first half of all tokens in a random order.
+std::vector<int64_t> seen_of_listed(const int32_t* count, int64_t rows, int64_t tokens, const Tensor& item,
+                                    const Rng& rng) {
+  std::vector<int64_t> row_of, seen(static_cast<size_t>(rows)), order(static_cast<size_t>(tokens));
+  for (int64_t i = 0; i < rows; ++i) row_of.insert(row_of.end(), static_cast<size_t>(count[i]), i);
+  const Tensor u = rng.uniform(item, {tokens}, "halves").squeeze(0).contiguous();
+  const double* key = u.data_ptr<double>();
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return key[a] < key[b]; });
+  for (int64_t i = 0; i < tokens - tokens / 2; ++i) ++seen[static_cast<size_t>(row_of[static_cast<size_t>(order[i])])];
+  return seen;
+}
+
+/// The same distribution, row by row: of the tokens that are left, those of this row that are seen.
+std::vector<int64_t> seen_of_counts(const int32_t* count, int64_t rows, int64_t tokens, const Tensor& item,
+                                    const Rng& rng) {
+  const Tensor u = rng.uniform(item, {rows}, "halves of counts").squeeze(0).contiguous();
+  std::vector<int64_t> seen;
+  int64_t left = tokens, left_seen = tokens - tokens / 2;
+  for (int64_t i = 0; i < rows; ++i) {
+    seen.push_back(hypergeometric(u.data_ptr<double>()[i], count[i], left, left_seen));
+    left -= count[i];
+    left_seen -= seen.back();
+  }
+  return seen;
+}
+
 }  // namespace
 
 Halves halves_of(const Batch& documents, const Rng& rng) {
@@ -120,20 +147,18 @@ Halves halves_of(const Batch& documents, const Rng& rng) {
   const int64_t* offset = documents.offsets.data_ptr<int64_t>();
   Rows seen, held;
   for (int64_t d = 0; d < documents.size(); ++d) {
-    std::vector<int32_t> words;
-    for (int64_t i = offset[d]; i < offset[d + 1]; ++i)
-      words.insert(words.end(), static_cast<size_t>(count.data_ptr<int32_t>()[i]), word.data_ptr<int32_t>()[i]);
-    const auto n = static_cast<int64_t>(words.size());
-    const Tensor u = rng.uniform(documents.index.slice(0, d, d + 1), {n}, "halves").squeeze(0).contiguous();
-    std::vector<size_t> order(words.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    const double* key = u.data_ptr<double>();
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return key[a] < key[b]; });
-    std::vector<int32_t> halves[2];
-    for (size_t i = 0; i < order.size(); ++i)
-      halves[2 * i >= order.size() + order.size() % 2].push_back(words[order[i]]);
-    seen.add(std::move(halves[0]));
-    held.add(std::move(halves[1]));
+    const int32_t* w = word.data_ptr<int32_t>() + offset[d];
+    const int32_t* c = count.data_ptr<int32_t>() + offset[d];
+    const int64_t rows = offset[d + 1] - offset[d], tokens = std::accumulate(c, c + rows, int64_t{0});
+    const auto draw = tokens > kListed ? seen_of_counts : seen_of_listed;
+    const std::vector<int64_t> drawn = draw(c, rows, tokens, documents.index.slice(0, d, d + 1), rng);
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t of_row = drawn[static_cast<size_t>(i)];
+      seen.add(w[i], of_row);
+      held.add(w[i], c[i] - of_row);
+    }
+    seen.finish();
+    held.finish();
   }
   return {seen.batch(documents), held.batch(documents)};
 }

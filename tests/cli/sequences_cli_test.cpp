@@ -119,5 +119,50 @@ TEST_F(SequencesCli, BadInputIsRefused) {
   expect_refused(folder_.write("s.txt", "\n"), {"data.sequence_format=symbols"}, ": holds no symbols");
 }
 
+// A file of one symbol, "10", is not two steps, 1 and 0: the run remembers that its symbols were words.
+TEST_F(SequencesCli, NewSymbolsAreReadAsTheRunsOwn) {
+  const std::string run = folder_.file("run"), out = folder_.file("out.csv");
+  const std::string data = folder_.write("s.txt", "0 10 10 2\n2 2 0 10\n10 0 0 2 2\n");
+  const Outcome trained = vem({"train", "hmm", "--data", data, "--out", run, "--set", "data.sequence_format=symbols",
+                               "--set", "model.observation.kind=categorical", "--set", "model.num_components=1"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const std::string config = read_bytes(run + "/config.toml");
+  EXPECT_NE(config.find("symbol_unit = \"words\""), std::string::npos) << config;
+  done({"encode", run, "--method", "log_prob", "--out", out, "--data", folder_.write("one.txt", "10\n")});
+  const Tensor one = read_csv(out, ',').values;
+  // One state, so the posterior is Dirichlet(1 + 4, 1 + 4, 1 + 5), and 10 is the second of 0, 10, 2.
+  EXPECT_EQ(one.sizes(), at::IntArrayRef({1, 1}));
+  EXPECT_LT(one.item<double>(), std::log(5. / 16) + 0.01);
+  EXPECT_GT(one.item<double>(), std::log(5. / 16) - 0.2);
+  const std::string other = folder_.write("other.txt", "10 7\n");
+  const Outcome refused = vem({"encode", run, "--method", "log_prob", "--out", out, "--data", other});
+  EXPECT_EQ(refused.code, 65);
+  EXPECT_NE(refused.err.find("has the symbol '7', which the model was not trained on"), std::string::npos)
+      << refused.err;
+  done({"encode", run, "--method", "log_prob", "--out", out, "--data", other, "--unseen", "missing"});
+  EXPECT_NEAR(read_csv(out, ',').values.item<double>(), one.item<double>(), 1e-12);  // as if 7 were not there
+  EXPECT_EQ(vem({"encode", run, "--out", out, "--data", other, "--unseen", "x"}).code, 64);
+  const Outcome table = vem({"encode", run, "--out", out, "--data", folder_.write("t.svm", "1 1:1 2:1\n")});
+  EXPECT_EQ(table.code, 65) << table.err;
+}
+
+// The alphabet that was read says how many symbols there are; an option that has too few is named.
+TEST_F(SequencesCli, TheAlphabetSetsTheNumberOfSymbols) {
+  const std::string run = folder_.file("run"), data = folder_.write("d.fa", ">a\nACGTTGCA\n>b\nAACC\n");
+  done({"train", "hmm", "--data", data, "--out", run, "--set", "model.observation.kind=categorical"});
+  const std::string config = read_bytes(run + "/config.toml");
+  for (const char* line : {"sequence_format = \"fasta\"", "alphabet = \"dna\""})
+    EXPECT_NE(config.find(line), std::string::npos) << config;
+  EXPECT_EQ(vem({"evaluate", run, "--data", folder_.write("e.fa", ">c\nGATTACA\n")}).code, 0);
+  const Outcome small = vem({"train", "hmm", "--data", data, "--out", folder_.file("no"), "--set",
+                             "model.observation={kind=\"categorical\",num_symbols=3}"});
+  EXPECT_EQ(small.code, 78);
+  EXPECT_NE(small.err.find("num_symbols = 3 is too small: the data have 4 symbols"), std::string::npos) << small.err;
+  const Outcome numbers = vem({"train", "hmm", "--data", folder_.write("n.csv", "a\n0\n1\n5\n"), "--out",
+                               folder_.file("no"), "--set", "model.observation.kind=categorical"});
+  EXPECT_EQ(numbers.code, 65);
+  EXPECT_NE(numbers.err.find("num_symbols = 2"), std::string::npos) << numbers.err;
+}
+
 }  // namespace
 }  // namespace vem

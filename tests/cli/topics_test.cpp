@@ -262,5 +262,72 @@ TEST(Topics, WrongCorporaAndOptionsAreRefused) {
   EXPECT_FALSE(std::filesystem::exists(folder.file("run")));
 }
 
+// Counts of two billion: tokens can not be listed, neither to split documents, nor to sample topics, nor to draw words.
+TEST(Topics, CountsInTheBillions) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run"),
+                    data = folder.write("a.svmlight", "1 1:2000000000 2:2000000000\n0 1:1 2:2000000000\n");
+  for (const char* estimate : {"posterior", "gibbs"}) {
+    done({"train", "lda", "--data", data, "--out", run, "--force", "--set", "model.num_topics=2", "--set",
+          "train.epochs=2", "--set", "train.burn_in=0", "--set", std::string("model.estimate=") + estimate});
+    done({"evaluate", run});
+    const auto result = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+    EXPECT_EQ(result["completion_tokens"].get<double>(), 3e9);  // of 4e9 and of 2e9 + 1, whose larger half is seen
+    EXPECT_GT(result["completion_nats_per_token"].get<double>(), 0);
+    EXPECT_LT(result["completion_nats_per_token"].get<double>(), std::log(2.));
+  }
+  done({"sample", run, "-n", "2", "--out", folder.file("drawn.ldac")});
+  const Dataset drawn = read_corpus(folder.file("drawn.ldac"), {});
+  EXPECT_EQ(drawn.columns.at("count").to(at::kLong).sum().item<int64_t>(), 2 * 3000000001);
+}
+
+// Documents of one word have none to predict: the others are evaluated, and how many these are is said.
+TEST(Topics, DocumentsWithOneTokenAreNoError) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  done({"train", "lda", "--data", folder.write("a.txt", "apple\nplum plum\n"), "--out", run, "--set",
+        "model.num_topics=1"});
+  const std::string some = done({"evaluate", run});
+  EXPECT_NE(some.find("over 1 tokens, half of each document drawn; 1 of 2 documents have none to predict"),
+            std::string::npos)
+      << some;
+  auto result = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  EXPECT_EQ(result["completion_documents"].get<int64_t>(), 1);
+  EXPECT_NEAR(result["completion_nats_per_token"].get<double>(), -std::log(2.05 / 3.1), 1e-9);  // eta = 0.05
+  const std::string none = done({"evaluate", run, "--data", folder.write("b.txt", "plum\napple\n")});
+  EXPECT_NE(none.find("no document has two words"), std::string::npos) << none;
+  result = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  EXPECT_EQ(result["completion_documents"].get<int64_t>(), 0);
+  EXPECT_FALSE(result.contains("completion_perplexity"));
+  EXPECT_TRUE(result.contains("topic_diversity"));
+}
+
+// The tolerance of the E-step stands beside the bound, and may be set.
+TEST(Topics, EvaluationsStateTheirTolerance) {
+  const TemporaryFolder folder;
+  const std::string run = folder.file("run");
+  done({"train", "lda", "--data", folder.write("a.txt", "apple plum\nplum nut\n"), "--out", run, "--set",
+        "model.num_topics=2", "--set", "model.held_out_tolerance=1e-5", "--set", "model.held_out_iterations=1"});
+  done({"evaluate", run});
+  const auto result = nlohmann::json::parse(read_bytes(run + "/evaluation.json"));
+  EXPECT_EQ(result["held_out_tolerance"].get<double>(), 1e-5);
+  EXPECT_EQ(result["unconverged"].get<double>(), 1);  // of every document: one sweep is not enough
+}
+
+// A run on text reads new files as text, in its own way, and refuses what is something else.
+TEST_F(TopicsOfARun, RemembersHowItsTextWasRead) {
+  const std::string config = read_bytes(run_ + "/config.toml");
+  for (const char* line : {"format = \"text\"", "tokenization = \"unicode\""})
+    EXPECT_NE(config.find(line), std::string::npos) << config;
+  const std::string theta = folder_.file("theta.csv");
+  // By its content alone this would be a corpus of GibbsLDA: a number, then a line of words for each document.
+  done({"encode", run_, "--data", folder_.write("new", "2\napple\nsaw\n"), "--out", theta});
+  EXPECT_EQ(read_csv(theta, ',').values.size(0), 3);
+  const Outcome latin = vem({"encode", run_, "--data", folder_.write("latin.txt", "caf\xe9\n"), "--out", theta});
+  EXPECT_EQ(latin.code, 65);
+  EXPECT_NE(latin.err.find("latin.txt:1: is not UTF-8"), std::string::npos) << latin.err;
+  EXPECT_NE(latin.err.find("format = \"text\""), std::string::npos) << latin.err;
+}
+
 }  // namespace
 }  // namespace vem

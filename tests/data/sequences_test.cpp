@@ -24,7 +24,7 @@ class Sequences : public ::testing::Test {
                SequenceFormat format = SequenceFormat::automatic) {
     options_.source = folder_.write(name, text);
     options_.sequence = sequence;
-    options_.sequence_format = format;
+    options_.sequences.format = format;
     return load_splits(options_).train;
   }
   /// The message about such a file, without its path.
@@ -71,12 +71,12 @@ TEST_F(Sequences, WhatIsWrongInATable) {
 
 TEST_F(Sequences, Symbols) {
   const Dataset words = load("s.txt", "up down  up\n\nleft\n", "", SequenceFormat::symbols);
-  EXPECT_EQ(symbols_of(words.schema), (Words{"down", "left", "up"}));
+  EXPECT_EQ(symbols_of(words.schema.feature_names), (Words{"down", "left", "up"}));
   EXPECT_EQ(list(words.columns.at("x")), (std::vector<int64_t>{2, 0, 2, 1}));
   EXPECT_EQ(list(words.offsets), (std::vector<int64_t>{0, 3, 4}));
   EXPECT_EQ(words.columns.at("x").sizes(), at::IntArrayRef({4, 1}));
   const Dataset letters = load("s.txt", "abba\nc\n", "", SequenceFormat::symbols);
-  EXPECT_EQ(symbols_of(letters.schema), (Words{"a", "b", "c"}));
+  EXPECT_EQ(symbols_of(letters.schema.feature_names), (Words{"a", "b", "c"}));
   EXPECT_EQ(list(letters.columns.at("x")), (std::vector<int64_t>{0, 1, 1, 0, 2}));
   EXPECT_EQ(refusal("s.txt", "\n \n", "", SequenceFormat::symbols), ": holds no symbols");
 }
@@ -86,13 +86,13 @@ TEST_F(Sequences, Fasta) {
   for (const bool gzipped : {false, true}) {
     options_.source = gzipped ? folder_.write_gzipped("d.fa.gz", text) : folder_.write("d.dat", text);
     const Dataset data = load_splits(options_).train;
-    EXPECT_EQ(symbols_of(data.schema), (Words{"A", "C", "G", "T"}));
+    EXPECT_EQ(symbols_of(data.schema.feature_names), (Words{"A", "C", "G", "T"}));
     EXPECT_EQ(list(data.offsets), (std::vector<int64_t>{0, 6, 9}));
     const Tensor x = data.columns.at("x").view({-1});
     EXPECT_EQ(list(at::isnan(x)), (std::vector<int64_t>{0, 0, 0, 0, 0, 0, 1, 1, 0}));
     EXPECT_EQ(list(x.nan_to_num(9)), (std::vector<int64_t>{0, 1, 2, 3, 3, 0, 9, 9, 1}));
   }
-  EXPECT_EQ(symbols_of(load("p.faa", ">p\nMKVLE\n").schema).size(), 20u);
+  EXPECT_EQ(symbols_of(load("p.faa", ">p\nMKVLE\n").schema.feature_names).size(), 20u);
   EXPECT_EQ(load("d.fa", ">d\nCCG\n").columns.at("x").scalar_type(), at::kByte);
 }
 
@@ -143,6 +143,60 @@ TEST_F(Sequences, SymbolsAreMatchedByName) {
   other = load("o.txt", "az\n", "", SequenceFormat::symbols);
   EXPECT_EQ(message_of<DataError>([&] { match_symbols(other, train.schema); }),
             options_.source + ": has the symbol 'z', which the model was not trained on");
+}
+
+// What a file means is found out once: of the training file. A file of one symbol would be taken for characters, and
+// amino acids for nucleotides, if each were looked at alone.
+TEST_F(Sequences, OtherFilesAreReadAsTheTrainingFileWas) {
+  options_.source = folder_.write("s.txt", "0 10 2\n2 0\n");
+  options_.sequences.format = SequenceFormat::symbols;
+  Splits trained = load_splits(options_);
+  EXPECT_EQ(trained.options.sequences.unit, SymbolUnit::words);
+  const auto read = [&](const std::string& name, const std::string& text) {
+    return match_symbols(load_splits(read_alike(trained.options, folder_.write(name, text))).train,
+                         trained.train.schema, trained.options.sequences.unseen);
+  };
+  EXPECT_EQ(list(read("one.txt", "10\n").columns.at("x")), (std::vector<int64_t>{1}));
+  EXPECT_THROW(read("one.txt", "11\n"), DataError);
+  trained.options.sequences.unseen = Unseen::missing;
+  EXPECT_EQ(list(at::isnan(read("one.txt", "11 2\n").columns.at("x"))), (std::vector<int64_t>{1, 0}));
+
+  options_ = DataOptions();
+  options_.source = folder_.write("p.fa", ">p\nMKVLEN\n");
+  trained = load_splits(options_);
+  EXPECT_EQ(trained.options.sequences.alphabet, "protein");
+  EXPECT_EQ(list(read("q.fa", ">q\nNKG\n").columns.at("x")), (std::vector<int64_t>{11, 8, 5}));
+  EXPECT_EQ(message_of<DataError>([&] { read("q.fa", ">q\nN1\n"); }),
+            folder_.file("q.fa") + ":2: '1' is neither a nucleotide nor an amino acid");
+}
+
+TEST_F(Sequences, AnAlphabetLeavesRoomForSymbolsNotYetSeen) {
+  options_.sequences.alphabet = "3 1 2 10";
+  const Dataset data = load("s.txt", "1 3 1\n", "", SequenceFormat::symbols);
+  EXPECT_EQ(symbols_of(data.schema.feature_names), (Words{"3", "1", "2", "10"}));
+  EXPECT_EQ(list(data.columns.at("x")), (std::vector<int64_t>{1, 0, 1}));
+  EXPECT_EQ(list(load("s.txt", "10\n", "", SequenceFormat::symbols).columns.at("x")), (std::vector<int64_t>{3}));
+  EXPECT_EQ(refusal("s.txt", "1 4\n", "", SequenceFormat::symbols),
+            ":1: the symbol '4' is not in data.alphabet: 3 1 2 10");
+  options_.sequences.unseen = Unseen::missing;
+  EXPECT_EQ(list(at::isnan(load("s.txt", "1 4\n", "", SequenceFormat::symbols).columns.at("x"))),
+            (std::vector<int64_t>{0, 1}));
+  options_.sequences.alphabet = "A C G T N";
+  EXPECT_EQ(list(load("d.fa", ">d\nACN\n").columns.at("x")), (std::vector<int64_t>{0, 1, 4}));
+  options_.sequences.alphabet = "a b a";
+  EXPECT_EQ(message_of<ConfigError>([&] { load("s.txt", "a\n", "", SequenceFormat::symbols); }),
+            "data.alphabet: the symbol 'a' is there twice");
+}
+
+TEST_F(Sequences, UnseenCategoriesAreRefusedOrMissing) {
+  options_.categories = "c";
+  const Schema wanted = load("t.csv", "a,c\n1,x\n2,y\n").schema;
+  const Dataset other = load("o.csv", "a,c\n1,z\n2,y\n");
+  EXPECT_EQ(message_of<DataError>([&] { match_categories(other, wanted); }),
+            options_.source + ": column 'c' holds 'z'; the model knows x, y");
+  const Tensor c = match_categories(other, wanted, Unseen::missing).columns.at("x").select(1, 1);
+  EXPECT_TRUE(at::isnan(c[0]).item<bool>());
+  EXPECT_EQ(c[1].item<double>(), 1);
 }
 
 }  // namespace

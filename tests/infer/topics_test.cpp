@@ -93,5 +93,18 @@ TEST(Topics, HalvesAddUpAndDependOnItemsAlone) {
   EXPECT_GT(difference(dense_counts(halves_of(batch, Rng(4)).seen, 12), seen), 0);
 }
 
+// Two documents whose tokens could not be listed: a billion of each of two words.
+TEST(Topics, HalvesOfCountsInTheBillions) {
+  Batch batch = all_of(documents_of_counts(at::ones({2, 2}, at::kDouble)));
+  batch.columns["count"] = at::full({4}, 1000000001, at::kInt);
+  const Halves halves = halves_of(batch, Rng(3));
+  const Tensor seen = dense_counts(halves.seen, 2), held = dense_counts(halves.held, 2);
+  EXPECT_EQ(difference(seen + held, at::full({2, 2}, 1000000001, at::kDouble)), 0);
+  EXPECT_EQ(difference(seen.sum(1), at::full({2}, 1000000001, at::kDouble)), 0);
+  // hypergeometric: a deviation of sqrt(1e9 / 8) = 11180; six of them, and not the mean itself in both documents
+  EXPECT_LT((seen - 500000000.5).abs().max().item<double>(), 6 * 11181);
+  EXPECT_GT((seen - 500000000.5).abs().max().item<double>(), 100);
+}
+
 }  // namespace
 }  // namespace vem

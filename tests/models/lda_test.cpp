@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include "../models/lda_kernel.h"
 #include "support/amortised.h"
 #include "support/lda_reference.h"
 #include "support/long_tests.h"
@@ -9,6 +10,7 @@
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
 #include "vem/data/corpus.h"
+#include "vem/dist/dirichlet_concentration.h"
 #include "vem/train/exporter.h"
 
 namespace vem {
@@ -16,6 +18,12 @@ namespace {
 
 std::string lda(const std::string& options) { return "[model]\nkind = \"lda\"\n" + options; }
 const std::string kToConvergence = "precision = \"float64\"\ninner_iterations = 100000\ninner_tolerance = 1e-14\n";
+
+Step held_out() {
+  Step step;
+  step.training = false;
+  return step;
+}
 
 Batch all(const Dataset& data) { return data.batch(at::arange(data.size, at::kLong), 0, at::kDouble); }
 
@@ -364,6 +372,27 @@ TEST(Lda, CompletesNewsgroups) {
   EXPECT_LE(newsgroups_perplexity(train, "document_concentration = 0.1\ntopic_concentration = 0.05\n", 10), 1458);
   EXPECT_LE(newsgroups_perplexity(train, "document_concentration = 0.5\ntopic_concentration = 0.5\n", 10), 1435);
   EXPECT_LT(newsgroups_perplexity(train, "estimate = \"cvb0\"\ntopic_concentration = 0.1\n", 10), 1414);
+}
+
+// Held-out documents of topics that are nearly the same take thousands of sweeps: a bound at 1e-5 or 200 sweeps lies
+// well below that of the fixed point, which the kernel finds to the last digit.
+TEST(Lda, HeldOutBoundsAreThoseOfTheFixedPoint) {
+  const Dataset data = sample_data(Sample::documents);
+  const auto model = make_model(lda("num_topics = 4\n"), data);
+  TensorMap state = copy(model->state());
+  const Tensor lambda = 50 + Rng(5).normal(at::arange(4, at::kLong), {12}, "topics");
+  state["model/topic_words.eta"] = lambda - 1;
+  state["model/topic_words.t"] = at::digamma(lambda) - at::digamma(lambda.sum(1, true));
+  model->load(state);
+  const Expectation e = model->e_step(all(data), held_out(), Rng(0));
+  const Tensor alpha = at::full({4}, 0.1, at::kDouble);
+  const LdaKernel kernel(state["model/topic_words.t"], alpha, at::kDouble);
+  const double log_norm = DirichletConcentration::point(alpha)[0][4].item<double>();
+  const LdaExpectation fixed = kernel.expect(all(data), {}, log_norm, {LdaUpdate::variational, 200000, 1e-13, false});
+  const LdaExpectation cut = kernel.expect(all(data), {}, log_norm, {LdaUpdate::variational, 200, 1e-5, false});
+  const double documents = e.count.item<double>();
+  EXPECT_LT((cut.bound - fixed.bound).item<double>() / documents, -1e-4);
+  EXPECT_NEAR((e.bound - fixed.bound).item<double>() / documents, 0, 1e-7);
 }
 
 }  // namespace

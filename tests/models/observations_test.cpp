@@ -224,7 +224,7 @@ TEST(Observations, ErrorsSayWhatIsWrong) {
   Dataset data = sample_data(Sample::blobs);
   for (const auto& [kind, wanted] : std::map<std::string, std::string>{
            {"bernoulli", "0 or 1, or NaN where it is missing, is expected"},
-           {"categorical", "a whole number in [0, 1], or NaN where it is missing, is expected"},
+           {"categorical", "a whole number in [0, 1] (num_symbols = 2), or NaN where it is missing, is expected"},
            {"poisson", "a whole number >= 0, or NaN where it is missing, is expected"}}) {
     const auto model = make_model("[model]\nkind = \"mixture\"\nobservation = \"" + kind + "\"\n", data);
     const std::string text = message([&] { model->initialize(data, Rng(1)); });

@@ -20,10 +20,14 @@ namespace vem {
 
 enum class CorpusFormat { automatic, lda_c, uci, matrix_market, svmlight, gibbs_lda, mallet, text };
 
+/// How texts are cut into words: by Unicode; or as earlier versions did, where all bytes above 127 are letters.
+enum class Tokenization { automatic, unicode, bytes };
+
 /// How a corpus becomes documents: part of the [data] section.
 struct CorpusOptions final : Options {
   CorpusFormat format = CorpusFormat::automatic;
-  std::string vocabulary;             ///< a file, one word a line; empty: beside the corpus, where there is one
+  std::string vocabulary;  ///< a file, one word a line; empty: beside the corpus, where there is one
+  Tokenization tokenization = Tokenization::automatic;
   std::string stop_words = "none";    ///< "none", "english" or a file, one word a line
   double min_document_frequency = 0;  ///< words in fewer documents are left out: a count if >= 1, else a fraction
   double max_document_frequency = 1;  ///< words in a larger fraction of the documents are left out
@@ -32,8 +36,13 @@ struct CorpusOptions final : Options {
   void visit(OptionVisitor& v) override;
 };
 
+/// The format that the name of a file declares (".ldac", "docword..."); automatic if it declares none.
+CorpusFormat declared_format(const std::string& path);
 /// The format by name, else by content; automatic if it is no corpus, or is not there.
 CorpusFormat corpus_format(const std::string& path);
+/// The options with the format and the tokenization that read_corpus() would choose for this file in the place of
+/// automatic ones.
+CorpusOptions resolved(CorpusOptions options, const std::string& path);
 
 /// Reads documents: columns "word" [rows] int32 from 0, ascending within a document, and "count" [rows] int32 >= 1;
 /// offsets; item column "label" where the file, or a file STEM.labels beside it, has one a document. The schema's

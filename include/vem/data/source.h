@@ -10,13 +10,13 @@ namespace vem {
 
 /// The [data] section.
 struct DataOptions final : Options {
-  std::string source;    ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, a corpus; also .gz)
-  std::string label;     ///< csv/tsv: the column that is a label and no feature; empty: none
-  std::string sequence;  ///< csv/tsv: the column that names the sequence of a row; "*": all rows are one sequence
-  SequenceFormat sequence_format = SequenceFormat::automatic;
-  CorpusOptions corpus;    ///< bags of words: their fields stand in [data] itself
-  std::string columns;     ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
-  std::string categories;  ///< csv/tsv: columns of words that are features too, with commas between
+  std::string source;         ///< "fashion-mnist", "mnist:DIR", or a path (.csv .tsv .npy idx, a corpus; also .gz)
+  std::string label;          ///< csv/tsv: the column that is a label and no feature; empty: none
+  std::string sequence;       ///< csv/tsv: the column that names the sequence of a row; "*": all rows are one sequence
+  SequenceOptions sequences;  ///< their fields stand in [data] itself
+  CorpusOptions corpus;       ///< bags of words: likewise
+  std::string columns;        ///< csv/tsv: the columns that are features, with commas between; empty: all but the label
+  std::string categories;     ///< csv/tsv: columns of words that are features too, with commas between
   TableHeader header = TableHeader::automatic;  ///< csv/tsv: whether the first row names the columns
   enum class Separator { automatic, comma, semicolon, tab } separator = Separator::automatic;  ///< csv/tsv
   enum class Decimal { point, comma } decimal = Decimal::point;                                ///< csv/tsv
@@ -43,16 +43,23 @@ std::vector<std::vector<std::string>> spelled_columns(const DataOptions& options
 
 struct Splits {
   Dataset train, validation, test;  ///< size 0 where there is none
+  DataOptions options{};            ///< as given, with what was found out of the file in the place of "auto"
 };
 
-/// Features that are words, numbered as `wanted` numbers them. DataError for a word that it has not.
-Dataset match_categories(Dataset data, const Schema& wanted);
+/// The options by which new data are read as those of a model were, whose options load_splits() returned: all items of
+/// `source`, with every word, whose features are then matched by name. A file whose name declares another format of
+/// corpora is read in that.
+DataOptions read_alike(DataOptions options, const std::string& source);
 
-/// Reads the source and splits it; a validation file is read with the same options, its words matched by name. Items
-/// keep their place in the training file as identity; each part is in the order of the file. Bytes of images are grey
-/// levels (pixel_scale 255) unless none is above 1; words of a label become classes in sorted order. Throws ConfigError
-/// (a part that leaves nothing to train on), MissingInputError (no such file) or DataError (file, line, what was
-/// wanted).
+/// Features that are words, numbered as `wanted` numbers them. DataError for a word that it has not, unless these are
+/// missing values.
+Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen = Unseen::refuse);
+
+/// Reads the source and splits it; a validation file is read in the same way, its words and symbols matched by name.
+/// Items keep their place in the training file as identity; each part is in the order of the file. Bytes of images are
+/// grey levels (pixel_scale 255) unless none is above 1; words of a label become classes in sorted order. Throws
+/// ConfigError (a part that leaves nothing to train on), MissingInputError (no such file) or DataError (file, line,
+/// what was wanted).
 Splits load_splits(const DataOptions& options);
 
 }  // namespace vem

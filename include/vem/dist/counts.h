@@ -1,0 +1,16 @@
+// Draws of counts that may be billions: by inversion about the mode, in time that grows with the standard deviation and
+// in no memory. A draw is a function of one uniform number.
+#pragma once
+
+#include <cstdint>
+
+namespace vem {
+
+/// How many of `marked` things are among `draws` that are taken without replacement from `total`. 0 <= marked, draws <=
+/// total < 2^53; u in (0, 1).
+int64_t hypergeometric(double u, int64_t marked, int64_t total, int64_t draws);
+
+/// How many of `trials` succeed with probability p in [0, 1]; trials < 2^53, u in (0, 1).
+int64_t binomial(double u, int64_t trials, double p);
+
+}  // namespace vem
