@@ -3,6 +3,9 @@
 
 #include <torch/version.h>
 
+#include <charconv>
+#include <filesystem>
+
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
 #include "vem/infer/component_model.h"
@@ -11,7 +14,20 @@ namespace vem {
 
 namespace {
 constexpr const char* kEpochs = "epochs";
+constexpr const char* kBestEpoch = "best epoch";
+
+/// A number among the notes of a checkpoint; DataError where it is damaged, `none` where there is no such note.
+int64_t number_note(const Checkpoint& checkpoint, const char* name, int64_t none) {
+  const auto it = checkpoint.notes.find(name);
+  if (it == checkpoint.notes.end()) return none;
+  int64_t number = -1;
+  const char* end = it->second.data() + it->second.size();
+  if (std::from_chars(it->second.data(), end, number).ptr != end || number < 0)
+    fail<DataError>("the checkpoint is damaged: its note '{}' is '{}', a whole number from 0 is expected", name,
+                    it->second);
+  return number;
 }
+}  // namespace
 
 std::map<std::string, std::string> environment_notes() {
   return {{"vem", VEM_VERSION},
@@ -22,10 +38,9 @@ std::map<std::string, std::string> environment_notes() {
 }
 
 int64_t epochs_done(const Checkpoint& checkpoint) {
-  const auto it = checkpoint.notes.find(kEpochs);
-  if (it == checkpoint.notes.end())
-    fail<DataError>("the checkpoint was not written by `vem train`: it counts no epochs");
-  return std::stoll(it->second);
+  const int64_t epochs = number_note(checkpoint, kEpochs, -1);
+  if (epochs < 0) fail<DataError>("the checkpoint was not written by `vem train`: it counts no epochs");
+  return epochs;
 }
 
 Checkpoints::Checkpoints(const RunDirectory& directory, Checkpoint blank, int64_t epochs_done, double seconds)
@@ -37,7 +52,19 @@ Checkpoint Checkpoints::filled(TensorMap state) const {
   return checkpoint;
 }
 
-void Checkpoints::save_best() {
+void Checkpoints::follow(const Checkpoint& last) {
+  const int64_t best_epoch = number_note(last, kBestEpoch, 0);
+  const std::string file = directory_.checkpoint("best");
+  if (best_epoch == 0 || (std::filesystem::exists(file) && epochs_done(load_checkpoint(file)) == best_epoch)) return;
+  if (best_epoch == epochs_done_) return save_checkpoint(file, last);
+  fmt::print(stderr,
+             "vem: warning: {}: was lost when the run was killed; it held epoch {}, and the next one that is better "
+             "takes its place\n",
+             file, best_epoch);
+}
+
+void Checkpoints::save(const Checkpoint& now) {
+  save_checkpoint(directory_.checkpoint("last"), now);
   if (best_) save_checkpoint(directory_.checkpoint("best"), *best_);
   best_.reset();
 }
@@ -55,18 +82,17 @@ bool Checkpoints::on_epoch(const Model&, const EpochReport& report, const std::f
   blank_.notes["bound"] = fmt::format("{:.17g}", report.bound);
   const bool due = !written_ || std::chrono::duration<double>(Clock::now() - *written_).count() >= seconds_;
   if (!due && !report.improved) return true;
+  if (report.improved) blank_.notes[kBestEpoch] = std::to_string(report.epoch);
   const Checkpoint now = filled(state());
   if (report.improved) best_ = now;
   if (!due) return true;
-  save_best();
-  save_checkpoint(directory_.checkpoint("last"), now);
+  save(now);
   written_ = Clock::now();
   return true;
 }
 
 void Checkpoints::on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) {
-  save_best();
-  save_checkpoint(directory_.checkpoint("last"), filled(state()));
+  save(filled(state()));
 }
 
 }  // namespace vem

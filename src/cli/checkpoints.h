@@ -10,11 +10,15 @@
 namespace vem {
 
 /// checkpoints/last after a pass and at the end, checkpoints/best with the best judged bound so far. Passes that take
-/// less than `seconds` share a write: flushing to disk would cost more than the pass; the end always writes.
+/// less than `seconds` share a write: flushing to disk would cost more than the pass; the end always writes. `last` is
+/// written before `best`: if the disk fills in between, there is something to resume from.
 class Checkpoints final : public Callback {
  public:
   /// `blank` is a checkpoint without state; `epochs_done` counts those of a run that resumes.
   Checkpoints(const RunDirectory& directory, Checkpoint blank, int64_t epochs_done, double seconds = 1);
+  /// Goes on from the checkpoint `last` of a run that resumes: if the run was killed between `last` and `best`, writes
+  /// the best epoch again where it was the last one, else warns.
+  void follow(const Checkpoint& last);
   void on_start(const Model& model, int64_t num_epochs, int64_t batches) override;
   bool on_epoch(const Model& model, const EpochReport& report, const std::function<TensorMap()>& state) override;
   void on_end(const Model& model, const std::string& reason, const std::function<TensorMap()>& state) override;
@@ -24,7 +28,8 @@ class Checkpoints final : public Callback {
 
  private:
   Checkpoint filled(TensorMap state) const;
-  void save_best();
+  /// Writes `now` as `last`, then `best` if it is new.
+  void save(const Checkpoint& now);
 
   const RunDirectory& directory_;
   Checkpoint blank_;

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "vem/core/error.h"
+#include "vem/core/json_depth.h"
 #include "vem/data/writers.h"
 
 namespace vem {
@@ -22,15 +23,31 @@ Json numbers(const std::vector<double>& values) {
   return list;
 }
 
+/// The epoch that a line belongs to; -1 for one that is broken (a crash may have cut it) or that ends a log.
+int64_t epoch_of(const std::string& line) {
+  try {
+    const Json json = Json::parse(checked_json_depth(line));
+    const auto it = json.find("epoch");
+    const bool whole = json.is_object() && it != json.end() && it->is_number_integer() && !json.contains("stopped");
+    return whole ? it->get<int64_t>() : -1;
+  } catch (const std::exception&) {
+    return -1;
+  }
+}
+
 }  // namespace
 
 std::string lines_of_epochs(const std::string& text, int64_t epochs_done) {
   std::istringstream in(text);
   std::string kept;
+  int64_t reported = 0;  // the last epoch whose report was kept
   for (std::string line; std::getline(in, line);) {
-    const Json json = Json::parse(line, nullptr, false);  // a crash may have cut the last line
-    if (!json.is_object() || !json.contains("epoch") || json.contains("stopped")) continue;
-    if (json["epoch"].is_number_integer() && json["epoch"].get<int64_t>() <= epochs_done) kept += line + "\n";
+    const int64_t epoch = epoch_of(line);
+    if (epoch < 0 || epoch > epochs_done) continue;
+    const bool report = line.find("\"warning\"") == std::string::npos;
+    if (report && epoch <= reported) continue;  // the same epoch twice
+    if (report) reported = epoch;
+    kept += line + "\n";
   }
   return kept;
 }

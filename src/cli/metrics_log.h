@@ -26,8 +26,8 @@ class MetricsLog final : public Callback {
   int64_t epoch_;
 };
 
-/// The lines of metrics.jsonl that describe the first `epochs_done` epochs; broken ones and those after them are left
-/// out.
+/// The lines of metrics.jsonl that describe the first `epochs_done` epochs; broken and repeated ones and those after
+/// them are left out.
 std::string lines_of_epochs(const std::string& text, int64_t epochs_done);
 
 }  // namespace vem

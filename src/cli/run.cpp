@@ -4,9 +4,12 @@
 #include <sysexits.h>
 
 #include <cerrno>
-#include <cstring>
+#include <csignal>
 #include <set>
+#include <system_error>
 
+#include "signals.h"
+#include "streams.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
@@ -106,12 +109,21 @@ int code_of(const std::exception& e) {
 
 /// Results that could not be written are no success: `vem list >/dev/full`.
 void flush_results() {
-  if (std::fflush(stdout) != 0) fail<OutputError>("standard output: {}", std::strerror(errno));
+  if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "standard output");
+}
+
+int output_failed(const std::system_error& e) {
+  std::clearerr(stdout);
+  if (e.code().value() == EPIPE) return 128 + SIGPIPE;  // `vem list | head -1`: the reader has what it wanted
+  fmt::print(stderr, "vem: standard output: {}\n", e.code().message());
+  return EX_CANTCREAT;
 }
 
 }  // namespace
 
 int run(int argc, char** argv, const Registry& registry) {
+  protect_standard_streams();
+  end_cleanly_on_signals();
   std::set<std::string> said;  // a file that is read twice is warned of once
   const WarningScope warnings([&said](const std::string& message) {
     if (said.insert(message).second) fmt::print(stderr, "vem: warning: {}\n", message);
@@ -121,6 +133,8 @@ int run(int argc, char** argv, const Registry& registry) {
     flush_results();
     return code;
   } catch (const std::exception& e) {
+    const auto* system = dynamic_cast<const std::system_error*>(&e);
+    if (system && std::ferror(stdout)) return output_failed(*system);
     fmt::print(stderr, "vem: {}\n", message_of(e));
     return code_of(e);
   }

@@ -1,6 +1,8 @@
 // Making, finding and loading the folder of a run.
 #include "run_directory.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +18,13 @@ namespace vem {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kLock = ".lock";
+
+/// What may differ between config.toml and a checkpoint of the same run.
+const std::vector<std::string> kMayDiffer{
+    "train.epochs", "train.max_minutes", "train.patience",      "train.tolerance", "threads",
+    "device",       "data.source",       "data.validation_file"};
 
 /// The mark of a folder that a run was begun in.
 constexpr const char* kMark = ".vem-run";
@@ -59,6 +68,12 @@ constexpr const char* kEarlier = R"(
 model.encoder_inputs = "raw"
 )";
 
+/// A configuration that a run wrote, with the values that options had before there were any.
+Config written_config(Config config) {
+  config.underlay(Config::parse(kEarlier, "earlier versions"));
+  return config;
+}
+
 /// The folder itself or, while it does not exist, the nearest one above it that does.
 fs::path nearest_existing(const fs::path& path) {
   std::error_code ignored;
@@ -69,6 +84,27 @@ fs::path nearest_existing(const fs::path& path) {
 
 }  // namespace
 
+RunLock::RunLock(const fs::path& folder) {
+  const std::string path = (folder / kLock).string();
+  file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (file_ < 0) fail<OutputError>("{}: can not be written: {}", path, std::strerror(errno));
+  char text[256] = "";
+  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
+    const ssize_t size = ::pread(file_, text, sizeof(text) - 1, 0);
+    ::close(file_);
+    fail<OutputError>("{}: is being written by another process{}; wait for it, or name another folder with --out",
+                      folder.string(), size > 0 ? fmt::format(" ({})", text) : "");
+  }
+  ::gethostname(text, sizeof(text) - 1);
+  const std::string holder = fmt::format("process {} on {}", ::getpid(), text);
+  if (::ftruncate(file_, 0) == 0) (void)!::pwrite(file_, holder.data(), holder.size(), 0);
+}
+
+RunLock::~RunLock() {
+  (void)!::ftruncate(file_, 0);  // nobody holds it any more
+  ::close(file_);
+}
+
 RunDirectory RunDirectory::plan(const std::string& path, bool force) {
   std::error_code ignored;
   const fs::path root(path), above = nearest_existing(root);
@@ -76,21 +112,29 @@ RunDirectory RunDirectory::plan(const std::string& path, bool force) {
     fail<OutputError>("{}: can not be created: {} is a file", path, above.string());
   if (access(above.c_str(), W_OK) != 0)
     fail<OutputError>("{}: can not be created: {}: {}", path, above.string(), std::strerror(errno));
-  if (!fs::exists(root, ignored)) return RunDirectory(root);
-  if (is_run(root)) {
-    if (force) return RunDirectory(root);
+  RunDirectory directory(root);
+  directory.force_ = force;
+  directory.refuse_existing();
+  return directory;
+}
+
+void RunDirectory::refuse_existing() const {
+  std::error_code ignored;
+  if (!fs::exists(root_, ignored)) return;
+  if (is_run(root_)) {
+    if (force_) return;
     fail<OutputError>(
-        "{}: holds a run already; --resume {} goes on with it, --force replaces it, --out names another folder", path,
-        shell_word(path));
+        "{}: holds a run already; --resume {} goes on with it, --force replaces it, --out names another folder", path(),
+        shell_word(path()));
   }
-  if (!force && !fs::is_empty(root, ignored))
-    fail<OutputError>("{}: is not empty and holds no run; --out names another folder, --force uses this one", path);
+  for (const auto& entry : fs::directory_iterator(root_, ignored))
+    if (!force_ && entry.path().filename() != kLock)
+      fail<OutputError>("{}: is not empty and holds no run; --out names another folder, --force uses this one", path());
   for (const std::string& name : own_files())
-    if (fs::exists(root / name, ignored))
+    if (fs::exists(root_ / name, ignored))
       fail<OutputError>(
           "{}: holds {}, which a run would replace, but no run that this program began; --out names another folder",
-          path, name);
-  return RunDirectory(root);
+          path(), name);
 }
 
 RunDirectory RunDirectory::open(const std::string& path) {
@@ -100,8 +144,12 @@ RunDirectory RunDirectory::open(const std::string& path) {
   return RunDirectory(path);
 }
 
-void RunDirectory::create(const std::string& config) const {
+std::unique_ptr<RunLock> RunDirectory::create(const std::string& config) const {
   std::error_code error;
+  fs::create_directories(root_, error);
+  if (error) fail<OutputError>("{}: can not be created: {}", path(), error.message());
+  auto held = lock();
+  refuse_existing();
   if (is_run(root_))
     for (const std::string& name : own_files()) fs::remove(root_ / name, error);
   for (const char* name : {"checkpoints", "export", "images"}) {
@@ -110,6 +158,30 @@ void RunDirectory::create(const std::string& config) const {
   }
   write_text(file(kMark), "vem " VEM_VERSION "\n");
   write_text(this->config(), config);
+  return held;
+}
+
+std::unique_ptr<RunLock> RunDirectory::lock() const {
+  auto held = std::make_unique<RunLock>(root_);
+  for (const fs::path& folder : {root_, root_ / "checkpoints", root_ / "export", root_ / "images"})
+    remove_temporary_files(folder.string());
+  return held;
+}
+
+void check_configuration(RunOptions& options, const RunDirectory& directory, const Checkpoint& checkpoint,
+                         const std::string& path, const Registry& registry) {
+  RunOptions written = saved_options(written_config(Config::parse(checkpoint.config, path)), registry);
+  const Config now = Config::parse(to_toml(options, registry), directory.config()),
+               then = Config::parse(to_toml(written, registry), path);
+  for (const Config::Difference& d : now.differences(then)) {
+    if (std::find(kMayDiffer.begin(), kMayDiffer.end(), d.key) != kMayDiffer.end()) continue;
+    const auto shown = [](const std::string& value) { return value.empty() ? "not set" : value; };
+    fail<ConfigError>(
+        "{}: {} is {}, but {} was written with {}; another configuration is another run: put it back, or begin one "
+        "with "
+        "--out (only {} may change)",
+        directory.config(), d.key, shown(d.here), path, shown(d.there), fmt::join(kMayDiffer, ", "));
+  }
 }
 
 std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& checkpoint, const std::string& path,
@@ -123,11 +195,7 @@ std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& c
   return model;
 }
 
-Config load_written_config(const std::string& path) {
-  Config config = Config::load(path);
-  config.underlay(Config::parse(kEarlier, "earlier versions"));
-  return config;
-}
+Config load_written_config(const std::string& path) { return written_config(Config::load(path)); }
 
 bool is_written_config(const std::string& path) {
   std::error_code ignored;
@@ -151,7 +219,11 @@ LoadedRun load_run(const std::string& path, const Registry& registry, const std:
   run.options = saved_options(load_written_config(run.directory.config()), registry);
   if (which.empty()) run.checkpoint_name = fs::exists(run.directory.checkpoint("best")) ? "best" : "last";
   const std::string file = run.directory.checkpoint(run.checkpoint_name);
+  if (std::error_code ignored; !fs::exists(file, ignored))
+    fail<MissingInputError>("{}: has no checkpoint {} yet; `vem train` writes one when a pass over the data is done",
+                            path, run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);
+  check_configuration(run.options, run.directory, run.checkpoint, file, registry);
   tune_platform(threads.value_or(run.options.threads));
   run.model = load_model(run.options, run.checkpoint, file, registry);
   if (run.model->swap_averages()) fmt::print(stderr, "using the average of parameters (optimizer.average)\n");

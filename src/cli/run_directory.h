@@ -12,6 +12,20 @@
 
 namespace vem {
 
+/// While it lives, no other process may write to a run: an exclusive flock() on a file in its folder, which ends with
+/// the process, however that ends.
+class RunLock {
+ public:
+  /// Throws OutputError that names the process which holds the lock.
+  explicit RunLock(const std::filesystem::path& folder);
+  ~RunLock();
+  RunLock(const RunLock&) = delete;
+  RunLock& operator=(const RunLock&) = delete;
+
+ private:
+  int file_;
+};
+
 class RunDirectory {
  public:
   explicit RunDirectory(std::filesystem::path root) : root_(std::move(root)) {}
@@ -22,8 +36,11 @@ class RunDirectory {
   static RunDirectory open(const std::string& path);
 
   /// Makes the folders and config.toml; what a run that was here had written, by the names that it has, is removed, and
-  /// nothing else. Throws OutputError.
-  void create(const std::string& config) const;
+  /// nothing else. Throws OutputError, also if another process writes there, or if a run has come into being there
+  /// since plan() and `force` is false.
+  std::unique_ptr<RunLock> create(const std::string& config) const;
+  /// Takes the lock of an existing run and removes temporary files that a killed process has left there.
+  std::unique_ptr<RunLock> lock() const;
 
   std::string path() const { return root_.string(); }
   std::string config() const { return (root_ / "config.toml").string(); }
@@ -36,7 +53,10 @@ class RunDirectory {
   std::string file(const std::string& name) const { return (root_ / name).string(); }
 
  private:
+  void refuse_existing() const;
+
   std::filesystem::path root_;
+  bool force_ = false;
 };
 
 /// The configuration that a run wrote, in which every option that had an effect is set. One of an earlier version lacks
@@ -61,6 +81,11 @@ struct LoadedRun {
 /// without a number, for those that the run was trained with.
 LoadedRun load_run(const std::string& path, const Registry& registry, const std::string& which = "",
                    std::optional<int64_t> threads = {});
+
+/// Throws ConfigError that names the key if the options of config.toml are others than those in a checkpoint of the
+/// run, beyond the keys that may change: how long training goes on, where it runs and where the data lie.
+void check_configuration(RunOptions& options, const RunDirectory& directory, const Checkpoint& checkpoint,
+                         const std::string& path, const Registry& registry);
 
 /// Builds the model of `options` with a checkpoint's state. Throws DataError that names `path` for one of another
 /// model.

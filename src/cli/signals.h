@@ -5,6 +5,9 @@
 
 namespace vem {
 
+/// Signals that end the program (SIGINT, SIGTERM, SIGHUP) remove the file that it is writing first.
+void end_cleanly_on_signals();
+
 /// Listens while it lives. A second signal of the same kind ends the program at once.
 class Signals final : public Callback {
  public:

@@ -13,6 +13,7 @@
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
+#include "vem/data/fingerprint.h"
 #include "vem/data/writers.h"
 #include "vem/infer/component_model.h"
 #include "verbs.h"
@@ -23,6 +24,8 @@ namespace {
 namespace fs = std::filesystem;
 
 const std::string kMnist = "mnist:";
+const char* const kItems = "training items";      // notes of a checkpoint: how many there are,
+const char* const kContent = "training content";  // and their fingerprint
 
 /// The last part of a source, for the name of a folder: "table" of "some/table.csv.gz".
 std::string short_name(const std::string& source) {
@@ -66,9 +69,18 @@ void warn_of_other_environment(const Checkpoint& checkpoint) {
 }
 
 void check_same_data(const Dataset& train, const Checkpoint& checkpoint, const std::string& source) {
-  const auto it = checkpoint.notes.find("training items");
+  const auto it = checkpoint.notes.find(kItems), content = checkpoint.notes.find(kContent);
   const bool same_size = it == checkpoint.notes.end() || it->second == std::to_string(train.size);
-  if (train.schema == checkpoint.schema && same_size) return;
+  Schema schema = train.schema;
+  schema.source = checkpoint.schema.source;  // the file may have moved
+  const bool same_shape = schema == checkpoint.schema && same_size;
+  if (same_shape && content != checkpoint.notes.end() && content->second != fingerprint(train))
+    fail<DataError>(
+        "{}: has changed since the run began: as many items of the same shape, but other content; put the file back, "
+        "or "
+        "begin a new run with --out",
+        source);
+  if (same_shape) return;
   fail<DataError>("{}: has changed since the run began: {} of shape [{}] now, {} of shape [{}] then", source,
                   counted(train.size, "training item"), fmt::join(train.schema.item_shape, ", "),
                   it == checkpoint.notes.end() ? "items" : it->second, fmt::join(checkpoint.schema.item_shape, ", "));
@@ -132,9 +144,11 @@ struct Job {
 
 int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* from) {
   const Dataset& data = job.splits.train;
-  Checkpoint blank{to_toml(job.options, job.registry), data.schema, {}, environment_notes()};
-  blank.notes["training items"] = std::to_string(data.size);
-  if (from) blank.notes.insert(from->notes.begin(), from->notes.end());  // what initialize() said
+  Checkpoint blank{to_toml(job.options, job.registry), data.schema, {}, {}};
+  if (from) blank.notes = from->notes;  // what initialize() said
+  for (const auto& [name, now] : environment_notes()) blank.notes[name] = now;
+  blank.notes[kItems] = std::to_string(data.size);
+  blank.notes[kContent] = fingerprint(data);
   blank.notes["reading"] = reading_of(job.options.data);
   Progress progress(isatty(STDERR_FILENO) != 0);
   const int64_t epochs = from ? epochs_done(*from) : 0;
@@ -142,11 +156,17 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   DrawsLog draws(job.directory.draws(), epochs, job.options.train.burn_in, job.options.train.thin, job.splits);
   if (job.options.train.sampled) callbacks.push_back(&draws);
   Checkpoints checkpoints(job.directory, std::move(blank), epochs);
+  if (from) checkpoints.follow(*from);
   Signals signals;
   for (Callback* callback : std::initializer_list<Callback*>{&metrics, &checkpoints, &progress, &signals})
     callbacks.push_back(callback);
   const Dataset* validation = job.splits.validation.size > 0 ? &job.splits.validation : nullptr;
-  const FitContext context{job.registry, validation, nullptr, std::move(callbacks), from ? &from->state : nullptr};
+  const FitContext context{job.registry,
+                           validation,
+                           nullptr,
+                           std::move(callbacks),
+                           from ? &from->state : nullptr,
+                           job.directory.checkpoint("last")};
   const FitResult result = fit(job.model, data, job.options.train, context);
   return finish(result, job.model, checkpoints.notes(), job.directory);
 }
@@ -171,10 +191,11 @@ int start(const Arguments& a, const Registry& registry) {
   options.data = splits.options;
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
   fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
+  std::unique_ptr<RunLock> lock;
   AtStart create([&](const Model& started) {
     if (const auto* components = dynamic_cast<const ComponentModel*>(&started))
       fmt::print(stderr, "start: {}\n", components->notes().at("start"));
-    directory.create(to_toml(options, registry));
+    lock = directory.create(to_toml(options, registry));
   });
   return fit_run({options, directory, splits, *model, registry}, {&create}, nullptr);
 }
@@ -182,6 +203,7 @@ int start(const Arguments& a, const Registry& registry) {
 int resume(const Arguments& a, const Registry& registry) {
   check_resumed_settings(a);
   const RunDirectory directory = RunDirectory::open(a["resume"].as<std::string>());
+  const auto lock = directory.lock();
   const std::string file = directory.checkpoint("last");
   if (!fs::exists(file))
     fail<MissingInputError>("{}: there is no checkpoint to resume from; begin again with --force", file);
@@ -190,6 +212,7 @@ int resume(const Arguments& a, const Registry& registry) {
   RunOptions options = saved_options(config, registry);
   prepare(options);
   const Checkpoint checkpoint = load_checkpoint(file);
+  check_configuration(options, directory, checkpoint, file, registry);
   warn_of_other_environment(checkpoint);
   const auto model = load_model(options, checkpoint, file, registry);
   const Splits splits = as_taken(load_splits(options.data), options.model);

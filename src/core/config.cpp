@@ -143,6 +143,21 @@ bool Config::has(const std::string& key) const {
   return false;
 }
 
+std::vector<Config::Difference> Config::differences(const Config& other) const {
+  const auto value_at = [](const Config& config, const std::string& key) {
+    const auto it = config.values_.find(key);
+    return it == config.values_.end() ? std::string() : format_value(it->second);
+  };
+  std::set<std::string> keys;
+  for (const Config* config : {this, &other})
+    for (const auto& entry : config->values_) keys.insert(entry.first);
+  std::vector<Difference> all;
+  for (const std::string& key : keys)
+    if (std::string here = value_at(*this, key), there = value_at(other, key); here != there)
+      all.push_back({key, std::move(here), std::move(there)});
+  return all;
+}
+
 // ---- reading ----
 
 /// Fills options from the values; remembers which keys were used.

@@ -1,16 +1,12 @@
 // Results as text, .npy and csv. Every byte goes through write_atomically, so each failure is found and leaves nothing.
 #include "vem/data/writers.h"
 
-#include <fcntl.h>
 #include <fmt/compile.h>
-#include <unistd.h>
 
 #include <cctype>
 #include <cerrno>
 #include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
+#include <fstream>
 #include <initializer_list>
 #include <string_view>
 #include <system_error>
@@ -21,65 +17,18 @@ namespace vem {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-[[noreturn]] void fail_errno() { throw std::system_error(errno, std::generic_category()); }
-
-/// Flushes a file, or a folder (what a rename has changed), to disk.
-void flush_to_disk(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) fail_errno();
-  const bool failed = ::fsync(file) != 0 && errno != EINVAL;  // EINVAL: a file system that can not
-  const int reason = errno;
-  ::close(file);
-  if (failed) throw std::system_error(reason, std::generic_category());
-}
-
 /// Writes the pieces one after the other. Throws std::system_error, which write_atomically turns into an OutputError.
 void write_file(const std::string& path, std::initializer_list<std::string_view> pieces) {
-  std::FILE* file = std::fopen(path.c_str(), "wb");
-  if (!file) fail_errno();
-  bool done = true;
+  errno = 0;
+  std::ofstream out(path, std::ios::binary);  // which goes on after an interrupted or a short write
   int reason = 0;
   for (const std::string_view piece : pieces) {
-    done = done && std::fwrite(piece.data(), 1, piece.size(), file) == piece.size();
-    if (!done && reason == 0) reason = errno;
+    out.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+    if (!out && reason == 0) reason = errno;
   }
   // The last bytes leave the buffer only here, so a full disk may show only here.
-  if (std::fclose(file) != 0 && done) fail_errno();
-  if (!done) throw std::system_error(reason, std::generic_category());
-}
-
-/// The end of a chain of links: a rename would replace the link instead of what it names.
-fs::path resolved(const std::string& path) {
-  std::error_code error;
-  if (!fs::is_symlink(path, error)) return path;
-  const fs::path target = fs::weakly_canonical(path, error);
-  return error ? fs::path(path) : target;
-}
-
-/// Removes a file at the end of its scope unless it was renamed away.
-struct Removal {
-  ~Removal() {
-    std::error_code ignored;
-    fs::remove(path, ignored);
-  }
-  std::string path;
-};
-
-void write_and_rename(const std::string& path, const std::function<void(const std::string&)>& write) {
-  const fs::path target = resolved(path);
-  std::error_code ignored;
-  if (fs::is_directory(target, ignored)) throw std::system_error(EISDIR, std::generic_category());
-  // A device or a pipe (/dev/stdout) is written to: a rename would replace it by a file.
-  if (fs::exists(target, ignored) && !fs::is_regular_file(target, ignored)) return write(target.string());
-  // A file that may not be written to stays: a rename would get around its permissions.
-  if (fs::exists(target, ignored) && ::access(target.c_str(), W_OK) != 0) fail_errno();
-  const Removal temporary{fmt::format("{}.{}.tmp", target.string(), ::getpid())};
-  write(temporary.path);
-  flush_to_disk(temporary.path);
-  if (std::rename(temporary.path.c_str(), target.c_str()) != 0) fail_errno();
-  flush_to_disk(target.has_parent_path() ? target.parent_path().string() : ".");
+  out.close();
+  if (!out) throw std::system_error(reason ? reason : errno ? errno : EIO, std::generic_category());
 }
 
 std::string npy_type(at::ScalarType type) {
@@ -156,23 +105,6 @@ void append_rows(fmt::memory_buffer& text, const Tensor& values, const Words& wo
 }
 
 }  // namespace
-
-void write_atomically(const std::string& path, const std::function<void(const std::string&)>& write) {
-  try {
-    write_and_rename(path, write);
-  } catch (const Error&) {
-    throw;
-  } catch (const std::system_error& error) {
-    const fs::path folder = fs::path(path).parent_path();
-    std::error_code ignored;
-    if (!folder.empty() && !fs::is_directory(folder, ignored))
-      fail<OutputError>("{}: can not be written: there is no folder {}", path, folder.string());
-    fail<OutputError>("{}: can not be written: {}", path, error.code().message());
-  } catch (const std::exception& error) {
-    const std::string_view what = error.what();  // LibTorch appends a stack trace
-    fail<OutputError>("{}: can not be written: {}", path, what.substr(0, what.find('\n')));
-  }
-}
 
 void write_text(const std::string& path, const std::string& text) {
   write_atomically(path, [&](const std::string& file) { write_file(file, {text}); });

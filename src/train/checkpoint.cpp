@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vem/core/error.h"
+#include "vem/core/json_depth.h"
 
 namespace vem {
 namespace {
@@ -31,7 +32,7 @@ int64_t whole_number(const json& value, const char* key, int64_t min) {
 
 std::map<std::string, std::string> parse_notes(const std::string& text) {
   try {
-    return json::parse(text).get<std::map<std::string, std::string>>();
+    return json::parse(checked_json_depth(text)).get<std::map<std::string, std::string>>();
   } catch (const json::exception&) {
     fail<DataError>("notes: a JSON object of texts is expected");
   }
@@ -85,7 +86,7 @@ std::string to_json(const Schema& schema) {
 
 Schema schema_from_json(const std::string& text) {
   try {
-    const json value = json::parse(text);
+    const json value = json::parse(checked_json_depth(text));
     Schema schema;
     schema.source = value.at("source").get<std::string>();
     schema.feature_names = value.at("feature_names").get<std::vector<std::string>>();

@@ -73,7 +73,13 @@ class Fit {
   /// Rank 0 initialises, everyone gets its state; or the state comes from a checkpoint.
   void start() {
     if (context_.resume) {
-      state_ = FitState::from_tensors(*context_.resume);
+      try {
+        state_ = FitState::from_tensors(
+            *context_.resume, {train_.size, batches_, options_.memoised, model_.e_step(no_items(), Step(), root_)});
+        squarem_.check(model_);
+      } catch (const DataError& e) {
+        fail<DataError>("{}: can not be resumed from: {}", context_.resume_from, e.what());
+      }
       return;
     }
     if (comm_.rank() == 0) model_.initialize(train_, root_.fold("initialize"));
@@ -89,11 +95,10 @@ class Fit {
     }
   }
 
-  /// An E-step of no item says so.
-  bool keeps_item_state() const {
-    const Batch none = train_.batch(at::empty({0}, at::kLong), 0, model_.dtype());
-    return !model_.e_step(none, Step(), root_).local.empty();
-  }
+  Batch no_items() const { return train_.batch(at::empty({0}, at::kLong), 0, model_.dtype()); }
+
+  /// Whether the model keeps variational state for each item: the E-step of an empty batch has its keys.
+  bool keeps_item_state() const { return !model_.e_step(no_items(), Step(), root_).local.empty(); }
 
   /// One pass over the data, from where the state stands.
   void pass() {

@@ -5,6 +5,14 @@
 
 namespace vem {
 
+/// What a fit of one model on one data set expects of its state: a checkpoint must agree before any of it is used.
+struct FitShape {
+  int64_t items = 0;      ///< of the training data
+  int64_t batches = 0;    ///< of a pass
+  bool memoised = false;  ///< whether each batch's sums are kept
+  Expectation empty;      ///< the E-step of no items: keys, types and shapes of sums, metrics and per-item state
+};
+
 struct FitState {
   int64_t epoch = 0, batch = 0, iteration = 0;  ///< passes, batches of this pass and M-steps done
   int64_t epochs_since_best = 0;
@@ -16,12 +24,17 @@ struct FitState {
   TensorMap local;                 ///< per-item state by position; NaN rows for items never seen
   std::vector<Expectation> cache;  ///< memoised: each batch's reduced sums
   Expectation total;               ///< memoised: the sum of the cache as it was updated, to the bit
-  TensorMap extrapolation;         ///< what Squarem remembers
+  TensorMap extrapolation;         ///< what Squarem remembers, which checks it itself
   std::vector<Tensor> entropy;     ///< memoised: each batch's bound - <sums, t>, [] float64
 
   FitState();
   TensorMap to_tensors() const;
-  static FitState from_tensors(const TensorMap& tensors);
+  /// The inverse. Throws DataError that names the entry, what it is and what it should be, for an entry that is
+  /// missing, unknown, of another type or shape, or out of range.
+  static FitState from_tensors(const TensorMap& tensors, const FitShape& shape);
 };
+
+/// "float64 [3, 2]".
+std::string type_and_shape(at::ScalarType type, at::IntArrayRef sizes);
 
 }  // namespace vem

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vem/core/error.h"
+#include "vem/core/json_depth.h"
 
 namespace vem {
 namespace {
@@ -81,7 +82,8 @@ Checkpoint from_json(const std::string& path) {
   std::ifstream file(path);
   if (!file) fail<MissingInputError>("{}: no such file", path);
   try {
-    const Json all = Json::parse(file);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    const Json all = Json::parse(checked_json_depth(text));
     if (all.value("format", "") != kFormat)
       fail<DataError>("its format is not \"{}\"; `vem export RUN --format json` writes that", kFormat);
     if (all.at("version") != kVersion) fail<DataError>("its version is not {}", kVersion);
@@ -115,7 +117,7 @@ std::string tensors_json(const NamedTensors& tensors) {
 
 NamedTensors tensors_from_json(const std::string& text) {
   try {
-    const Json all = Json::parse(text);
+    const Json all = Json::parse(checked_json_depth(text));
     NamedTensors tensors;
     for (const auto& [name, value] : all.items()) tensors.emplace_back(name, tensor_of(value));
     return tensors;

@@ -2,6 +2,9 @@
 // that is taken back.
 #include "squarem.h"
 
+#include "fit_state.h"
+#include "vem/core/error.h"
+
 namespace vem {
 namespace {
 
@@ -19,6 +22,20 @@ double squared_norm(const Tensor& x) {
 }
 
 }  // namespace
+
+void Squarem::check(const Model& model) const {
+  const TensorMap now = coordinates(model);
+  for (const auto& [key, value] : memory_) {
+    const bool point = key.compare(0, 2, "0/") == 0 || key.compare(0, 2, "1/") == 0;
+    const auto it = point ? now.find(key.substr(2)) : now.end();
+    const bool fits =
+        value.scalar_type() == at::kDouble &&
+        (point ? it != now.end() && value.sizes() == it->second.sizes() : key == "limit" && value.dim() == 0);
+    if (!fits)
+      fail<DataError>("trainer/extrapolation/{}: {} does not fit this model", key,
+                      type_and_shape(value.scalar_type(), value.sizes()));
+  }
+}
 
 double Squarem::limit() const {
   const auto it = memory_.find("limit");

@@ -18,6 +18,8 @@ class Squarem {
   bool extrapolate(Model& model);
   void keep();
   void undo(Model& model);
+  /// Throws DataError if what is remembered (from a checkpoint) does not fit the model.
+  void check(const Model& model) const;
   /// Forgets the path: the model has been changed in another way.
   void forget();
 

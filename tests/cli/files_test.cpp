@@ -136,6 +136,8 @@ TEST(MetricsLog, AResumedRunDropsWhatCameAfterItsCheckpoint) {
   const std::string kept = "{\"epoch\":1,\"bound\":-2}\n{\"epoch\":1,\"warning\":\"w\"}\n{\"epoch\":2,\"bound\":-1}\n";
   const std::string dropped = "{\"epoch\":2,\"stopped\":\"s\"}\n{\"epoch\":3,\"bound\":-0.5}\n{\"epoch\":4,\"bo";
   EXPECT_EQ(lines_of_epochs(kept + dropped, 2), kept);
+  const std::string twice = "{\"epoch\":2,\"bound\":-1}\n", deep = std::string(300000, '[') + "\n";
+  EXPECT_EQ(lines_of_epochs(kept + twice + deep + "[1]\n3\n" + dropped, 2), kept);
   const TemporaryFolder folder;
   folder.write("m", kept + dropped);
   const OneNumber model;
@@ -177,6 +179,36 @@ TEST(Checkpoints, LastAndBestAreWrittenAndCountEpochs) {
   EXPECT_EQ(number("last"), 3);
   EXPECT_EQ(message_of<DataError>([] { epochs_done({}); }),
             "the checkpoint was not written by `vem train`: it counts no epochs");
+}
+
+TEST(Checkpoints, LastIsWrittenBeforeBestAndARunThatDiedInBetweenIsMended) {
+  const TemporaryFolder folder;
+  const RunDirectory run = RunDirectory::plan(folder.file("run"), false);
+  run.create("");
+  const OneNumber model;
+  double value = 1;
+  const auto state = [&] { return TensorMap{{"model/constant.value", at::scalar_tensor(value, at::kDouble)}}; };
+  const auto saved = [&](const char* name) { return load_checkpoint(run.checkpoint(name)); };
+  Checkpoints checkpoints(run, {"config", {}, {}, {}}, 0, /*seconds=*/0);
+  checkpoints.on_epoch(model, report_of(1, -3), state);
+  // `best` can not be replaced any more: `last` of the same pass is there all the same.
+  std::filesystem::remove(run.checkpoint("best"));
+  std::filesystem::create_directory(run.checkpoint("best"));
+  value = 2;
+  EXPECT_THROW(checkpoints.on_epoch(model, report_of(2, -2), state), OutputError);
+  EXPECT_EQ(epochs_done(saved("last")), 2);
+  std::filesystem::remove(run.checkpoint("best"));
+  Checkpoints resumed(run, {"config", {}, {}, {}}, 2, /*seconds=*/0);
+  resumed.follow(saved("last"));
+  EXPECT_EQ(epochs_done(saved("best")), 2);
+  EXPECT_EQ(saved("best").state.at("model/constant.value").item<double>(), 2);
+  // Where the best pass was an earlier one, there is only a warning.
+  resumed.on_epoch(model, report_of(3, -4, false), state);
+  std::filesystem::remove(run.checkpoint("best"));
+  Checkpoints again(run, {"config", {}, {}, {}}, 3, /*seconds=*/0);
+  ::testing::internal::CaptureStderr();
+  again.follow(saved("last"));
+  EXPECT_NE(::testing::internal::GetCapturedStderr().find("it held epoch 2"), std::string::npos);
 }
 
 TEST(Checkpoints, ShortPassesShareAWriteAndTheBestIsKept) {

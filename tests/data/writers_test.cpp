@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <png.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <csignal>
 
@@ -174,6 +175,42 @@ TEST(WriteAtomically, FollowsLinks) {
   write_text(link, "new");
   EXPECT_TRUE(std::filesystem::is_symlink(link));
   EXPECT_EQ(read_bytes(target), "new");
+}
+
+TEST(WriteAtomically, KeepsThePermissionsOfTheFileThatItReplaces) {
+  const TemporaryFolder folder;
+  const std::string path = folder.write("a", "old"), fresh = folder.file("b");
+  using std::filesystem::perms;
+  std::filesystem::permissions(path, perms::owner_read | perms::owner_write);
+  write_text(path, "new");
+  EXPECT_EQ(std::filesystem::status(path).permissions(), perms::owner_read | perms::owner_write);
+  const mode_t mask = umask(0027);
+  write_text(fresh, "new");
+  umask(mask);
+  EXPECT_EQ(std::filesystem::status(fresh).permissions(), perms::owner_read | perms::owner_write | perms::group_read);
+}
+
+TEST(WriteAtomically, TemporaryFilesCanNotBeGuessedAndAreRemoved) {
+  const TemporaryFolder folder;
+  const std::string longest(255, 'n');  // as long as a name may be: that of the temporary file is its own
+  std::string temporary[2];
+  for (std::string& name : temporary)
+    write_atomically(folder.file(longest), [&](const std::string& file) { name = file; });
+  EXPECT_NE(temporary[0], temporary[1]);
+  // What a process leaves that is killed while it writes, as its signal handler finds it and as the next start does.
+  write_atomically(folder.file("a"), [&](const std::string& file) {
+    EXPECT_TRUE(std::filesystem::exists(file));
+    remove_unfinished_file();
+    EXPECT_FALSE(std::filesystem::exists(file));
+    folder.write(std::filesystem::path(file).filename().string(), "all the same");
+  });
+  const std::string left = folder.write(".0123456789abcdef.vem-tmp", "half");
+  folder.write("other.tmp", "of someone else");
+  std::filesystem::create_symlink("other.tmp", folder.file("link.vem-tmp"));
+  remove_temporary_files(folder.path().string());
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(folder.num_entries(), 4);
+  remove_temporary_files(folder.file("no such folder"));
 }
 
 TEST(WriteAtomically, FullDiskLeavesNothing) {

@@ -27,6 +27,12 @@ class Config {
   /// True if the key, or a key below it, is present.
   bool has(const std::string& key) const;
 
+  /// A key whose value differs in another configuration; the values as TOML, "" where a side has none.
+  struct Difference {
+    std::string key, here, there;
+  };
+  std::vector<Difference> differences(const Config& other) const;
+
   /// Reads every field of `options`; afterwards each key must have been used. Throws ConfigError that names the line,
   /// the key and the nearest valid one; a key that is known but without effect in this run says what it needs.
   void read(Options& options, const Registry& registry) const;

@@ -15,6 +15,12 @@ namespace vem {
 /// followed; a device or a pipe (/dev/stdout) is written to directly. Parent folders are not made.
 void write_atomically(const std::string& path, const std::function<void(const std::string&)>& write);
 
+/// For signal handlers: removes the temporary file of a write_atomically() that is under way, if there is one. Only one
+/// thread of a program may write at a time.
+void remove_unfinished_file() noexcept;
+/// Removes the temporary files that killed programs have left in a folder in which no other program writes.
+void remove_temporary_files(const std::string& folder);
+
 void write_text(const std::string& path, const std::string& text);
 /// float32, float64, uint8, int32, int64 or bool; DataError for others.
 void write_npy(const std::string& path, const Tensor& tensor);

@@ -39,6 +39,7 @@ struct FitContext {
   Communicator* communicator = nullptr;  ///< null: one process
   std::vector<Callback*> callbacks{};
   const TensorMap* resume = nullptr;  ///< the "trainer/" entries of a checkpoint; the model is loaded already
+  std::string resume_from = "fit: the checkpoint";  ///< what messages about `resume` call it: a path
 };
 
 struct FitResult {
@@ -55,7 +56,8 @@ struct FitResult {
 };
 
 /// Fits `model` to `train`. A fit that resumes equals one that was never stopped, bit for bit.
-/// Throws NumericError that names iteration and term if a bound or a sum goes non-finite.
+/// Throws NumericError that names iteration and term if a bound or a sum goes non-finite, and DataError for a state to
+/// resume from that does not fit the model, the data or the options.
 FitResult fit(Model& model, const Dataset& train, const FitOptions& options, const FitContext& context);
 
 /// Sums of an evaluation pass in batches: bound, count and metrics, every weight 1, without touching training streams.
