@@ -138,6 +138,16 @@ TEST_F(Diagnose, StatesOfChainsArePairedByTheirRows) {
   EXPECT_EQ(result["rows"]["mean"], 1.0);
   const auto& means = result["posterior"]["mean"]["means"];
   EXPECT_NEAR(std::abs(means[0][0].get<double>() - means[1][0].get<double>()), 10, 0.3);
+  // Rows of transitions are Dirichlet with alpha = 1 + counts: 149 stays of either state, one step from low to high.
+  const size_t low = means[0][0] < means[1][0] ? 0 : 1, high = 1 - low;
+  const auto& mean = result["posterior"]["mean"]["transition"];
+  EXPECT_NEAR(mean[low][high].get<double>(), 2. / 152, 4 * 0.0092 / std::sqrt(300));
+  EXPECT_NEAR(mean[high][low].get<double>(), 1. / 151, 4 * 0.0066 / std::sqrt(300));
+  EXPECT_NEAR(result["posterior"]["deviation"]["transition"][low][high].get<double>(), 0.0092, 0.002);
+  // The last state of a left-right chain stays for ever: its duration is not finite.
+  const std::string topology = "model.allocation.topology=left-right";
+  EXPECT_TRUE(diagnose({chain("3", "hmm", topology), chain("4", "hmm", topology)})["posterior"]["mean"]["duration"][1]
+                  .is_null());
 }
 
 }  // namespace
