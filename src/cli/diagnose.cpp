@@ -48,8 +48,9 @@ Json print_posterior(const Chains& chains, const PosteriorSummary& posterior, co
   NamedTensors mean, deviation;
   for (size_t p = 0; p < chains.parameters.size(); ++p) {
     const std::string& name = chains.parameters[p];
-    print_tensor(name + ", posterior mean", posterior.mean[p], columns);
-    print_tensor(name + ", posterior standard deviation", posterior.deviation[p], columns);
+    const auto& header = from_component_to_component(name) ? std::vector<std::string>() : columns;
+    print_tensor(name + ", posterior mean", posterior.mean[p], header);
+    print_tensor(name + ", posterior standard deviation", posterior.deviation[p], header);
     mean.emplace_back(name, posterior.mean[p]);
     deviation.emplace_back(name, posterior.deviation[p]);
   }

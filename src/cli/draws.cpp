@@ -15,6 +15,7 @@ namespace vem {
 namespace {
 
 constexpr const char* kParameters = "component_parameters";
+constexpr const char* kAllocation = "allocation_parameters";
 constexpr const char* kResponsibilities = "responsibilities";
 constexpr const char* kRows = "rows";
 constexpr const char* kAssignments = "assignments";
@@ -63,6 +64,15 @@ std::vector<Draw> read_draws(const std::string& path, int64_t skip, int64_t thin
   return draws;
 }
 
+/// What the allocation has of each of `num_components` components: how chains begin and go on, how long they stay.
+void add_allocation(const std::vector<Method>& methods, int64_t num_components, NamedTensors& line) {
+  const Method* method = Model::find(methods, kAllocation);
+  if (!method) return;
+  const std::vector<Tensor> values = method->call({}, Rng(0));
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[i].dim() > 0 && values[i].size(0) == num_components) line.emplace_back(method->outputs[i], values[i]);
+}
+
 /// Components of values [S, K, ...] in the order [S, K]; a square matrix of transitions also along its last axis.
 Tensor reordered(const std::string& name, const Tensor& values, const Tensor& order) {
   const auto along = [&](const Tensor& x, int64_t dim) {
@@ -72,10 +82,12 @@ Tensor reordered(const std::string& name, const Tensor& values, const Tensor& or
     return x.gather(dim, order.view(shape).expand(full));
   };
   const Tensor first = along(values, 1);
-  return name.rfind("transition", 0) == 0 ? along(first, 2) : first;
+  return from_component_to_component(name) ? along(first, 2) : first;
 }
 
 }  // namespace
+
+bool from_component_to_component(const std::string& parameter) { return parameter.rfind("transition", 0) == 0; }
 
 void DrawsLog::on_start(const Model& model, int64_t, int64_t) {
   const auto methods = model.methods();
@@ -101,6 +113,7 @@ bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::fun
       line.emplace_back(kAssignments, components);
     }
     for (size_t i = 0; i < values.size(); ++i) line.emplace_back(method->outputs[i], values[i]);
+    add_allocation(methods, values[0].size(0), line);
   }
   out_ << tensors_json(line) << std::endl;
   if (!out_) fail<OutputError>("{}: can not be written; is the disk full?", path_);
@@ -161,7 +174,9 @@ Convergence agreement(const Chains& chains) {
 PosteriorSummary posterior_of(const Chains& chains) {
   const auto pivot = chains.log_likelihood.flatten().argmax().item<int64_t>();
   std::vector<Tensor> flat;
-  for (const Tensor& values : chains.values) flat.push_back(values.reshape({values.size(0), values.size(1), -1}));
+  for (size_t p = 0; p < chains.values.size(); ++p)
+    if (!from_component_to_component(chains.parameters[p]))
+      flat.push_back(chains.values[p].reshape({chains.values[p].size(0), chains.values[p].size(1), -1}));
   const Tensor parameters = at::cat(flat, 2);
   const Tensor order = chains.assignments.defined()
                            ? aligned_by_assignments(chains.assignments, parameters.size(1), pivot)

@@ -11,7 +11,8 @@ namespace vem {
 
 /// Writes a line for every `thin`-th pass after `burn_in`: the pass ("epoch"), the log-likelihood per item at the
 /// parameters that the pass began with ("bound"), the most probable component of some rows ("assignments") with a
-/// number that tells these rows from others ("rows"), and what component_parameters gives of those that it has drawn.
+/// number that tells these rows from others ("rows"), and what component_parameters and allocation_parameters give for
+/// each component of the parameters that it has drawn.
 class DrawsLog final : public Callback {
  public:
   /// A run that resumes after `epochs_done` keeps the lines of those passes; 0 begins a new file.
@@ -45,6 +46,8 @@ struct Convergence {
   std::string name;
   double mean, deviation, r_hat, effective;
 };
+/// Whether a parameter is a square matrix, such as transition probabilities: both of its axes are components.
+bool from_component_to_component(const std::string& parameter);
 /// Of quantities that do not depend on the order of components.
 std::vector<Convergence> invariants(const Chains& chains);
 

@@ -32,27 +32,31 @@ Json json_of(const Tensor& tensor) {
   return std::isfinite(value) ? Json(value) : Json(nullptr);
 }
 
+/// What null stands for, which json_of() writes for a number that is not finite.
+enum class Null { refused, nan };
+
 /// Appends the numbers of a nested list to `values`; it has to be as regular as `shape` says.
-void read(const Json& json, size_t depth, const Shape& shape, std::vector<double>& values) {
+void read(const Json& json, Null null, size_t depth, const Shape& shape, std::vector<double>& values) {
   if (depth == shape.size()) {
+    if (json.is_null() && null == Null::nan) return values.push_back(std::nan(""));
     if (!json.is_number()) fail<DataError>("a number is expected, got {}", json.dump());
     values.push_back(json.get<double>());
     return;
   }
   if (!json.is_array() || static_cast<int64_t>(json.size()) != shape[depth])
     fail<DataError>("lists of one length are expected");
-  for (const Json& entry : json) read(entry, depth + 1, shape, values);
+  for (const Json& entry : json) read(entry, null, depth + 1, shape, values);
 }
 
 /// float64, of the shape that the first entries have.
-Tensor tensor_of(const Json& json) {
+Tensor tensor_of(const Json& json, Null null = Null::refused) {
   Shape shape;
   for (const Json* list = &json; list->is_array(); list = &list->front()) {
     shape.push_back(static_cast<int64_t>(list->size()));
     if (list->empty()) break;
   }
   std::vector<double> values;
-  read(json, 0, shape, values);
+  read(json, null, 0, shape, values);
   return at::tensor(values, at::kDouble).view(shape);
 }
 
@@ -119,7 +123,7 @@ NamedTensors tensors_from_json(const std::string& text) {
   try {
     const Json all = Json::parse(checked_json_depth(text));
     NamedTensors tensors;
-    for (const auto& [name, value] : all.items()) tensors.emplace_back(name, tensor_of(value));
+    for (const auto& [name, value] : all.items()) tensors.emplace_back(name, tensor_of(value, Null::nan));
     return tensors;
   } catch (const Json::exception&) {
     fail<DataError>("an object of nested lists of numbers is expected");

@@ -25,7 +25,8 @@ std::string parameters_json(const Model& model, const std::string& name, const C
 Checkpoint load_parameters(const std::string& path);
 
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
-/// Tensors of any shapes as one line of JSON, nested lists by name, and back as float64. Throws DataError.
+/// Tensors of any shapes as one line of JSON, nested lists by name, and back as float64. A number that is not finite is
+/// null there, and NaN when it is back. Throws DataError.
 std::string tensors_json(const NamedTensors& tensors);
 NamedTensors tensors_from_json(const std::string& text);
 
