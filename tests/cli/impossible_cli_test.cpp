@@ -43,7 +43,7 @@ TEST_F(ImpossibleCli, ImpossibleRowsAreCountedBesideTheMeanOfTheOthers) {
   expect_in(
       "2 of 4 rows are impossible under the model (probability 0), the first is row 0: responsibilities is missing",
       done({"encode", run_, "--data", test, "--out", out_}));
-  EXPECT_EQ(read_bytes(out_), "responsibilities_0\n\n1\n\n1\n");
+  EXPECT_EQ(read_bytes(out_), "responsibilities_0\nNaN\n1\nNaN\n1\n");
   expect_in("label there is -1", done({"encode", run_, "--data", test, "--out", out_, "--method", "predict"}));
   EXPECT_EQ(read_bytes(out_), "label_0\n-1\n0\n-1\n0\n");
   expect_in("log_prob is -inf there", done({"encode", run_, "--data", test, "--out", out_, "--method", "log_prob"}));
