@@ -2,6 +2,8 @@
 // runs, then the best goes on). No kind of start suits all chains: clusters say nothing of symbols, of which there are
 // few, and states that begin without some of them stay so; runs of neighbours that are dealt at random take many passes
 // to differ where states last long. And whether several components are worth having.
+#include <array>
+
 #include "factored_model.h"
 #include "side_by_side.h"
 #include "vem/core/error.h"
@@ -13,15 +15,23 @@ using Start = FactoredOptions::Start;
 
 // Rows times states up to which several kinds of start are tried: passes over so few take less than a second in all.
 constexpr int64_t kSmall = int64_t{1} << 16;
-// Draws of a kind that is random, of which the best after `restart_passes` goes on; how many times as many passes it
-// gets before kinds are compared (they differ in how soon they rise); and a rise, in nats a row, that ends them.
+// Draws of random rows, of which the best after `restart_passes` goes on; how many times as many passes a start gets
+// before kinds are compared (they differ in how soon they rise); and a rise, in nats a row, that ends them.
 constexpr int64_t kDrawn = 3, kFinal = 10;
+// Runs of neighbours that a state gets, in turn: how long states last is not known, and short runs make them alike.
+constexpr std::array<int64_t, 5> kRuns{20, 10, 6, 4, 3};
 constexpr double kSettled = 1e-6;
 
 TensorMap copied(const TensorMap& state) {
   TensorMap copies;
   for (const auto& [key, value] : state) copies[key] = value.detach().clone();
   return copies;
+}
+
+/// States dealt at random to runs of neighbours, `runs` for each.
+Tensor dealt(int64_t rows, int64_t num_states, int64_t runs, const Rng& rng) {
+  const int64_t length = std::max<int64_t>(1, rows / (runs * num_states)), count = (rows + length - 1) / length;
+  return rng.permutation(count).remainder(num_states).index_select(0, at::arange(rows, at::kLong).div(length, "floor"));
 }
 
 /// The same states, numbered in the order in which they come in the sequences of a batch on average.
@@ -53,9 +63,13 @@ std::vector<Start> FactoredModel::kinds_of_start(int64_t rows) const {
 
 Tensor FactoredModel::candidate(Start kind, int64_t place, const Points& points, const Batch& batch,
                                 const Rng& rng) const {
-  const Tensor states = start_labels(kind, points, batch, rng.fold(static_cast<uint64_t>(place)));
-  const bool numbered = options_.start == Start::automatic && kind == Start::kmeans && part_.allocation().ordered();
-  return numbered ? in_order(states, batch, options_.num_components) : states;
+  const int64_t K = options_.num_components, rows = points.weight.size(0);
+  const Rng own = rng.fold(static_cast<uint64_t>(place));
+  const bool automatic = options_.start == Start::automatic;
+  if (automatic && kind == Start::segments && rows >= K)
+    return dealt(rows, K, kRuns[static_cast<size_t>(place) % kRuns.size()], own);
+  const Tensor states = start_labels(kind, points, batch, own);
+  return automatic && kind == Start::kmeans && part_.allocation().ordered() ? in_order(states, batch, K) : states;
 }
 
 FactoredModel::Entry FactoredModel::best_start(Start kind, int64_t first, int64_t count, const Points& points,
@@ -127,7 +141,7 @@ void FactoredModel::search(const Batch& batch, const Moments& moments, const Rng
   std::vector<Entry> finals;
   std::string why;
   const auto enter = [&](Start kind, int64_t restart) {
-    const int64_t draws = kind == Start::random || kind == Start::segments ? kDrawn : 1;
+    const int64_t draws = kind == Start::random ? kDrawn : 1;
     load(before);
     try {
       finals.push_back(best_start(kind, restart * draws, draws, points, batch, moments, rng));
@@ -136,8 +150,10 @@ void FactoredModel::search(const Batch& batch, const Moments& moments, const Rng
       why = e.what();
     }
   };
-  for (const Start kind : kinds)
-    for (int64_t r = 0; r < restarts(kind); ++r) enter(kind, r);
+  for (const Start kind : kinds) {
+    const int64_t times = kind == Start::segments ? static_cast<int64_t>(kRuns.size()) : 1;
+    for (int64_t r = 0; r < times * restarts(kind); ++r) enter(kind, r);
+  }
   if (finals.empty()) fail<DataError>("{}", why);
   const Entry* best = &finals[0];
   for (const Entry& entry : finals)

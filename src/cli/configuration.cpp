@@ -2,9 +2,7 @@
 #include "inputs.h"
 #include "run_directory.h"
 #include "run_options.h"
-#include "vem/core/error.h"
 #include "vem/core/names.h"
-#include "vem/core/platform.h"
 
 namespace vem {
 
@@ -35,32 +33,6 @@ Config configuration(const Arguments& a, const std::string& what) {
   if (a.count("data")) config.set("data.source=" + toml_string(a["data"].as<std::string>()));
   for (const std::string& assignment : assignments(a)) config.set(assignment);
   return config;
-}
-
-RunOptions run_options(const Arguments& a, const std::string& verb, const Registry& registry,
-                       const std::vector<std::string>& more) {
-  if (!a.count("what"))
-    fail<UsageError>(
-        "{0}: which model? `vem {0} vae --data fashion-mnist`, or a TOML file; `vem list model` lists models", verb);
-  const std::string what = a["what"].as<std::string>();
-  if (!is_toml(what)) registry.find("model", what);
-  Config config = configuration(a, what);
-  for (const std::string& assignment : more) config.set(assignment);
-  if (!config.has("model")) fail<ConfigError>("{}: model is not set; `vem list model` lists models", what);
-  RunOptions options;
-  config.read(options, registry);
-  if (options.data.source.empty())
-    fail<ConfigError>("{}: data.source is not set; name a data set or a file with --data", verb);
-  return options;
-}
-
-void prepare(const RunOptions& options) {
-  tune_platform(options.threads);
-  if (const std::string warning = blas_info().warning; !warning.empty())
-    fmt::print(stderr, "vem: warning: {}\n", warning);
-  if (const auto* chosen = dynamic_cast<const ModelOptions*>(options.model.options.get()))
-    if (const std::string advice = chosen->advice(options.train.batch_size); !advice.empty())
-      fmt::print(stderr, "vem: warning: {}\n", advice);
 }
 
 }  // namespace vem

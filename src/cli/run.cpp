@@ -8,9 +8,9 @@
 #include <set>
 #include <system_error>
 
+#include "message.h"
 #include "signals.h"
 #include "streams.h"
-#include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
 #include "verbs.h"

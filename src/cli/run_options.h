@@ -32,11 +32,5 @@ bool is_toml(const std::string& what);
 std::vector<std::string> assignments(const Arguments& a);
 /// What the arguments of `vem train` describe: a preset or a TOML file, changed by the other arguments.
 Config configuration(const Arguments& a, const std::string& what);
-/// The options that they describe, with `more` assignments. Throws UsageError or ConfigError where the model or the
-/// data are missing.
-RunOptions run_options(const Arguments& a, const std::string& verb, const Registry& registry,
-                       const std::vector<std::string>& more = {});
-/// Threads as the options say, and warnings about what makes such a run slow.
-void prepare(const RunOptions& options);
 
 }  // namespace vem

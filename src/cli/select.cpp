@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "inputs.h"
+#include "message.h"
+#include "preparation.h"
 #include "signals.h"
 #include "text.h"
 #include "vem/core/error.h"

@@ -1,13 +1,10 @@
-// Numbers and errors as people read them, words as shells do.
+// Numbers as people read them, words as shells do.
 #include "text.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <cstring>
-#include <new>
-
-#include "vem/core/error.h"
 
 namespace vem {
 
@@ -36,15 +33,6 @@ std::string shell_word(const std::string& word) {
 
 std::string counted(int64_t number, const std::string& noun) {
   return fmt::format("{} {}{}", grouped(number), noun, number == 1 ? "" : "s");
-}
-
-std::string message_of(const std::exception& e) {
-  if (dynamic_cast<const Error*>(&e)) return e.what();
-  if (dynamic_cast<const std::bad_alloc*>(&e))
-    return "out of memory; a smaller train.batch_size or data.limit may help";
-  const auto* torch = dynamic_cast<const c10::Error*>(&e);
-  const std::string text = torch ? torch->what_without_backtrace() : e.what();
-  return text.substr(0, text.find('\n'));
 }
 
 }  // namespace vem

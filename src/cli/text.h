@@ -1,8 +1,7 @@
-// Numbers and errors as people read them, words as shells do.
+// Numbers as people read them, words as shells do.
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <string>
 
 namespace vem {
@@ -15,7 +14,5 @@ std::string duration(double seconds);
 std::string shell_word(const std::string& word);
 /// "1 item", "2 items".
 std::string counted(int64_t number, const std::string& noun);
-/// What a person should read of an error: of LibTorch's, the first line and not the stack.
-std::string message_of(const std::exception& e);
 
 }  // namespace vem

@@ -7,6 +7,7 @@
 #include "draws.h"
 #include "inputs.h"
 #include "metrics_log.h"
+#include "preparation.h"
 #include "progress.h"
 #include "remarks.h"
 #include "signals.h"

@@ -35,7 +35,8 @@ TEST(Select, CriteriaOfPoissonChainsAreThePublishedOnes) {
   const std::string data = folder.write("earthquakes.csv", column_csv(kEarthquakes)), out = folder.file("s.json");
   const std::string printed =
       done({"select", "hmm", "--data", data, "--components", "1..4", "--set", "model.observation.kind=poisson", "--set",
-            "model.estimate=ml", "--set", "train.epochs=1000", "--set", "train.tolerance=1e-10", "--json", out});
+            "model.estimate=ml", "--set", "model.restarts=4", "--set", "train.epochs=1000", "--set",
+            "train.tolerance=1e-10", "--json", out});
   EXPECT_NE(printed.find("N of BIC and ICL: 107 time steps\n"), std::string::npos) << printed;
   EXPECT_NE(printed.find("chosen by BIC: model.num_components = 2\n"), std::string::npos) << printed;
   const auto scores = json(out).at("scores");
@@ -48,7 +49,7 @@ TEST(Select, CriteriaOfPoissonChainsAreThePublishedOnes) {
     EXPECT_NEAR(scores[k].at("aic").get<double>(), 2 * free[k] - 2 * log_likelihood, 1e-9);
     if (k < 3) EXPECT_NEAR(scores[k].at("bic").get<double>(), bic[k], 0.006) << k;
   }
-  EXPECT_LE(scores[3].at("bic").get<double>(), 741.615);
+  EXPECT_LE(scores[3].at("bic").get<double>(), 741.615);  // fewer starts end at 741.711, 743.914 or above
   EXPECT_NEAR(scores[0].at("icl").get<double>(), scores[0].at("bic").get<double>(), 1e-9);
   EXPECT_NEAR(scores[1].at("icl").get<double>(), 730.25, 0.006);
 }
