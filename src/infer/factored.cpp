@@ -38,6 +38,13 @@ TensorMap without_zeros(TensorMap point, double log_zero) {
   return point;
 }
 
+/// Whether a bound, or those of several models side by side, are finite.
+bool all_finite(const Tensor& bound) {
+  const Tensor numbers = bound.contiguous();
+  const double* const begin = numbers.data_ptr<double>();
+  return std::all_of(begin, begin + numbers.numel(), [](double x) { return std::isfinite(x); });
+}
+
 /// What chunks whose bound is not finite are looked at with: the exact log-likelihoods of rows, -infinity where they
 /// are impossible; and the same after every probability of 0 was replaced by a tiny one.
 struct CarefulLook {
@@ -157,7 +164,7 @@ class ChunkSums {
     Allocation::Counts counts = draw_ ? allocation_.draw(log_lik, chunk.batch, point_, *draw_)
                                       : allocation_.expect(log_lik, chunk.batch, point_);
     log_lik = Tensor();
-    if (!draw_ && !log_r_ && !std::isfinite(counts.bound.item<double>())) counts = careful_counts(chunk, num_blocks);
+    if (!draw_ && !log_r_ && !all_finite(counts.bound)) counts = careful_counts(chunk, num_blocks);
     Part part;
     if (num_blocks == 1)
       add_block(part, only, counts.marginals, noise(names(chunk.batch), 0, rows));
@@ -218,7 +225,7 @@ class ChunkSums {
   Allocation::Counts careful_counts(const Chunk& chunk, int64_t num_blocks) const {
     const Allocation::Counts exact =
         allocation_.expect(long_log_lik(chunk, num_blocks, careful_.log_lik), chunk.batch, point_);
-    if (exact.bound.item<double>() != -kInfinity) return exact;
+    if (!exact.bound.eq(-kInfinity).any().item<bool>()) return exact;
     Allocation::Counts counts = allocation_.expect(long_log_lik(chunk, num_blocks, careful_.log_lik_without_zeros),
                                                    chunk.batch, careful_.point_without_zeros);
     counts.bound = exact.bound;
