@@ -69,6 +69,8 @@ std::string value_of(const std::string& option, const TemporaryFolder& folder, c
                                                   {"n", "3"},
                                                   {"out", folder.file("out.csv")},
                                                   {"format", "safetensors"},
+                                                  {"unseen", "missing"},
+                                                  {"level", "0.8"},
                                                   {"words", "5"},
                                                   {"other", folder.file("gmm")},
                                                   {"json", folder.file("out.json")}};
