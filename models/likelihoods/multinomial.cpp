@@ -85,8 +85,9 @@ class MultinomialLikelihood final : public GivenTotal {
 
 enum class Concentration { shared, predicted };
 
-struct DirichletMultinomialOptions final : Options {
+struct DirichletMultinomialOptions final : LikelihoodOptions {
   Concentration concentration = Concentration::shared;
+  Cells cells() const override { return Cells::counts; }
   void visit(OptionVisitor& v) override {
     v("concentration", concentration, {{"shared", Concentration::shared}, {"predicted", Concentration::predicted}},
       "the sum of alpha: one learned number, or the decoder's (alpha is then exp of its outputs); the larger, the "
