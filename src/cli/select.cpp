@@ -43,7 +43,8 @@ struct Score {
 /// The table.
 struct Comparison {
   std::string title, row_name;
-  std::string out;  // the JSON file, if any
+  std::string out;             // the JSON file, if any
+  std::string held_out_split;  // "test", else "validation"; "" where neither has items
   std::vector<Score> scores{};
   bool complete = false;
 };
@@ -206,6 +207,7 @@ Json json_of(const Score& s) {
 void write_json(const Comparison& all) {
   if (all.out.empty()) return;
   Json result{{"complete", all.complete}};
+  if (!all.held_out_split.empty()) result["held_out_split"] = all.held_out_split;
   if (const Score* best = best_of(all.scores)) {
     result["criterion"] = best->criterion();
     result["num_components"] = best->components;
@@ -242,6 +244,11 @@ int select(const Arguments& a, const Registry& registry) {
       prepare(options);
       splits = as_taken(load_splits(options.data), options.model);
       all.title = fmt::format("{} on {}", options.model.name, counted(splits.train.size, "item"));
+      const bool test = splits.test.size > 0;
+      if (const int64_t size = test ? splits.test.size : splits.validation.size; size > 0) {
+        all.held_out_split = test ? "test" : "validation";
+        all.title += fmt::format(", held out: {}", counted(size, all.held_out_split + " item"));
+      }
       all.row_name = splits.train.offsets.defined() ? "time steps" : "items";
       write_json(all);
       signals.emplace();

@@ -116,7 +116,9 @@ TEST(Select, FitsWhatTrainFits) {
     command.insert(command.end(), settings.begin(), settings.end());
     return command;
   };
-  done(with({"select", "gmm", "--data", data, "--components", "2..3", "--out", out}));
+  const std::string printed = done(with({"select", "gmm", "--data", data, "--components", "2..3", "--out", out}));
+  EXPECT_NE(printed.find(" on 126 items, held out: 54 validation items\n"), std::string::npos) << printed;
+  EXPECT_EQ(json(out)["held_out_split"], "validation");
   const auto score = json(out)["scores"][1];
   done(with({"train", "gmm", "--data", data, "--out", run, "--set", "model.num_components=3"}));
   done({"evaluate", run, "--split", "train"});
