@@ -33,7 +33,9 @@ class StickBreaking final : public IndependentRows {
  protected:
   Tensor expand(const Tensor& t) const override { return weights_of(t); }
   Tensor collapse(const Tensor& counts) const override {
-    const Tensor beyond = counts.sum(1, true) - counts.cumsum(1);  // rows in later components
+    // Rows in later components: added up from the last one, so that the sum is 0 where there are none.
+    const Tensor from_here = counts.flip(1).cumsum(1).flip(1);
+    const Tensor beyond = at::cat({from_here.slice(1, 1), at::zeros_like(counts.slice(1, 0, 1))}, 1);
     return at::stack({counts, beyond}, 2).slice(1, 0, K() - 1).reshape({1, -1});
   }
   Tensor counts_of(const Tensor& sums) const override {

@@ -8,10 +8,11 @@ namespace {
 
 Tensor zero() { return at::zeros({}, at::kDouble); }
 
-/// <a, t> [], where t may be the log of a probability of 0: 0 times that is 0.
+/// <a, t> [], where t may be -infinity, the log of a probability of 0: what is not positive (0, or 0 with its rounding
+/// after sums were replaced by others) times that is 0.
 Tensor linear_part(const Tensor& a, const Tensor& t) {
   const Tensor products = a * t, sum = products.sum();
-  return std::isfinite(sum.item<double>()) ? sum : products.masked_fill(a.eq(0), 0).sum();
+  return std::isfinite(sum.item<double>()) ? sum : products.masked_fill(a.le(0).logical_and(t.isinf()), 0).sum();
 }
 
 const Tensor& entry(const TensorMap& state, const std::string& key, const Tensor& like) {
