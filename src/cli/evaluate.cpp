@@ -104,9 +104,9 @@ Json print_exact(const std::vector<Method>& methods, const Model& model, const T
   result["impossible_items"] = impossible;
   result.update(print_possible(values, data));
   fmt::print(
-      "  A maximum of the likelihood gives what was not seen in training probability 0; model.estimate = "
-      "\"posterior\", "
-      "or \"map\" with priors above their defaults, does not.\n");
+      "  A maximum of the likelihood gives what was not seen in training probability 0, as it does numbers so far off "
+      "that their density is beyond the range of numbers; model.estimate = \"posterior\", or \"map\" with priors above "
+      "their defaults, does not.\n");
   return result;
 }
 

@@ -23,7 +23,7 @@ std::string feature_name(const Schema& schema, int64_t d) {
 std::vector<std::string> words_of(const Schema& schema, const std::string& feature, int64_t count) {
   std::vector<std::string> words;
   if (const auto found = schema.categories.find(feature); found != schema.categories.end()) words = found->second;
-  if (words.empty()) words = symbols_of(schema);
+  if (words.empty()) words = symbols_of(schema.feature_names);
   for (auto c = static_cast<int64_t>(words.size()); c < count; ++c) words.push_back(std::to_string(c));
   return words;
 }
@@ -66,7 +66,7 @@ class ForecastTable {
   /// The most probable symbol, then the probability of each.
   void add_symbols(const std::string& feature, const Tensor& p) {
     const std::vector<std::string> words = words_of(schema_, feature, p.size(1));
-    const std::string suffix = symbols_of(schema_).empty() ? "_" + feature : "";
+    const std::string suffix = symbols_of(schema_.feature_names).empty() ? "_" + feature : "";
     const std::string best = "most_probable" + (suffix.empty() ? "_symbol" : suffix);
     words_[best] = words;
     add(best, p.argmax(1).to(at::kDouble).masked_fill(p.isnan().any(1), std::nan("")));
