@@ -112,9 +112,11 @@ std::string likely_encoding(std::string_view bytes) {
   UErrorCode status = U_ZERO_ERROR;
   const std::unique_ptr<UCharsetDetector, void (*)(UCharsetDetector*)> detector(ucsdet_open(&status), ucsdet_close);
   ucsdet_setText(detector.get(), bytes.data(), static_cast<int32_t>(bytes.size()), &status);
-  const UCharsetMatch* match = ucsdet_detect(detector.get(), &status);
-  const char* name = match ? ucsdet_getName(match, &status) : nullptr;
-  return U_SUCCESS(status) && name ? name : "";
+  int32_t found = 0;
+  const UCharsetMatch** const matches = ucsdet_detectAll(detector.get(), &found, &status);
+  for (int32_t i = 0; U_SUCCESS(status) && i < found; ++i)  // the likeliest first; Unicode is ruled out by now
+    if (const std::string name = ucsdet_getName(matches[i], &status); name.rfind("UTF-", 0) != 0) return name;
+  return "";
 }
 
 void each_character(std::string_view text, const std::function<void(std::string_view)>& body) {
