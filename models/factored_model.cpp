@@ -56,7 +56,7 @@ void FactoredOptions::visit(OptionVisitor& v) {
   v.when(drawn, "start is auto, kmeans++, random or segments", [&] {
     v("restarts", restarts, {1, 1000},
       "starts (of each kind) that compete; the best bound wins, without floored variances if it can");
-    v.when(restarts > 1 || start == Start::automatic, "restarts is above 1 or start is auto", [&] {
+    v.when(restarts > 1, "restarts is above 1", [&] {
       v("restart_passes", restart_passes, {1, 10000}, "passes of each start before bounds are compared");
     });
   });

@@ -131,8 +131,8 @@ TEST_F(VerbOptions, WithoutEffectAreErrors) {
   EXPECT_EQ(error({"evaluate", gmm, "--samples", "5"}),
             "vem: --samples has no effect: mixture has no importance samples\n");
   EXPECT_EQ(error({"encode", gmm, "--out", out, "--method", "sample"}),
-            "vem: --method sample: has no output for each item; those that have: log_prob, responsibilities, predict, "
-            "impute\n");
+            "vem: --method sample: has no output for each item; those that have: log_prob, responsibilities, entropy, "
+            "predict, impute\n");
   EXPECT_EQ(error({"describe", gmm, "--words", "5"}),
             "vem: describe: --words has no effect with these arguments; `vem describe --help` says when it has\n");
   EXPECT_EQ(error({"describe", "vae", "--threads", "2"}),

@@ -302,8 +302,8 @@ TEST(Mixture, DrawsLookLikeTheData) {
 TEST(Mixture, MethodsAreListedBeforeAnyTraining) {
   std::vector<std::string> names;
   for (const Method& method : make_model(mixture(""), faithful())->methods()) names.push_back(method.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"log_prob", "responsibilities", "predict", "component_parameters",
-                                             "impute", "sample"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"log_prob", "responsibilities", "entropy", "predict",
+                                             "component_parameters", "impute", "sample"}));
 }
 
 // ---- errors and options ----
@@ -339,13 +339,12 @@ TEST(Mixture, OptionsWithoutEffectAreErrors) {
   EXPECT_EQ(configure(mixture("num_components = 0\n")), "test:3: model.num_components must be in [1, 4096], got 0");
   EXPECT_EQ(configure(mixture("estimate = \"ml\"\n", "mean_strength = 2.0\n")),
             "normal: mean_strength has no effect in this run; it takes effect when estimate is map or posterior");
-  EXPECT_EQ(
-      configure(mixture("start = \"labels\"\nrestarts = 2\n")),
-      "test:4: model.restarts has no effect in this run; it takes effect when start is kmeans++, random or segments");
+  EXPECT_EQ(configure(mixture("start = \"labels\"\nrestarts = 2\n")),
+            "test:4: model.restarts has no effect in this run; it takes effect when start is auto, kmeans++, random or "
+            "segments");
   EXPECT_EQ(configure(mixture("restart_passes = 2\n")),
-            "test:3: model.restart_passes has no effect in this run; it takes effect when start is kmeans++, random or "
-            "segments and "
-            "restarts is above 1");
+            "test:3: model.restart_passes has no effect in this run; it takes effect when start is auto, kmeans++, "
+            "random or segments and restarts is above 1");
 }
 
 struct ModelChoice final : Options {
