@@ -175,13 +175,16 @@ Tensor Vae::log_jacobian(const Tensor& x) const {
   return -at::mv(x.isnan().logical_not().to(at::kDouble), log_scale);
 }
 
-// Moments are taken about the first row: far from zero, squares would lose the variance.
+// Moments are taken about a value of each column, where the first rows have one: far from zero, squares would lose the
+// variance.
 std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
   const auto rows_from = [&](int64_t begin, int64_t end) {
     return train.batch(at::arange(begin, end, at::kLong), 0, at::kDouble);
   };
   Tensor sum = at::zeros({features_}, at::kDouble), square = sum.clone(), total = sum.clone();
-  const Tensor center = at::nan_to_num(rows_from(0, 1).at("x")[0]);
+  const Tensor head = rows_from(0, std::min(train.size, chunk())).at("x");
+  const Tensor first = head.isnan().logical_not().to(at::kLong).argmax(0, true),
+               center = at::nan_to_num(head.gather(0, first)[0]);
   for (int64_t begin = 0; begin < train.size; begin += chunk()) {
     const Batch batch = rows_from(begin, std::min(train.size, begin + chunk()));
     require_support(batch);
