@@ -4,6 +4,8 @@
 
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"
+#include "vem/core/warning.h"
+#include "vem/data/sequences.h"
 #include "vem/infer/scaling.h"
 
 namespace vem {
@@ -157,6 +159,22 @@ void FactoredModel::set_scaling(const Moments& moments, at::ScalarType read_as) 
                                            [this](int64_t column) { return column_name(column); }));
 }
 
+void FactoredModel::warn_of_symbols() const {
+  const Tensor real = part_.observation().real_columns();
+  const bool sequences = !symbols_of(schema_.feature_names).empty();
+  for (int64_t d = 0; d < real.size(0); ++d) {
+    const auto place = static_cast<size_t>(d);
+    const bool words =
+        place < schema_.feature_names.size() && schema_.categories.count(schema_.feature_names[place]) > 0;
+    if ((sequences || words) && real[d].item<bool>())
+      warn(
+          "{}: {} {} numbered in alphabetical order and taken for real numbers; model.observation.kind = "
+          "\"categorical\" "
+          "gives each a probability instead",
+          name_, sequences ? "symbols" : column_name(d), sequences ? "are" : "holds words, which are");
+  }
+}
+
 void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   at::NoGradGuard no_grad;
   const Batch batch = train.batch(at::arange(train.size, at::kLong), 0, at::ScalarType::Undefined);
@@ -167,6 +185,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     fail<DataError>("{}: estimate = \"gibbs\" takes items of weight 1: it draws a component for each", name_);
   const Moments moments = vem::moments(batch.at("x"), weight);
   require_values(moments.mean);
+  warn_of_symbols();
   const bool warm = options_.start == Start::run;
   notes_ = {{"start", FactoredOptions::word(options_.start)}};
   const TensorMap previous = warm ? previous_run() : TensorMap();

@@ -94,6 +94,8 @@ class FactoredModel final : public Model, public ComponentModel {
   RowReader scaled_rows(const Batch& batch, std::atomic<bool>* gaps = nullptr) const;
   void require_support(const Tensor& x) const;
   void require_values(const Tensor& mean) const;
+  /// Warns where the numbers of symbols or words are explained as real numbers: their order and distances mean nothing.
+  void warn_of_symbols() const;
   Tensor log_unit(const Tensor& rows) const;
   /// Its sum over the rows of a batch whose items weigh `count` in all, with or without missing cells, weighted: [].
   Tensor log_units(const Batch& batch, const Tensor& count, bool gaps) const;

@@ -147,6 +147,28 @@ TEST_F(SequencesCli, NewSymbolsAreReadAsTheRunsOwn) {
 }
 
 // The alphabet that was read says how many symbols there are; an option that has too few is named.
+TEST_F(SequencesCli, SymbolsAndWordsThatAreTakenForNumbersAreSaid) {
+  const std::string symbols = folder_.write("s.txt", "a b b a\nb a a c\nc c a b\n");
+  const std::string words = folder_.write("w.csv", "a,w\n1,x\n2,y\n4,x\n3,y\n");
+  const auto trained = [&](const std::vector<std::string>& arguments) {
+    std::vector<std::string> all{"train"};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    all.insert(all.end(), {"--set", "model.num_components=1", "--force", "--out", folder_.file("run")});
+    const Outcome outcome = vem(all);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.err;
+  };
+  const std::vector<std::string> chain{"hmm", "--data", symbols, "--set", "data.sequence_format=symbols"};
+  EXPECT_NE(trained(chain).find("hmm: symbols are numbered in alphabetical order and taken for real numbers"),
+            std::string::npos);
+  std::vector<std::string> categorical = chain;
+  categorical.insert(categorical.end(), {"--set", "model.observation.kind=categorical"});
+  EXPECT_EQ(trained(categorical).find("taken for real numbers"), std::string::npos);
+  EXPECT_NE(
+      trained({"gmm", "--data", words, "--set", "data.categories=w"}).find("\"w\" holds words, which are numbered"),
+      std::string::npos);
+}
+
 TEST_F(SequencesCli, TheAlphabetSetsTheNumberOfSymbols) {
   const std::string run = folder_.file("run"), data = folder_.write("d.fa", ">a\nACGTTGCA\n>b\nAACC\n");
   done({"train", "hmm", "--data", data, "--out", run, "--set", "model.observation.kind=categorical"});
