@@ -55,6 +55,7 @@ Checkpoint Checkpoints::filled(TensorMap state) const {
 void Checkpoints::follow(const Checkpoint& last) {
   const int64_t best_epoch = number_note(last, kBestEpoch, 0);
   const std::string file = directory_.checkpoint("best");
+  if (best_epoch > 0) blank_.notes[kBestEpoch] = std::to_string(best_epoch);
   if (best_epoch == 0 || (std::filesystem::exists(file) && epochs_done(load_checkpoint(file)) == best_epoch)) return;
   if (best_epoch == epochs_done_) return save_checkpoint(file, last);
   fmt::print(stderr,

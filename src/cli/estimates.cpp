@@ -119,7 +119,7 @@ std::string Estimated::error_text() const {
 }
 
 void print_row(const std::string& name, double value, const std::string& remark) {
-  fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
+  fmt::print("  {:<32}{:>14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
 }
 
 void print_row(const std::string& name, const Estimated& value, const std::string& remark) {

@@ -223,9 +223,9 @@ LoadedRun load_run(const std::string& path, const Registry& registry, const std:
     fail<MissingInputError>("{}: has no checkpoint {} yet; `vem train` writes one when a pass over the data is done",
                             path, run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);
-  check_configuration(run.options, run.directory, run.checkpoint, file, registry);
   tune_platform(threads.value_or(run.options.threads));
   run.model = load_model(run.options, run.checkpoint, file, registry);
+  check_configuration(run.options, run.directory, run.checkpoint, file, registry);
   if (run.model->swap_averages()) fmt::print(stderr, "using the average of parameters (optimizer.average)\n");
   return run;
 }

@@ -138,16 +138,18 @@ std::optional<Score> fitted(const RunOptions& options, const Splits& splits, int
   return score;
 }
 
-std::string cell(double value, int digits = 3) {
-  return std::isnan(value) ? fmt::format("{:>14}", "-") : fmt::format("{:14.{}f}", value, digits);
+constexpr int kWide = 18;  // characters of the column whose head is "ELBO + ln (K-1)!"
+
+std::string cell(double value, int digits = 3, int width = 14) {
+  return std::isnan(value) ? fmt::format("{:>{}}", "-", width) : fmt::format("{:>{}.{}f}", value, width, digits);
 }
 
 void print_header(const Comparison& all, const Score& first) {
   const std::string formula = first.labelings.formula.empty() ? "ln K!" : first.labelings.formula;
   fmt::print("{}{}\n", all.title,
              std::isnan(first.rows) ? "" : fmt::format("; N of BIC and ICL: {:.0f} {}", first.rows, all.row_name));
-  fmt::print("{:>4}{:>7}{:>7}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "K", "passes", "free", "ELBO",
-             "ELBO + " + formula, "log-lik.", "AIC", "BIC", "ICL", "held out");
+  fmt::print("{:>4}{:>7}{:>7}{:>14}{:>{}}{:>14}{:>14}{:>14}{:>14}{:>14}\n", "K", "passes", "free", "ELBO",
+             "ELBO + " + formula, kWide, "log-lik.", "AIC", "BIC", "ICL", "held out");
 }
 
 void print_score(const Score& s) {
@@ -157,8 +159,8 @@ void print_score(const Score& s) {
     std::string words = s.floored ? "  variance at its floor" : "";
     if (s.start.find(',') != std::string::npos) words += "  start: " + s.start;  // several competed
     fmt::print("{:>4}{:>7}{:>7}{}{}{}{}{}{}{}{}{}\n", s.components, s.iterations, s.parameters, cell(s.elbo),
-               cell(s.labelings.formula.empty() ? kNone : s.elbo_of_all()), cell(s.log_likelihood), cell(s.aic),
-               cell(s.bic), cell(s.icl), cell(s.held_out, 4),
+               cell(s.labelings.formula.empty() ? kNone : s.elbo_of_all(), 3, kWide), cell(s.log_likelihood),
+               cell(s.aic), cell(s.bic), cell(s.icl), cell(s.held_out, 4),
                std::isnan(s.error) ? "" : fmt::format(" +- {:.4f}", s.error), words);
   }
   std::fflush(stdout);

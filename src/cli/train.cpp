@@ -213,9 +213,9 @@ int resume(const Arguments& a, const Registry& registry) {
   RunOptions options = saved_options(config, registry);
   prepare(options);
   const Checkpoint checkpoint = load_checkpoint(file);
-  check_configuration(options, directory, checkpoint, file, registry);
   warn_of_other_environment(checkpoint);
   const auto model = load_model(options, checkpoint, file, registry);
+  check_configuration(options, directory, checkpoint, file, registry);
   const Splits splits = as_taken(load_splits(options.data), options.model);
   check_same_data(splits.train, checkpoint, options.data.source);
   fmt::print(stderr, "resuming {} after {}\n", directory.path(), counted(epochs_done(checkpoint), "epoch"));

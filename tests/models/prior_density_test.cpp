@@ -150,7 +150,7 @@ TEST(PriorDensity, ImportanceSamplingAndAnnealingFindTheLikelihoodOfQuadrature) 
   const OneDimension one;
   const Tensor x = one.data.columns.at("x"), exact = one.log_likelihood();
   const std::vector<Tensor> weights{one.call("importance", {x, whole(40000)})[0],
-                                    one.call("annealed", {x, whole(600), whole(40)})[0]};
+                                    one.call("annealed", {x, whole(2400), whole(40)})[0]};
   for (const Tensor& log_weights : weights) {
     const Tensor estimate = log_weights.logsumexp(0) - std::log(static_cast<double>(log_weights.size(0))),
                  error = standard_error(log_weights);
