@@ -9,6 +9,7 @@
 #include "support/amortised.h"
 #include "support/long_tests.h"
 #include "support/models.h"
+#include "support/stop_after.h"
 
 namespace vem {
 namespace {
@@ -230,18 +231,6 @@ TEST_P(Every, RanksAgree) {
       EXPECT_NEAR(ours.bounds[i], reference.bounds[i], 1e-8 * std::abs(reference.bounds[i]));
   });
 }
-
-class StopAfter final : public Callback {
- public:
-  explicit StopAfter(int64_t updates) : updates_(updates) {}
-  bool on_update(const Model&, const Expectation&, const Step&) override { return --updates_ > 0; }
-  void on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) override { state_ = state(); }
-  const TensorMap& state() const { return state_; }
-
- private:
-  int64_t updates_;
-  TensorMap state_;
-};
 
 TEST_P(Every, AResumeIsBitwise) {
   const auto whole = model(), half = model(), rest = model();

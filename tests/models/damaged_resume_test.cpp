@@ -4,24 +4,12 @@
 
 #include "support/amortised.h"
 #include "support/models.h"
+#include "support/stop_after.h"
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
 
 namespace vem {
 namespace {
-
-/// Stops a fit after so many updates and keeps what a checkpoint would hold.
-class StopAfter final : public Callback {
- public:
-  explicit StopAfter(int64_t updates) : updates_(updates) {}
-  bool on_update(const Model&, const Expectation&, const Step&) override { return --updates_ > 0; }
-  void on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) override { state_ = state(); }
-  const TensorMap& state() const { return state_; }
-
- private:
-  int64_t updates_;
-  TensorMap state_;
-};
 
 struct Case {
   std::string variant;

@@ -3,6 +3,7 @@
 
 #include "support/amortised.h"
 #include "support/models.h"
+#include "support/stop_after.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -53,18 +54,6 @@ TEST_P(Squarem, NeverLowersTheBound) {
   EXPECT_LE(result.bounds.size(), 40u);  // passes that were taken back are not among them
   for (size_t i = 0; i < 2; ++i) EXPECT_EQ(result.bounds[i], slow.bounds[i]);
 }
-
-class StopAfter final : public Callback {
- public:
-  explicit StopAfter(int64_t updates) : updates_(updates) {}
-  bool on_update(const Model&, const Expectation&, const Step&) override { return --updates_ > 0; }
-  void on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) override { state_ = state(); }
-  const TensorMap& state() const { return state_; }
-
- private:
-  int64_t updates_;
-  TensorMap state_;
-};
 
 TEST_P(Squarem, AResumeIsBitwise) {
   const Dataset data = sample_data(GetParam().sample);

@@ -6,6 +6,7 @@
 
 #include "support/amortised.h"
 #include "support/models.h"
+#include "support/stop_after.h"
 
 namespace vem {
 namespace {
@@ -130,19 +131,6 @@ TEST_P(EveryModel, RanksAgree) {
     }
   }
 }
-
-/// Stops a fit after so many updates.
-class StopAfter final : public Callback {
- public:
-  explicit StopAfter(int64_t updates) : updates_(updates) {}
-  bool on_update(const Model&, const Expectation&, const Step&) override { return --updates_ > 0; }
-  void on_end(const Model&, const std::string&, const std::function<TensorMap()>& state) override { state_ = state(); }
-  const TensorMap& state() const { return state_; }
-
- private:
-  int64_t updates_;
-  TensorMap state_;
-};
 
 // (5) stopped and resumed equals never stopped, bit for bit
 TEST_P(EveryModel, AResumeIsBitwise) {
