@@ -51,7 +51,10 @@ Checkpoint checkpoint_of(const Model& model, const std::string& toml, const Data
 
 /// `toml` with another start.
 std::string from(const std::string& toml, const std::string& path) {
-  return "[model]\nstart = \"run\"\nstart_from = \"" + path + "\"\n" + toml.substr(toml.find('\n') + 1);
+  std::string rest = toml.substr(toml.find('\n') + 1);
+  const std::string own = "start = \"kmeans++\"\n";  // of the table's chains
+  if (const size_t at = rest.find(own); at != std::string::npos) rest.erase(at, own.size());
+  return "[model]\nstart = \"run\"\nstart_from = \"" + path + "\"\n" + rest;
 }
 
 // ---- from another run ----
