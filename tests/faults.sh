@@ -18,7 +18,7 @@ export OMP_NUM_THREADS=1
 # ---- data and models ----
 awk 'BEGIN { srand(3); print "a,b,c"; for (i = 0; i < 3000; ++i) { k = i % 3 * 4; print rand() + k, rand() - k, rand() * 3 } }' >rows.csv
 awk 'BEGIN { srand(4); print "a,b,c,d"; for (i = 0; i < 1500; ++i) { k = rand() < .5; print (rand() < .2 + .6 * k) "," (rand() < .8 - .6 * k) "," (rand() < .5) "," k } }' >bits.csv
-awk 'BEGIN { srand(5); for (d = 0; d < 300; ++d) { t = d % 3 * 5; for (i = 0; i < 20; ++i) printf "w%d ", t + int(rand() * 6); print "" } }' >words.txt
+awk 'BEGIN { srand(5); for (d = 0; d < 300; ++d) { t = d % 3 * 5; for (i = 0; i < 20; ++i) { c = substr("abcdefghijklmnop", t + 1 + int(rand() * 6), 1); printf "%s%s%s ", c, c, c } print "" } }' >words.txt
 sed 's/ /,/g' rows.csv >t && mv t rows.csv
 small='--set model.latent_dim=2 --set model.encoder.widths=[16] --set model.decoder.widths=[16]'
 models='gmm memoised gibbs hmm lda vae vade'
@@ -37,10 +37,11 @@ options() {
 fixed() {
   case $1 in gmm|memoised|hmm|lda) echo "--set train.tolerance=0" ;; esac
 }
-begin() {  # MODEL FOLDER
+launch() {  # MODEL FOLDER: becomes the program, so that a signal to this process reaches it
   # shellcheck disable=SC2046
-  "$vem" train $(options "$1") $(fixed "$1") --threads 1 --seed 1 --out "$2" --force
+  exec "$vem" train $(options "$1") $(fixed "$1") --threads 1 --seed 1 --out "$2" --force
 }
+begin() { (launch "$@"); }
 # Resumes until the run is complete; begins it again where no checkpoint was written.
 finish() {  # MODEL FOLDER
   if [ -f "$2/checkpoints/last.safetensors" ]; then "$vem" train --resume "$2"; else begin "$1" "$2"; fi >>log 2>&1
@@ -68,7 +69,7 @@ n=0
 while [ $n -lt "$kills" ]; do
   for model in $models; do
     [ $n -lt "$kills" ] || break
-    begin "$model" run >log 2>&1 &
+    launch "$model" run >log 2>&1 &
     process=$!
     sleep "$(awk -v n=$n 'BEGIN { srand(n); print .2 + 1.6 * rand() }')"
     kill -KILL $process 2>/dev/null
@@ -82,7 +83,7 @@ report "killed at a random moment"
 # ---- asked to stop ----
 for model in $models; do
   for signals in TERM INT "INT INT" "TERM TERM"; do
-    begin "$model" run >log 2>&1 &
+    launch "$model" run >log 2>&1 &
     process=$!
     sleep 1
     for signal in $signals; do kill -"$signal" $process 2>/dev/null; sleep .02; done
@@ -109,7 +110,10 @@ for model in gmm memoised gibbs vae; do
     for kind in $kinds; do
       for at in 1 2 3 4 5 7 9 12; do
         rm -f came
-        FAULT_CALL=$call FAULT_KIND=$kind FAULT_AT=$at FAULT_LOG=$work/came LD_PRELOAD=$work/faulty_io.so begin "$model" run >log 2>&1
+        (
+          export FAULT_CALL=$call FAULT_KIND=$kind FAULT_AT=$at "FAULT_LOG=$work/came" "LD_PRELOAD=$work/faulty_io.so"
+          launch "$model" run
+        ) >log 2>&1
         code=$?
         [ -f came ] || { rm -rf run; break; }
         case $kind in EINTR|SHORT) wanted=0 ;; *) wanted=73 ;; esac
@@ -144,7 +148,7 @@ if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2>/
   umount disk && mounted=
 fi
 for model in gmm vae; do
-  begin "$model" run >log 2>&1 &
+  launch "$model" run >log 2>&1 &
   process=$!
   sleep 1.2
   rm -rf run

@@ -59,8 +59,8 @@ const std::vector<std::string>& own_files() {
 /// Whether a run was begun here; those of earlier versions have no mark, but a checkpoint.
 bool is_run(const fs::path& root) {
   std::error_code ignored;
-  return fs::exists(root / "config.toml", ignored) &&
-         (fs::exists(root / kMark, ignored) || fs::exists(root / "checkpoints" / "last.safetensors", ignored));
+  return fs::exists(root / kMark, ignored) ||
+         (fs::exists(root / "config.toml", ignored) && fs::exists(root / "checkpoints" / "last.safetensors", ignored));
 }
 
 /// What runs did before there was an option for it, where that is no longer the default.

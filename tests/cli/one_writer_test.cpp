@@ -67,6 +67,15 @@ TEST_F(OneWriter, LeftOversOfKilledProcessesGo) {
   EXPECT_TRUE(std::filesystem::exists(other));
 }
 
+// A disk that fills after the mark and before config.toml leaves a folder that --force may still use.
+TEST_F(OneWriter, AFolderThatWasOnlyMarkedIsOurs) {
+  train();
+  std::filesystem::remove(run_ + "/config.toml");
+  std::filesystem::remove_all(run_ + "/checkpoints");
+  EXPECT_EQ(vem({"train", "gmm", "--data", data_, "--set", "data.columns=a", "--out", run_}).code, 73);
+  EXPECT_EQ(vem({"train", "gmm", "--data", data_, "--set", "data.columns=a", "--out", run_, "--force"}).code, 0);
+}
+
 TEST_F(OneWriter, AnEditedConfigurationIsRefusedByName) {
   train();
   const std::string config = run_ + "/config.toml";
