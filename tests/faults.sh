@@ -139,7 +139,7 @@ if [ "$(id -u)" = 0 ] && mkdir disk && mount -t tmpfs -o size=64k tmpfs disk 2>/
       rm -f disk/filler
       umount disk && mount -t tmpfs -o size=64k tmpfs disk
       tried=$((tried + 1))
-      grep -q 'No space left\|The run is in' log || { lost=$((lost + 1)); tail -1 log >&2; }
+      grep -q 'No space left\|is the disk full\|The run is in' log || { lost=$((lost + 1)); tail -1 log >&2; }
     done
   done
   mount -o remount,ro disk
