@@ -1,3 +1,4 @@
+// The first line of an error that a person can act on, whichever library threw it.
 #include "message.h"
 
 #include <new>

@@ -1,3 +1,4 @@
+// From the arguments of a verb to checked options, and what must be set or said before the data are read.
 #include "preparation.h"
 
 #include "vem/core/error.h"
