@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "support/command_line.h"
+#include "support/places.h"
 #include "vem/data/writers.h"
 
 namespace vem {
@@ -126,7 +127,7 @@ TEST_F(BadInput, FullDisk) {
   const std::string images = write_images(folder_, "images.npy", 60);
   const std::string command = fmt::format(
       "trap '' XFSZ; ulimit -f 8; exec '{}' train vae --data '{}' --out '{}' --threads 1 --set train.epochs=1",
-      VEM_PROGRAM, images, run());
+      built_program(), images, run());
   const int process = start_program("/bin/sh", {"-c", command});
   EXPECT_EQ(wait_for_program(process), 73);
   EXPECT_TRUE(fs::exists(run() + "/config.toml"));

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "support/command_line.h"
+#include "support/places.h"
 #include "vem/train/checkpoint.h"
 
 namespace vem {
@@ -19,7 +20,7 @@ void expect_python_reads(const std::string& run) {
     const Outcome outcome = vem({"export", run, "--format", format});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
   }
-  const std::string script = std::string(VEM_TESTS_DIR) + "/../experiments/python/load_model.py";
+  const std::string script = tests_folder() + "/../experiments/python/load_model.py";
   EXPECT_EQ(python({script, run + "/export/model.safetensors", run + "/export/model.pt"}), 0);
 }
 

@@ -7,6 +7,7 @@
 
 #include "../src/cli/run_options.h"
 #include "support/command_line.h"
+#include "support/places.h"
 #include "vem/cli/run.h"
 #include "vem/models/registry.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path root() { return fs::path(VEM_TESTS_DIR).parent_path(); }
+fs::path root() { return fs::path(tests_folder()).parent_path(); }
 
 const std::string& readme() {
   static const std::string text = read_bytes((root() / "README.md").string());

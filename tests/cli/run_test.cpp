@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "support/command_line.h"
+#include "support/places.h"
 #include "vem/data/readers.h"
 #include "vem/train/checkpoint.h"
 
@@ -193,8 +194,8 @@ TEST(Run, StoppedBySignalAndResumedEqualsUninterruptedBitwise) {
   const TemporaryFolder folder;
   const std::string images = write_images(folder, "images.npy", 2000), run = folder.file("stopped");
   const int64_t epochs = 60;
-  ASSERT_EQ(wait_for_program(start_program(VEM_PROGRAM, small_vae(images, folder.file("whole"), epochs))), 0);
-  const int process = start_program(VEM_PROGRAM, small_vae(images, run, epochs));
+  ASSERT_EQ(wait_for_program(start_program(built_program(), small_vae(images, folder.file("whole"), epochs))), 0);
+  const int process = start_program(built_program(), small_vae(images, run, epochs));
   for (int i = 0; i < 6000 && read_bytes(run + "/metrics.jsonl").empty(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   kill(process, SIGTERM);
@@ -202,7 +203,7 @@ TEST(Run, StoppedBySignalAndResumedEqualsUninterruptedBitwise) {
   const auto metrics = lines_of(run + "/metrics.jsonl");
   EXPECT_EQ(metrics.back()["stopped"], "stopped on request");
   ASSERT_LT(static_cast<int64_t>(metrics.size()), epochs) << "the program was too fast for this test";
-  ASSERT_EQ(wait_for_program(start_program(VEM_PROGRAM, {"train", "--resume", run})), 0);
+  ASSERT_EQ(wait_for_program(start_program(built_program(), {"train", "--resume", run})), 0);
   for (const char* name : {"last", "best"})
     expect_equal_states(fmt::format("{}/checkpoints/{}.safetensors", folder.file("whole"), name),
                         fmt::format("{}/checkpoints/{}.safetensors", run, name));

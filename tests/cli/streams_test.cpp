@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "support/command_line.h"
+#include "support/places.h"
 
 namespace vem {
 namespace {
@@ -13,7 +14,7 @@ class Streams : public testing::Test {
  protected:
   /// The exit code that the shell gives for a command line in which VEM stands for the program.
   int shell(std::string line) const {
-    for (size_t at; (at = line.find("VEM")) != std::string::npos;) line.replace(at, 3, VEM_PROGRAM);
+    for (size_t at; (at = line.find("VEM")) != std::string::npos;) line.replace(at, 3, built_program());
     const int status = std::system(("cd " + folder_.path().string() + " && { " + line + "; }").c_str());
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "support/distribution_table.h"
+#include "support/places.h"
 #include "vem/dist/kl.h"
 
 namespace vem {
@@ -19,7 +20,7 @@ struct Block {
 };
 
 std::vector<Block> blocks() {
-  std::ifstream file(VEM_TESTS_DIR "/golden/distributions.txt");
+  std::ifstream file(tests_folder() + "/golden/distributions.txt");
   std::vector<Block> result;
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "../src/infer/classification_tree.h"
+#include "support/places.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -211,7 +212,7 @@ struct Formula {
 
 TEST(Disentanglement, GoldenValues) {
   const Formula data;
-  std::ifstream file(VEM_TESTS_DIR "/golden/disentanglement.txt");
+  std::ifstream file(tests_folder() + "/golden/disentanglement.txt");
   size_t trees = 0;
   for (std::string line; std::getline(file, line);) {
     std::istringstream in(line);

@@ -6,6 +6,7 @@
 
 #include "support/amortised.h"
 #include "support/models.h"
+#include "support/places.h"
 
 namespace vem {
 namespace {
@@ -24,7 +25,7 @@ Dataset formula_data() {
 }
 
 TEST(MixtureGolden, EmOfFourCovariancesFollowsScikitLearn) {
-  std::ifstream file(VEM_TESTS_DIR "/golden/gaussian_mixture.txt");
+  std::ifstream file(tests_folder() + "/golden/gaussian_mixture.txt");
   std::map<std::string, std::vector<double>> golden;
   std::string covariance;
   size_t steps = 0;

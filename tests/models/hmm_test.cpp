@@ -7,6 +7,7 @@
 #include "support/amortised.h"
 #include "support/chain_reference.h"
 #include "support/models.h"
+#include "support/places.h"
 #include "vem/core/error.h"
 #include "vem/infer/allocation.h"
 #include "vem/models/registry.h"
@@ -208,7 +209,7 @@ struct Golden {
   std::map<std::string, std::vector<double>> histories;
 };
 Golden golden() {
-  std::ifstream file(std::string(VEM_TESTS_DIR) + "/golden/hmm_em.txt");
+  std::ifstream file(tests_folder() + "/golden/hmm_em.txt");
   std::vector<double> rows;
   Golden result;
   for (std::string line; std::getline(file, line);) {

@@ -7,6 +7,7 @@
 #include "support/amortised.h"
 #include "support/gaussian_reference.h"
 #include "support/models.h"
+#include "support/places.h"
 #include "vem/core/error.h"
 #include "vem/dist/low_rank_normal.h"
 
@@ -49,7 +50,7 @@ std::vector<Tensor> call(const Model& model, const std::string& name, const std:
 Batch all(const Dataset& data) { return data.batch(at::arange(data.size, at::kLong), 0, at::kDouble); }
 
 TEST(LowRank, AgreesWithScikitLearn) {
-  std::ifstream file(VEM_TESTS_DIR "/golden/low_rank.txt");
+  std::ifstream file(tests_folder() + "/golden/low_rank.txt");
   const Dataset data = formula_data();
   int lines = 0;
   for (std::string line; std::getline(file, line); ++lines) {

@@ -8,6 +8,7 @@
 
 #include "support/amortised.h"
 #include "support/models.h"
+#include "support/places.h"
 #include "vem/train/fit.h"
 
 namespace vem {
@@ -81,7 +82,7 @@ std::vector<Row> rows() {
 /// Step -> every element of both parameters.
 std::map<int64_t, std::vector<double>> golden(const std::string& name) {
   std::map<int64_t, std::vector<double>> steps;
-  std::ifstream file(std::string(VEM_TESTS_DIR) + "/golden/optimizers.txt");
+  std::ifstream file(tests_folder() + "/golden/optimizers.txt");
   for (std::string line; std::getline(file, line);) {
     std::istringstream fields(line);
     std::string word;

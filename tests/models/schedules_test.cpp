@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "support/amortised.h"
+#include "support/places.h"
 #include "vem/infer/schedule.h"
 
 namespace vem {
@@ -16,7 +17,7 @@ constexpr int64_t kEpochs = 30;
 
 /// A line of the golden file: a value an epoch.
 std::vector<double> golden(const std::string& name) {
-  std::ifstream file(std::string(VEM_TESTS_DIR) + "/golden/schedules.txt");
+  std::ifstream file(tests_folder() + "/golden/schedules.txt");
   for (std::string line; std::getline(file, line);) {
     std::istringstream fields(line);
     std::string word;

@@ -1,4 +1,5 @@
 #include "support/export_check.h"
+#include "support/places.h"
 
 #include <gtest/gtest.h>
 
@@ -124,10 +125,10 @@ void expect_exports_match(const std::vector<ExportCase>& cases) {
   const TemporaryFolder folder;
   std::string words;
   for (const ExportCase& test : cases) words += " " + write_case(folder, test);
-  expect_accepted(VEM_LOAD_EXPORT + words, cases);
+  expect_accepted(load_export_program() + words, cases);
   if (run(fmt::format("{} -c 'import torch, numpy'", kPython)).status != 0)
     GTEST_SKIP() << "apt: python3-torch is not installed, files were read from C++ only";
-  expect_accepted(fmt::format("{} {}{}", kPython, VEM_CHECK_EXPORT, words), cases);
+  expect_accepted(fmt::format("{} {}{}", kPython, tests_folder() + "/support/check_export.py", words), cases);
 }
 
 void expect_export_matches(const std::shared_ptr<const Model>& model, const TensorMap& inputs) {
