@@ -17,7 +17,7 @@ cd "$work"
 "$vem" train vae --data fashion-mnist --set data.binarize=dynamic --set data.validation=0.1 --set train.batch_size=128 \
   --set train.epochs=1000000 --set train.max_minutes="$minutes" --threads 1 --out run >log 2>&1 &
 process=$!
-sleep 20
+while kill -0 $process 2>/dev/null && ! [ -f run/checkpoints/last.safetensors ]; do sleep 1; done
 started=$(date +%s)
 while kill -0 $process 2>/dev/null; do
   # KiB, files, threads; nothing once the process is on its way out.
