@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "option_table.h"
+#include "vem/core/names.h"
 
 namespace vem {
 namespace {
@@ -20,7 +21,7 @@ Config::Scalar scalar_of(const toml::node& node, const std::string& key, const s
   if (const auto* b = node.as_boolean()) return b->get();
   if (const auto* i = node.as_integer()) return i->get();
   if (const auto* d = node.as_floating_point()) return d->get();
-  if (const auto* s = node.as_string()) return s->get();
+  if (const auto* s = node.as_string()) return text_of_toml(s->get());
   fail<ConfigError>("{}: {} must be a number, a string, a boolean or an array of them", where, key);
 }
 

@@ -196,12 +196,37 @@ TEST(Config, ValuesAreTakenAsTheyAre) {
     EXPECT_EQ(options.name, name);
     EXPECT_EQ(read(to_toml(options, registry())).name, name);  // and is written and read again unchanged
   }
-  RootOptions latin;
-  latin.name = "caf\xe9.csv";
-  EXPECT_EQ(message_of<ConfigError>([&] { to_toml(latin, registry()); }),
-            "\"caf\xef\xbf\xbd.csv\" is no UTF-8 text, in which configurations are written; \xef\xbf\xbd stands for "
-            "the other "
-            "bytes");
+}
+
+// TOML is UTF-8, but the name of a file need not be: other bytes are characters for private use.
+TEST(Config, BytesThatAreNoUtf8AreSpelled) {
+  for (const std::string name :
+       {"caf\xe9.csv", "\xff", "a\xc3", "\xc3\xa9\xc3", "\xe2\x80\xff\xe2\x80\x98", "\xc0\x80\xed\xa0\x80",
+        "\xf4\x90\x80\x80\xf0\x9f\x8e\xb2", "\xee\xbe\x80 \xee\xbf\xbf", "\\uEFE9\xe9", "\x80\n\x1b"}) {
+    RootOptions options;
+    options.name = name;
+    const std::string text = to_toml(options, registry());
+    EXPECT_EQ(read(text).name, name) << text;
+    EXPECT_EQ(utf8_length(text.substr(0, 1)), 1u);
+    for (const unsigned char c : name == "caf\xe9.csv" ? text : std::string()) EXPECT_LT(c, 0x80);
+    Config config;
+    config.set("name=" + name);  // as it stands on a command line
+    config.read(options, registry());
+    EXPECT_EQ(options.name, name);
+  }
+  EXPECT_EQ(toml_string("caf\xe9.csv"), "\"caf\\uEFE9.csv\"");
+  EXPECT_EQ(read("name = \"caf\\uEFE9.csv\"").name, "caf\xe9.csv");
+}
+
+TEST(Names, OnOneLineOfAMessage) {
+  EXPECT_EQ(one_line("na\xc3\xafve 'a' \\n"), "na\xc3\xafve 'a' \\n");
+  EXPECT_EQ(one_line("a\nb\tc\rd\x1b[1m\x7f"), "a\\nb\\tc\\rd\\x1B[1m\\x7F");
+  EXPECT_EQ(one_line("caf\xe9 \xe2\x80 \xc2\x9b"), "caf\\xE9 \\xE2\\x80 \\xC2\\x9B");
+  for (const char* text : {"a", "\xc3\xa9", "\xe2\x80\x98", "\xf0\x9f\x8e\xb2"})
+    EXPECT_EQ(utf8_length(text), std::string(text).size());
+  for (const char* text :
+       {"", "\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf5\x80\x80\x80", "\xe2\x80"})
+    EXPECT_EQ(utf8_length(text), 0u) << text;
 }
 
 TEST(Config, AWordOfSetNeedsNoQuotes) {
