@@ -7,6 +7,7 @@
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/data/writers.h"
 #include "vem/infer/clustering.h"
 #include "verbs.h"
@@ -155,7 +156,7 @@ LoadedRun load_other_run(const std::string& path, const Registry& registry, cons
 
 /// The difference of two runs on the same items, whose noise the items share.
 Json print_difference(const LoadedRun& other, const Tensor& ours, const Dataset& data, int64_t samples, uint64_t seed) {
-  const std::string path = other.directory.path();
+  const std::string path = one_line(other.directory.path());
   const Tensor values = log_likelihood(other.model->methods(), *other.model, data, samples, seed);
   const Tensor possible = ours.isfinite().logical_and(values.isfinite()).nonzero().view({-1});
   if (possible.numel() == 0) fail<DataError>("--against {}: no item is possible under both models", path);

@@ -5,6 +5,7 @@
 #include "inputs.h"
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/data/sequences.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
@@ -112,7 +113,7 @@ int forecast(const Arguments& a, const Registry& registry) {
     write_npy(path, table.values());
   else
     write_csv(path, table.values(), table.names(), table.words());
-  fmt::print("{}\n{} after each of {}\n", path, counted(horizon, "step"), items.name);
+  fmt::print("{}\n{} after each of {}\n", one_line(path), counted(horizon, "step"), items.name);
   const int64_t impossible = outputs[0].isnan().any(-1).any(-1).sum().item<int64_t>();
   if (impossible > 0)
     fmt::print("{} impossible under the model (probability 0): nothing can be told of what follows\n",

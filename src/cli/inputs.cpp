@@ -5,6 +5,8 @@
 
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
+#include "vem/data/mapped_files.h"
 
 namespace vem {
 
@@ -73,19 +75,10 @@ Dataset match_features(Dataset data, const Schema& wanted) {
 }  // namespace
 
 std::string reading_of(DataOptions options) {
-  static const std::vector<std::string> others{"source",
-                                               "label",
-                                               "validation",
-                                               "validation_file",
-                                               "test",
-                                               "limit",
-                                               "split",
-                                               "binarize",
-                                               "stream",
-                                               "min_document_frequency",
-                                               "max_document_frequency",
-                                               "vocabulary",
-                                               "stop_words"};
+  static const std::vector<std::string> others{
+      "source",     "max_memory", "label",    "validation", "validation_file",        "test",
+      "limit",      "split",      "binarize", "stream",     "min_document_frequency", "max_document_frequency",
+      "vocabulary", "stop_words"};
   std::string reading;
   std::istringstream lines(to_toml(options, Registry()));
   for (std::string line; std::getline(lines, line);) {
@@ -149,7 +142,7 @@ Items load_items(const Arguments& a, const LoadedRun& run) {
   // A file that is given is taken whole: its items are no training items.
   if (other && splits.test.size == 0) split = "all";
   data = as_taken(std::move(data), run.options.model);
-  const std::string items = (split == "all" ? "items of " : split + " items of ") + source;
+  const std::string items = (split == "all" ? "items of " : split + " items of ") + one_line(source);
   int64_t of_file = data.size;
   if (data.index.defined()) {  // one of the parts that a file was split into
     of_file = 0;
@@ -188,6 +181,7 @@ std::vector<Tensor> map_items(const Method& method, const Model& model, const Da
     const std::vector<Tensor> out = method.call(inputs_of(method, batch), rng.fold(static_cast<uint64_t>(begin)));
     for (size_t i = 0; i < out.size(); ++i) parts[i].push_back(out[i]);
   }
+  expect_mapped_files_whole();
   std::vector<Tensor> joined;
   for (const auto& tensors : parts) joined.push_back(at::cat(tensors));
   return joined;

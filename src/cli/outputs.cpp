@@ -3,6 +3,7 @@
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/core/warning.h"
 #include "vem/data/writers.h"
 #include "vem/train/exporter.h"
@@ -39,7 +40,7 @@ void write_rows(const std::string& path, const Tensor& rows, const std::vector<s
     write_csv(path, rows, names, schema.categories, spelling);
   else
     fail<UsageError>("{}: .png, .npy or .csv is expected", path);
-  fmt::print("{}\n", path);
+  fmt::print("{}\n", one_line(path));
 }
 
 std::vector<std::string> feature_names(const Schema& schema) {
@@ -197,7 +198,7 @@ int sample(const Arguments& a, const Registry& registry) {
     const std::string path = out_of(a, run.directory.file("samples.ldac"));
     if (!has_extension(path, ".ldac")) fail<UsageError>("{}: documents are written as .ldac", path);
     write_lda_c(path, drawn[0], drawn[1], drawn[2]);
-    fmt::print("{}\n", path);
+    fmt::print("{}\n", one_line(path));
     return 0;
   }
   const std::string path =
@@ -304,7 +305,7 @@ int export_model(const Arguments& a, const Registry& registry) {
     export_torchscript(*run.model, run.checkpoint.config, path);
   else
     export_safetensors(*run.model, run.checkpoint.config, path);
-  fmt::print("{}\n", path);
+  fmt::print("{}\n", one_line(path));
   return 0;
 }
 

@@ -3,8 +3,10 @@
 #include "vem/train/parameters.h"
 #include "inputs.h"
 #include "remarks.h"
+#include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/data/writers.h"
 #include "verbs.h"
 
@@ -45,8 +47,9 @@ int describe_run(const Arguments& a, const Registry& registry) {
   if (json.empty() && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
   a.require_all_read();
   const at::NoGradGuard no_grad;
-  fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, run.directory.path(), run.checkpoint_name);
-  if (run.model->sampled()) fmt::print("the last draw; `vem diagnose {}` has posterior means\n", run.directory.path());
+  fmt::print("{} of {} ({} checkpoint)\n", run.options.model.name, one_line(run.directory.path()), run.checkpoint_name);
+  if (run.model->sampled())
+    fmt::print("the last draw; `vem diagnose {}` has posterior means\n", shell_word(run.directory.path()));
   const auto& notes = run.checkpoint.notes;
   if (const auto it = notes.find("start"); it != notes.end()) fmt::print("start: {}\n", it->second);
   for (const std::string& remark : remarks(*run.model, notes)) fmt::print("{}\n", remark);

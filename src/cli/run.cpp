@@ -11,8 +11,11 @@
 #include "message.h"
 #include "signals.h"
 #include "streams.h"
+#include "vem/core/activity.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/core/warning.h"
+#include "vem/data/mapped_files.h"
 #include "verbs.h"
 
 namespace vem {
@@ -93,7 +96,15 @@ int dispatch(int argc, char** argv, const Registry& registry) {
     return 0;
   }
   const Arguments arguments(std::move(parsed), verb.name);
-  const int code = verb.call(arguments, registry);
+  const Activity activity(fmt::format("`vem {}` was at work", verb.name));
+  int code = EX_SOFTWARE;
+  try {
+    code = verb.call(arguments, registry);
+  } catch (...) {
+    expect_mapped_files_whole();  // where a file was cut, other errors are only what came of it
+    throw;
+  }
+  expect_mapped_files_whole();
   arguments.require_all_read();
   return code;
 }
@@ -126,7 +137,7 @@ int run(int argc, char** argv, const Registry& registry) {
   end_cleanly_on_signals();
   std::set<std::string> said;  // a file that is read twice is warned of once
   const WarningScope warnings([&said](const std::string& message) {
-    if (said.insert(message).second) fmt::print(stderr, "vem: warning: {}\n", message);
+    if (said.insert(message).second) fmt::print(stderr, "vem: warning: {}\n", one_line(message));
   });
   try {
     const int code = dispatch(argc, argv, registry);

@@ -23,8 +23,8 @@ constexpr const char* kLock = ".lock";
 
 /// What may differ between config.toml and a checkpoint of the same run.
 const std::vector<std::string> kMayDiffer{
-    "train.epochs", "train.max_minutes", "train.patience",      "train.tolerance", "threads",
-    "device",       "data.source",       "data.validation_file"};
+    "train.epochs", "train.max_minutes", "train.patience",       "train.tolerance", "threads",
+    "device",       "data.source",       "data.validation_file", "data.max_memory"};
 
 /// The mark of a folder that a run was begun in.
 constexpr const char* kMark = ".vem-run";

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "vem/core/names.h"
+
 namespace vem {
 
 std::string grouped(int64_t number) {
@@ -25,10 +27,16 @@ std::string duration(double seconds) {
 
 std::string shell_word(const std::string& word) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || std::strchr("_-./=+,:@%", c) != nullptr; };
-  if (!word.empty() && word[0] != '-' && std::all_of(word.begin(), word.end(), plain)) return word;
-  std::string quoted = "'";
-  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
+  if (!word.empty() && word[0] == '-') return shell_word("./" + word);
+  if (!word.empty() && std::all_of(word.begin(), word.end(), plain)) return word;
+  const bool escaped = one_line(word) != word;
+  std::string quoted = escaped ? "$'" : "'";
+  for (const char c : word)
+    if (c == '\'' || (c == '\\' && escaped))
+      quoted += escaped ? std::string{'\\', c} : "'\\''";
+    else
+      quoted += c;
+  return one_line(quoted + "'");
 }
 
 std::string counted(int64_t number, const std::string& noun) {

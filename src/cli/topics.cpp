@@ -3,6 +3,7 @@
 
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/data/writers.h"
 #include "vem/infer/topics.h"
 #include "verbs.h"
@@ -102,7 +103,7 @@ double print_match(const Topics& ours, const Tensor& words, const LoadedRun& run
   double mean = 0;
   for (const double cosine : match.cosine) mean += cosine / static_cast<double>(match.cosine.size());
   fmt::print("\nmatched with {}, mean cosine {:.4f}\n{:>5} {:>5} {:>7}  top words of the other\n",
-             other.directory.path(), mean, "topic", "other", "cosine");
+             one_line(other.directory.path()), mean, "topic", "other", "cosine");
   const Tensor their_words = top_words(theirs, words.size(1));
   for (size_t k = 0; k < match.partner.size(); ++k)
     fmt::print("{:>5} {:>5} {:>7.3f}  {}\n", k, match.partner[k], match.cosine[k],
@@ -183,9 +184,9 @@ int describe_topics(const Arguments& a, const LoadedRun& run, const Registry& re
   const Dataset reference = load_items_of(run, source);
   const Tensor words = top_words(t.topics, std::min(num_words, t.topics.size(1)));
   const Coherence c = coherence(words, all_of(reference));
-  fmt::print("{} ({} checkpoint), {} topics of {} words; coherence in {} documents of {}\n", run.directory.path(),
-             run.checkpoint_name, t.topics.size(0), grouped(t.topics.size(1)), grouped(reference.size),
-             reference.schema.source);
+  fmt::print("{} ({} checkpoint), {} topics of {} words; coherence in {} documents of {}\n",
+             one_line(run.directory.path()), run.checkpoint_name, t.topics.size(0), grouped(t.topics.size(1)),
+             grouped(reference.size), reference.schema.source);
   print_topics(t, words, c, run.checkpoint.schema, words_of_classes(run, reference));
   fmt::print("mean NPMI {:.4f}, PMI {:.4f}, UMass {:.4f}; diversity {:.4f}\n", c.npmi.nanmean().item<double>(),
              c.pmi.nanmean().item<double>(), c.umass.nanmean().item<double>(),
@@ -219,7 +220,7 @@ int export_topics(const Arguments& a, const LoadedRun& run) {
     }
     write_text(path, Json{{"topics", topics}}.dump(1) + "\n");
   }
-  fmt::print("{}\n", path);
+  fmt::print("{}\n", one_line(path));
   return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "signals.h"
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/names.h"
 #include "vem/core/platform.h"
 #include "vem/data/fingerprint.h"
 #include "vem/data/writers.h"
@@ -115,7 +116,7 @@ int finish(const FitResult& result, const Model& model, const std::map<std::stri
              result.reason, by);
   for (const auto& [move, times] : result.kept) fmt::print("Kept {} of kind {}\n", counted(times, "move"), move);
   for (const std::string& remark : remarks(model, notes)) fmt::print(stderr, "vem: warning: {}\n", remark);
-  fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", directory.path(),
+  fmt::print("The run is in {}: config.toml, metrics.jsonl, checkpoints/{}\n", one_line(directory.path()),
              has_best ? "{best,last}.safetensors" : "last.safetensors");
   if (result.interrupted)
     fmt::print("Go on with: vem train --resume {}\n", shell_word(directory.path()));
@@ -191,7 +192,7 @@ int start(const Arguments& a, const Registry& registry) {
   const Splits splits = as_taken(load_splits(options.data), options.model);
   options.data = splits.options;
   const auto model = registry.create<Model>(options.model, {splits.train.schema, registry});
-  fmt::print(stderr, "{} on {}: {}\n", options.model.name, source, summary(splits));
+  fmt::print(stderr, "{} on {}: {}\n", options.model.name, one_line(source), summary(splits));
   std::unique_ptr<RunLock> lock;
   AtStart create([&](const Model& started) {
     if (const auto* components = dynamic_cast<const ComponentModel*>(&started))
@@ -218,7 +219,7 @@ int resume(const Arguments& a, const Registry& registry) {
   check_configuration(options, directory, checkpoint, file, registry);
   const Splits splits = as_taken(load_splits(options.data), options.model);
   check_same_data(splits.train, checkpoint, options.data.source);
-  fmt::print(stderr, "resuming {} after {}\n", directory.path(), counted(epochs_done(checkpoint), "epoch"));
+  fmt::print(stderr, "resuming {} after {}\n", one_line(directory.path()), counted(epochs_done(checkpoint), "epoch"));
   AtStart update([&](const Model&) { write_text(directory.config(), to_toml(options, registry)); });
   return fit_run({options, directory, splits, *model, registry}, {&update}, &checkpoint);
 }

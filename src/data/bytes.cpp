@@ -65,7 +65,8 @@ bool ByteReader::plain() const { return gzdirect(file_.get()) != 0; }
 int64_t ByteReader::max_size() const {
   std::error_code error;
   const auto size = fs::file_size(path_, error);  // fails for pipes, which are read as they come
-  return error ? std::numeric_limits<int64_t>::max() : static_cast<int64_t>(size) * kMaxDeflateRatio;
+  if (error) return std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(size) * (plain() ? 1 : kMaxDeflateRatio);
 }
 
 }  // namespace vem

@@ -26,7 +26,8 @@ class ByteReader {
   int64_t position() const { return position_; }
   /// Whether the bytes are the file's own, not gzipped.
   bool plain() const;
-  /// No content is longer than this: a header that promises more is wrong, and must not make us allocate it.
+  /// No content is longer than this: a header that promises more is wrong, and must not make us allocate it. The size
+  /// of a plain file; of gzip data the most that they can unpack to; of a pipe there is no limit.
   int64_t max_size() const;
 
  private:

@@ -52,19 +52,34 @@ std::string with_point(std::string_view text) {
   return result;
 }
 
+/// Calls body(cell) for each cell of a line, blanks and quotes included; false where a quote is not closed.
+template <class Body>
+bool for_each_cell(std::string_view line, char separator, const Body& body) {
+  for (std::string_view rest = line;;) {
+    rest = from_quote(rest, separator);
+    const size_t length = cell_length(rest, separator);
+    if (length == std::string_view::npos) return false;
+    body(rest.substr(0, length));
+    if (length == rest.size()) return true;
+    rest.remove_prefix(length + 1);
+  }
+}
+
 }  // namespace
 
 std::optional<std::vector<std::string_view>> cells_of(std::string_view line, char separator, size_t expected) {
   std::vector<std::string_view> found;
   found.reserve(expected);
-  for (std::string_view rest = line;;) {
-    rest = from_quote(rest, separator);
-    const size_t length = cell_length(rest, separator);
-    if (length == std::string_view::npos) return std::nullopt;
-    found.push_back(trim(rest.substr(0, length)));
-    if (length == rest.size()) return found;
-    rest.remove_prefix(length + 1);
-  }
+  if (!for_each_cell(line, separator, [&](std::string_view cell) { found.push_back(trim(cell)); })) return std::nullopt;
+  return found;
+}
+
+std::optional<size_t> count_cells(std::string_view line, char separator) {
+  if (line.find('"') == std::string_view::npos)
+    return 1 + static_cast<size_t>(std::count(line.begin(), line.end(), separator));
+  size_t count = 0;
+  if (!for_each_cell(line, separator, [&](std::string_view) { ++count; })) return std::nullopt;
+  return count;
 }
 
 std::string word_of(std::string_view cell) {

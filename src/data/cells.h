@@ -12,6 +12,9 @@ namespace vem {
 /// `expected`: how many there probably are.
 std::optional<std::vector<std::string_view>> cells_of(std::string_view line, char separator, size_t expected);
 
+/// How many cells a line has; nothing where a quote is not closed. Takes no memory where nothing is quoted.
+std::optional<size_t> count_cells(std::string_view line, char separator);
+
 /// What a cell says, without its quotes.
 std::string word_of(std::string_view cell);
 

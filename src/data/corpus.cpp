@@ -96,8 +96,12 @@ std::string beside(const std::string& path, const std::vector<std::string>& stem
 /// Labels of STEM.labels, one a line.
 void add_labels(Dataset& data, const std::string& file) {
   LineReader lines(file);
+  MemoryMeter memory(file);
   std::vector<std::string> words;
-  while (const auto line = lines.next()) words.emplace_back(line->text);
+  while (const auto line = lines.next()) {
+    memory.hold(2 * static_cast<double>(sizeof(std::string) + line->text.size()), "its labels", line->number);
+    words.emplace_back(line->text);
+  }
   if (static_cast<int64_t>(words.size()) != data.size)
     fail<DataError>("{}: holds {} labels for {} documents", file, words.size(), data.size);
   const std::vector<std::string> classes = classes_of(words);
@@ -207,6 +211,7 @@ std::vector<std::string> read_words(const std::string& path) {
   LineReader lines(path);
   std::vector<std::string> words;
   std::unordered_map<std::string, int64_t> seen;
+  MemoryMeter memory(path);
   int64_t blank = 0;  // a blank line is only wrong where a word follows
   while (const auto line = lines.next_any()) {
     std::string_view rest = line->text;
@@ -216,6 +221,7 @@ std::vector<std::string> read_words(const std::string& path) {
       continue;
     }
     if (blank) fail<DataError>("{}:{}: a word is missing", path, blank);
+    memory.hold(3 * static_cast<double>(2 * sizeof(std::string) + line->text.size()), "its words", line->number);
     words.emplace_back(line->text);
     const auto [first, fresh] = seen.emplace(words.back(), line->number);
     if (!fresh) fail<DataError>("{}:{}: '{}' is in line {} already", path, line->number, words.back(), first->second);
@@ -245,7 +251,7 @@ Dataset read_corpus(const std::string& path, const CorpusOptions& given) {
     fail<ConfigError>("data.stream: {}: needs data.vocabulary, since the words of a text are numbered at its end",
                       path);
   CorpusBuilder corpus(path, static_cast<int64_t>(words.size()),
-                       options.stream ? std::make_shared<RowFile>() : nullptr);
+                       options.stream ? std::make_shared<RowFile>(path) : nullptr);
   if (has_words(format) && !words.empty()) corpus.set_vocabulary(words);
   read_as(format, corpus, options);
   Dataset data = corpus.take();

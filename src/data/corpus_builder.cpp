@@ -32,9 +32,24 @@ int64_t whole_number(std::string_view field, int64_t min, int64_t max, const Pla
                   min, max);
 }
 
-void CorpusBuilder::declare(int64_t num_words, int64_t num_documents, int64_t num_entries, int64_t line) {
+// Models hold a few numbers of float64 for each word and topic, and have two topics or more.
+constexpr double kBytesPerWord = 64;
+// A token in the table of ids, in the sorted list, and in the data set.
+constexpr double kBytesPerToken = 3 * sizeof(std::string) + 64;
+
+void CorpusBuilder::expect_vocabulary(int64_t num_words, int64_t line) const {
+  memory_.expect(kBytesPerWord * static_cast<double>(num_words),
+                 fmt::format("a model of a vocabulary of {} words", num_words), line);
+}
+
+void CorpusBuilder::declare(int64_t num_words, int64_t num_documents, int64_t num_entries, int64_t line,
+                            int64_t file_size) {
   if (num_words_ > 0 && num_words != num_words_)
     fail<DataError>("{}: the header announces {} words, the vocabulary has {}", at(line).text(), num_words, num_words_);
+  constexpr int64_t kEntryBytes = 4;  // "1 1\n" at least
+  if (num_entries > file_size / kEntryBytes + 1)
+    fail<DataError>("{}: truncated: the header announces {} entries, for which the file is too short", at(line).text(),
+                    num_entries);
   num_words_ = num_words;
   // Empty documents and unused words are legal, but a few entries do not come with millions of them.
   const int64_t most = std::max<int64_t>(1000000, 100 * num_entries);
@@ -42,13 +57,24 @@ void CorpusBuilder::declare(int64_t num_words, int64_t num_documents, int64_t nu
     if (number > most)
       fail<DataError>("{}: the header announces {} {} for {} entries; is it damaged?", at(line).text(), number, what,
                       num_entries);
+  expect_vocabulary(num_words, line);
+  memory_.expect(sizeof(int64_t) * static_cast<double>(num_documents), fmt::format("{} documents", num_documents),
+                 line);
 }
 
 void CorpusBuilder::add(int64_t word, int64_t count, int64_t line) {
   if (num_words_ > 0 && word >= num_words_)
     fail<DataError>("{}: word {} (counted from 0) is out of range: there are {} words", at(line).text(), word,
                     num_words_);
-  if (count > 0) current_.push_back({static_cast<int32_t>(word), count, line});
+  if (count == 0) return;
+  if (word > largest_ && num_words_ == 0) expect_vocabulary(word + 1, line);
+  largest_ = std::max(largest_, static_cast<int32_t>(word));
+  hold_entry({static_cast<int32_t>(word), count, line});
+}
+
+void CorpusBuilder::hold_entry(const Entry& entry) {
+  memory_.hold(sizeof(Entry), "its documents", entry.line);
+  current_.push_back(entry);
 }
 
 void CorpusBuilder::add(std::string_view token) {
@@ -56,11 +82,12 @@ void CorpusBuilder::add(std::string_view token) {
   token_.assign(token);
   if (fixed_) {
     const auto found = ids_.find(token_);
-    if (found != ids_.end()) current_.push_back({found->second, 1, 0});
+    if (found != ids_.end()) hold_entry({found->second, 1, 0});
     return;
   }
   const auto inserted = ids_.try_emplace(token_, static_cast<int32_t>(ids_.size()));
-  current_.push_back({inserted.first->second, 1, 0});
+  if (inserted.second) memory_.hold(kBytesPerToken + 3 * static_cast<double>(token_.size()), "its vocabulary");
+  hold_entry({inserted.first->second, 1, 0});
 }
 
 /// Sorts the current document and adds up equal tokens; equal ids of a file of counts are an error.
@@ -80,9 +107,12 @@ void CorpusBuilder::merge() {
 }
 
 void CorpusBuilder::finish(const std::string& label) {
+  memory_.release(static_cast<double>(current_.size() * sizeof(Entry)));
   merge();
+  const size_t rows = disk_ ? 0 : 2 * sizeof(int32_t) * current_.size();
+  const size_t labels = label.empty() ? 0 : 2 * (sizeof(std::string) + label.size());
+  memory_.hold(static_cast<double>(sizeof(int64_t) + rows + labels), "its documents");
   for (const Entry& entry : current_) {
-    largest_ = std::max(largest_, entry.word);
     tokens_read_ += entry.count;
     if (entry.count > kMaxId || tokens_read_ > kMaxTokens)
       fail<DataError>(

@@ -9,6 +9,7 @@
 #include "row_file.h"
 #include "unicode.h"
 #include "vem/data/corpus.h"
+#include "vem/data/memory.h"
 
 namespace vem {
 
@@ -33,15 +34,17 @@ class CorpusBuilder {
  public:
   /// `num_words`: ids must be below it; 0: not known. `disk`: rows go there; null: into memory.
   CorpusBuilder(std::string path, int64_t num_words, std::shared_ptr<RowFile> disk)
-      : path_(std::move(path)), num_words_(num_words), disk_(std::move(disk)) {}
+      : path_(std::move(path)), num_words_(num_words), disk_(std::move(disk)), memory_(path_) {}
 
   const std::string& path() const { return path_; }
   Place at(int64_t line) const { return {path_, line}; }
 
-  /// The numbers of words and documents that a header announces. DataError if the vocabulary has another size, or if a
-  /// file of so many entries can not mean it.
-  void declare(int64_t num_words, int64_t num_documents, int64_t num_entries, int64_t line);
-  /// A word, counted from 0, of the current document; the line is for messages. Zeros are left out.
+  /// The numbers of words, documents and entries that a header announces in a file of at most `file_size` bytes.
+  /// DataError if the vocabulary has another size, if the file is too short for so many entries, if so few entries do
+  /// not need so many words and documents, or if these take too much memory.
+  void declare(int64_t num_words, int64_t num_documents, int64_t num_entries, int64_t line, int64_t file_size);
+  /// A word, counted from 0, of the current document; the line is for messages. Zeros are left out. DataError for a
+  /// word beyond the vocabulary or, where that is not known, beyond what memory holds.
   void add(int64_t word, int64_t count, int64_t line);
   /// A token of the current document, by its text.
   void add(std::string_view token);
@@ -59,6 +62,8 @@ class CorpusBuilder {
     int32_t word;
     int64_t count, line;
   };
+  void hold_entry(const Entry& entry);
+  void expect_vocabulary(int64_t num_words, int64_t line) const;
   void merge();
   void sort_vocabulary(Dataset& data);
 
@@ -74,6 +79,7 @@ class CorpusBuilder {
   std::unordered_map<std::string, int32_t> ids_;
   std::string token_;
   bool tokens_ = false, fixed_ = false;
+  MemoryMeter memory_;
 };
 
 /// Gives each word w the id place[w] [V] int32, and leaves those out whose place is -1; rows stay ascending in a

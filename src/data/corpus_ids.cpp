@@ -85,7 +85,7 @@ void read_uci(CorpusBuilder& corpus) {
     number = line.number;
     header.push_back(numbers_of(line, {name}, 0, kMaxHeader, corpus.at(number))[0]);
   }
-  corpus.declare(header[1], header[0], header[2], number);
+  corpus.declare(header[1], header[0], header[2], number, lines.max_size());
   int64_t found = 0;
   for (auto line = lines.next(); line; line = lines.next(), ++found) {
     const Place where = corpus.at(line->number);
@@ -123,13 +123,14 @@ void read_matrix_market(CorpusBuilder& corpus) {
   while (line.text[0] == '%');
   const auto size = numbers_of(line, {"the number of documents", "the number of words", "the number of entries"}, 0,
                                kMaxHeader, corpus.at(line.number));
-  corpus.declare(size[1], size[0], size[2], line.number);
+  corpus.declare(size[1], size[0], size[2], line.number, lines.max_size());
 
   struct Entry {
     int64_t document, line;
     int32_t word, count;
   };
   std::vector<Entry> entries;  // in any order, most often by columns
+  MemoryMeter memory(corpus.path());
   for (auto next = lines.next(); next; next = lines.next()) {
     if (next->text[0] == '%') continue;
     const Place where = corpus.at(next->number);
@@ -140,6 +141,7 @@ void read_matrix_market(CorpusBuilder& corpus) {
     const int64_t word = whole_number(next_field(rest), 1, size[1], where, "a column (word)");
     const int64_t count = pattern ? 1 : whole_number(next_field(rest), 0, kMaxId, where, "a count");
     if (!next_field(rest).empty()) fail<DataError>("{}: more than 'document word count' in one line", where.text());
+    memory.hold(sizeof(Entry), "its entries", next->number);
     entries.push_back({document, next->number, static_cast<int32_t>(word - 1), static_cast<int32_t>(count)});
   }
   check_entries(corpus.at(lines.number() + 1), size[2], static_cast<int64_t>(entries.size()));

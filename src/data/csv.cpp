@@ -11,6 +11,7 @@
 #include "mapped.h"
 #include "vem/core/error.h"
 #include "vem/core/warning.h"
+#include "vem/data/memory.h"
 #include "vem/data/readers.h"
 
 namespace vem {
@@ -19,12 +20,8 @@ namespace {
 
 using Cells = std::vector<std::string_view>;
 
-int64_t count_lines(const std::string& path) {
-  LineReader lines(path);
-  int64_t count = 0;
-  while (lines.next()) ++count;
-  return count;
-}
+// Of a column: its name where it is kept, judged and looked for, and its cell of a row.
+constexpr double kBytesPerColumn = 400;
 
 /// Whether a cell holds a number that is not whole, or not written as such.
 bool is_fraction(std::string_view cell) {
@@ -94,22 +91,24 @@ class TableReader {
         format_(format),
         text_columns_(text_columns),
         number_columns_(number_columns),
-        map_from_(map_from) {}
+        map_from_(map_from),
+        memory_(path_) {}
 
-  Table read() const {
-    const int64_t num_lines = count_lines(path_);
+  Table read() {
     const auto [names, has_header] = head();
     check_columns(names, text_columns_);
     check_columns(names, number_columns_);
     const std::vector<int64_t> role = roles(names);
     check_unique(names, role);
-    LineReader lines(path_);
-    std::optional<Line> line = lines.next();
-    if (has_header && !(line = lines.next())) fail<DataError>("{}: holds no rows below its header", path_);
-
-    Table table = empty_table(num_lines - has_header, names, role);
+    const int64_t rows = count_rows(has_header, names.size());
+    Table table = empty_table(rows, names, role);
     table.has_header = has_header;
-    for (int64_t r = 0; line; ++r, line = lines.next()) fill_row(table, r, *line, names, role);
+    LineReader lines(path_);
+    if (has_header) lines.next();
+    int64_t r = 0;
+    for (auto line = lines.next(); line && r <= rows; line = lines.next(), ++r)
+      if (r < rows) fill_row(table, r, *line, names, role);
+    if (r != rows) fail<DataError>("{}: was changed while it was read: it had {} rows before", path_, rows);
     return table;
   }
 
@@ -119,16 +118,16 @@ class TableReader {
     std::optional<Line> line = lines.next();
     if (!line) fail<DataError>("{}: holds no rows", path_);
     const std::string text(line->text);
-    const Cells first = cells({text, line->number}, 16);
+    const Cells first = cells({text, line->number});
     Head head;
     const bool numbers = std::all_of(first.begin(), first.end(), [this](auto cell) { return number(cell); });
     head.has_header = format_.header == TableHeader::yes || (format_.header == TableHeader::automatic && !numbers);
     NumbersAsNames names(first);
     line = lines.next();
     const bool row_names = head.has_header && line && hint_of(text, format_.separator, ' ').empty() &&
-                           starts_with_name(cells(*line, first.size()), first.size());
+                           starts_with_name(cells(*line), first.size());
     if (format_.header == TableHeader::automatic && numbers && names.possible()) {
-      for (int64_t r = 0; line && r < kRows; ++r, line = lines.next()) names.look_at(cells(*line, first.size()));
+      for (int64_t r = 0; line && r < kRows; ++r, line = lines.next()) names.look_at(cells(*line));
       head.has_header = names.are_names();
       if (names.are_names() || names.may_be_names()) warn_of_numbers(text, head.has_header);
     }
@@ -144,10 +143,29 @@ class TableReader {
   std::optional<double> number(std::string_view cell) const { return number_of(cell, format_.decimal); }
   std::string hint(std::string_view text) const { return hint_of(text, format_.separator, format_.decimal); }
 
-  Cells cells(const Line& line, size_t expected) const {
-    auto found = cells_of(line.text, format_.separator, expected);
-    if (!found) fail<DataError>("{}:{}: a quote is not closed", path_, line.number);
-    return std::move(*found);
+  size_t width(const Line& line) const {
+    const auto count = count_cells(line.text, format_.separator);
+    if (!count) fail<DataError>("{}:{}: a quote is not closed", path_, line.number);
+    return *count;
+  }
+
+  Cells cells(const Line& line) const {
+    const size_t count = width(line);
+    memory_.expect(kBytesPerColumn * static_cast<double>(count), "so many columns", line.number);
+    return *cells_of(line.text, format_.separator, count);
+  }
+
+  /// The rows below the header. Each must have its cells before there is memory for them all.
+  int64_t count_rows(bool has_header, size_t columns) const {
+    LineReader lines(path_);
+    if (has_header) lines.next();
+    int64_t rows = 0;
+    for (auto line = lines.next(); line; line = lines.next(), ++rows)
+      if (const size_t count = width(*line); count != columns)
+        fail<DataError>("{}:{}: has {} cells, {} are expected{}", path_, line->number, count, columns,
+                        hint_of(line->text, format_.separator, ' '));
+    if (rows == 0) fail<DataError>("{}: holds no rows below its header", path_);
+    return rows;
   }
 
   /// Whether a row is one cell longer than the header and begins with the name of a row: what R's write.table does.
@@ -207,32 +225,35 @@ class TableReader {
     }
   }
 
-  Table empty_table(int64_t rows, const std::vector<std::string>& names, const std::vector<int64_t>& role) const {
+  Table empty_table(int64_t rows, const std::vector<std::string>& names, const std::vector<int64_t>& role) {
     Table table;
     for (size_t c = 0; c < names.size(); ++c)
       if (role[c] >= 0 && role[c] != kSkip) table.names.push_back(names[c]);
     const Shape shape{rows, static_cast<int64_t>(table.names.size())};
-    const bool large = shape[0] * shape[1] * static_cast<int64_t>(sizeof(double)) >= map_from_;
-    table.values = large ? temporary_tensor(shape, at::kDouble) : at::empty(shape, at::kDouble);
+    const double numbers = static_cast<double>(shape[0]) * static_cast<double>(shape[1]) * sizeof(double),
+                 words = static_cast<double>(rows) * static_cast<double>(text_columns_.size()) * sizeof(std::string);
+    const bool large = numbers >= static_cast<double>(map_from_);
+    memory_.hold(words + (large ? 0 : numbers), fmt::format("{} rows of {} columns", rows, names.size()));
+    table.values = large ? temporary_tensor(shape, at::kDouble, path_) : at::empty(shape, at::kDouble);
     table.words.assign(text_columns_.size(), std::vector<std::string>(rows));
     if (!text_columns_.empty()) table.lines.resize(rows);
     return table;
   }
 
   void fill_row(Table& table, int64_t r, const Line& line, const std::vector<std::string>& names,
-                const std::vector<int64_t>& role) const {
-    const Cells row = cells(line, names.size());
-    if (row.size() != names.size())
-      fail<DataError>("{}:{}: has {} cells, {} are expected{}", path_, line.number, row.size(), names.size(),
-                      hint_of(line.text, format_.separator, ' '));
+                const std::vector<int64_t>& role) {
+    const Cells row = cells(line);
+    if (row.size() != names.size()) fail<DataError>("{}:{}: was changed while it was read", path_, line.number);
     if (!table.lines.empty()) table.lines[r] = line.number;
     double* const values = table.values.data_ptr<double>() + r * table.values.size(1);
     for (size_t c = 0; c < row.size(); ++c) {
       if (role[c] == kSkip) continue;
-      if (role[c] < 0)
+      if (role[c] < 0) {
+        memory_.hold(static_cast<double>(row[c].size()), "the words of its text columns", line.number);
         table.words[-1 - role[c]][r] = word_of(row[c]);
-      else
+      } else {
         values[role[c]] = number_in(row[c], line, names[c]);
+      }
     }
   }
 
@@ -248,6 +269,7 @@ class TableReader {
   TableFormat format_;
   std::vector<std::string> text_columns_, number_columns_;
   int64_t map_from_;
+  MemoryMeter memory_;
 };
 
 }  // namespace

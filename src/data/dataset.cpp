@@ -6,6 +6,7 @@
 
 #include "mapped.h"
 #include "vem/core/error.h"
+#include "vem/data/mapped_files.h"
 #include "vem/data/readers.h"
 
 namespace vem {
@@ -34,7 +35,7 @@ Tensor kept_rows(const Tensor& column, const Tensor& rows, bool run) {
   shape[0] = rows.numel();
   const int64_t bytes = rows.numel() * (column.numel() / std::max<int64_t>(column.size(0), 1)) * column.element_size();
   if (run || bytes < kLargeFile) return select_rows(column, rows, run);
-  Tensor kept = temporary_tensor(shape, column.scalar_type());
+  Tensor kept = temporary_tensor(shape, column.scalar_type(), "the data set");
   at::index_select_out(kept, column, 0, rows);
   return kept;
 }
@@ -136,6 +137,7 @@ int64_t Schema::num_features() const {
 }
 
 Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtype) const {
+  expect_mapped_files_whole();
   const Selection selection(*this, positions);
   Batch batch;
   batch.columns = selection.columns(columns, select_rows);
@@ -165,6 +167,7 @@ Batch Dataset::batch(const Tensor& positions, int64_t epoch, at::ScalarType dtyp
 }
 
 Dataset Dataset::subset(const Tensor& positions) const {
+  expect_mapped_files_whole();
   const Selection selection(*this, positions);
   Dataset result = *this;
   result.columns = selection.columns(columns, kept_rows);

@@ -2,6 +2,7 @@
 // Only uint8 images and labels, which is what exists; the other types of the format are refused by name.
 #include "bytes.h"
 #include "vem/core/error.h"
+#include "vem/data/memory.h"
 #include "vem/data/readers.h"
 
 namespace vem {
@@ -46,6 +47,7 @@ Tensor read_idx(const std::string& path) {
   for (const int64_t size : shape) wanted *= static_cast<double>(size);
   if (wanted > static_cast<double>(file.max_size())) fail_truncated(path, header + file.skip_rest(), header + wanted);
 
+  MemoryMeter(path).expect(wanted, fmt::format("its {} values", fmt::join(shape, " x ")));
   const Tensor values = at::empty(shape, at::kByte);
   const int64_t got = file.read(values.data_ptr(), values.numel());
   if (got < values.numel()) fail_truncated(path, header + got, header + wanted);

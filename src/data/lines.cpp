@@ -3,6 +3,7 @@
 
 #include "unicode.h"
 #include "vem/core/error.h"
+#include "vem/data/memory.h"
 
 namespace vem {
 
@@ -13,13 +14,23 @@ size_t find_end(const std::string& text, size_t from) {
   return from < text.size() ? from : std::string::npos;
 }
 
+// ICU counts characters in 31 bits.
+constexpr int64_t kLongestLine = int64_t{1} << 30;
+
 }  // namespace
+
+LineReader::LineReader(const std::string& path, Content content)
+    : path_(path),
+      file_(path),
+      content_(content),
+      longest_(static_cast<size_t>(std::min(kLongestLine, memory_limit() / 8))) {}
 
 std::optional<Line> LineReader::next_any() {
   size_t end = find_end(buffer_, position_);
   // A CR that ends the buffer may be half of a line end.
   while (end == std::string::npos || (buffer_[end] == '\r' && end + 1 == buffer_.size())) {
     const size_t searched = buffer_.size() - position_ - (end != std::string::npos);
+    if (end == std::string::npos) expect_end();
     if (!read_block()) break;
     end = find_end(buffer_, searched);
   }
@@ -32,6 +43,14 @@ std::optional<Line> LineReader::next_any() {
   if (++number_ == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
   if (content_ == Content::utf8) expect_text(text);
   return Line{text, number_};
+}
+
+/// Throws where the line that is being read is longer than a line may be.
+void LineReader::expect_end() const {
+  if (buffer_.size() - position_ <= longest_) return;
+  fail<DataError>("{}:{}: this line is longer than {}; is it text?{}", path_, number_ + 1,
+                  memory_text(static_cast<double>(longest_)),
+                  longest_ < kLongestLine ? " An eighth of data.max_memory is the longest that is read" : "");
 }
 
 void LineReader::expect_text(std::string_view line) const {

@@ -18,15 +18,16 @@ struct Line {
 /// Whether lines must be text, or any bytes will do for somebody who looks what a file is.
 enum class Content { utf8, any };
 
-/// Ends of lines are LF, CR LF or a lone CR; a byte order mark is left out.
+/// Ends of lines are LF, CR LF or a lone CR; a byte order mark is left out. A line has at most 1 GiB, or an eighth of
+/// memory_limit() if that is less: a file without line ends must not fill the machine.
 class LineReader {
  public:
   /// Throws MissingInputError.
-  explicit LineReader(const std::string& path, Content content = Content::utf8)
-      : path_(path), file_(path), content_(content) {}
+  explicit LineReader(const std::string& path, Content content = Content::utf8);
 
   /// The next line, blank or not, valid until the next call; nothing at the end of the file. Throws DataError with the
-  /// line for damaged or truncated gzip data and for text that is not UTF-8, whose likely encoding it names.
+  /// line for damaged or truncated gzip data, for a line that is too long, and for text that is not UTF-8, whose likely
+  /// encoding it names.
   std::optional<Line> next_any();
   /// The next line that is not blank.
   std::optional<Line> next();
@@ -37,11 +38,13 @@ class LineReader {
 
  private:
   bool read_block();
+  void expect_end() const;
   void expect_text(std::string_view line) const;
 
   std::string path_;
   ByteReader file_;
   Content content_;
+  size_t longest_;  ///< bytes of a line
   std::string buffer_;
   size_t position_ = 0;
   int64_t number_ = 0;

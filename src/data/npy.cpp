@@ -9,6 +9,7 @@
 #include "bytes.h"
 #include "mapped.h"
 #include "vem/core/error.h"
+#include "vem/data/memory.h"
 #include "vem/data/readers.h"
 
 namespace vem {
@@ -92,14 +93,14 @@ void swap_bytes(const Tensor& values) {
 
 /// Values that were written with the first index fastest, in C order: read as the transposed array that they are. A
 /// copy of many values is a file, as they are.
-Tensor in_c_order(const Tensor& transposed, int64_t map_from) {
+Tensor in_c_order(const Tensor& transposed, int64_t map_from, const std::string& path) {
   const Tensor values = transposed.permute([&] {
     Shape axes;
     for (int64_t axis = transposed.dim() - 1; axis >= 0; --axis) axes.push_back(axis);
     return axes;
   }());
   if (static_cast<int64_t>(values.nbytes()) < map_from) return values.contiguous();
-  return temporary_tensor(values.sizes().vec(), values.scalar_type()).copy_(values);
+  return temporary_tensor(values.sizes().vec(), values.scalar_type(), path).copy_(values);
 }
 
 [[noreturn]] void fail_truncated(const std::string& path, int64_t got, double wanted) {
@@ -138,9 +139,10 @@ Tensor read_npy(const std::string& path, int64_t map_from) {
   Tensor values;
   if (mappable && large) {
     values = mapped_values(path, file.position(), header.shape, type, wanted);
-    if (swapped) values = temporary_tensor(header.shape, type).copy_(values);
+    if (swapped) values = temporary_tensor(header.shape, type, path).copy_(values);
   } else {
     const bool possible = wanted <= static_cast<double>(file.max_size());
+    if (possible) MemoryMeter(path).expect(wanted, fmt::format("its {} values", fmt::join(header.shape, " x ")));
     values = at::empty(possible ? header.shape : Shape{0}, type);
     const auto bytes = static_cast<int64_t>(values.nbytes());
     const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
@@ -148,7 +150,7 @@ Tensor read_npy(const std::string& path, int64_t map_from) {
     if (const int64_t rest = file.skip_rest(); rest > 0) fail_too_long(path, bytes + rest, bytes);
   }
   if (swapped) swap_bytes(values);
-  return transposed ? in_c_order(values, map_from) : values;
+  return transposed ? in_c_order(values, map_from, path) : values;
 }
 
 }  // namespace vem

@@ -18,7 +18,7 @@ constexpr int64_t kRowBytes = 2 * sizeof(int32_t);
 
 }  // namespace
 
-RowFile::RowFile() : file_(temporary_file()) { buffer_.reserve(kBuffer); }
+RowFile::RowFile(std::string owner) : owner_(std::move(owner)), file_(temporary_file()) { buffer_.reserve(kBuffer); }
 
 RowFile::~RowFile() { close(file_); }
 
@@ -30,11 +30,13 @@ void RowFile::append(int32_t word, int32_t count) {
 }
 
 void RowFile::flush() {
+  expect_space(file_, static_cast<double>(buffer_.size() * sizeof(int32_t)), owner_);
   const char* from = reinterpret_cast<const char*>(buffer_.data());
   for (size_t left = buffer_.size() * sizeof(int32_t); left > 0;) {
     const ssize_t done = write(file_, from, left);
     if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) fail<OutputError>("temporary file of documents: can not be written: {}", std::strerror(errno));
+    if (done <= 0)
+      fail<OutputError>("{}: its rows in a temporary file can not be written: {}", owner_, std::strerror(errno));
     from += done;
     left -= static_cast<size_t>(done);
   }
@@ -50,7 +52,8 @@ TensorMap RowFile::read(const Tensor& begins, const Tensor& lengths) const {
     for (int64_t left = many.data_ptr<int64_t>()[i] * kRowBytes; left > 0;) {
       const ssize_t got = pread(file_, to, static_cast<size_t>(left), at);
       if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) fail<MissingInputError>("temporary file of documents: can not be read: {}", std::strerror(errno));
+      if (got <= 0)
+        fail<MissingInputError>("{}: its rows in a temporary file can not be read: {}", owner_, std::strerror(errno));
       to += got;
       at += got;
       left -= got;

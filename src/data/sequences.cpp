@@ -11,6 +11,7 @@
 #include "file_name.h"
 #include "lines.h"
 #include "vem/core/error.h"
+#include "vem/data/memory.h"
 
 namespace vem {
 namespace {
@@ -36,7 +37,8 @@ std::vector<std::string> characters_of(std::string_view text) {
 class SymbolBuilder {
  public:
   /// Without an alphabet every symbol is taken.
-  explicit SymbolBuilder(const std::vector<std::string>& alphabet) : fixed_(!alphabet.empty()), names_(alphabet) {
+  SymbolBuilder(const std::string& path, const std::vector<std::string>& alphabet)
+      : memory_(path), fixed_(!alphabet.empty()), names_(alphabet) {
     for (const std::string& name : alphabet) ids_.try_emplace(name, static_cast<int32_t>(ids_.size()));
   }
 
@@ -44,13 +46,19 @@ class SymbolBuilder {
   bool add(std::string_view symbol) {
     const auto found = ids_.find(std::string(symbol));
     if (found == ids_.end() && fixed_) return false;
-    if (found == ids_.end()) names_.emplace_back(symbol);
-    rows_.push_back(found != ids_.end() ? found->second : ids_.emplace(symbol, ids_.size()).first->second);
+    if (found == ids_.end()) {
+      memory_.hold(3 * static_cast<double>(2 * sizeof(std::string) + symbol.size()), "its different symbols");
+      names_.emplace_back(symbol);
+    }
+    add_row(found != ids_.end() ? found->second : ids_.emplace(symbol, ids_.size()).first->second);
     return true;
   }
-  void add_missing() { rows_.push_back(kMissing); }
+  void add_missing() { add_row(kMissing); }
   bool open() const { return static_cast<int64_t>(rows_.size()) > offsets_.back(); }
-  void finish() { offsets_.push_back(static_cast<int64_t>(rows_.size())); }
+  void finish() {
+    memory_.hold(sizeof(int64_t), "its sequences");
+    offsets_.push_back(static_cast<int64_t>(rows_.size()));
+  }
 
   Dataset take(const std::string& path) {
     if (rows_.empty()) fail<DataError>("{}: holds no symbols", path);
@@ -72,6 +80,12 @@ class SymbolBuilder {
   }
 
  private:
+  void add_row(int32_t id) {
+    memory_.hold(sizeof(int32_t) + sizeof(float), "its symbols");
+    rows_.push_back(id);
+  }
+
+  MemoryMeter memory_;
   bool fixed_;
   std::vector<std::string> names_;
   std::unordered_map<std::string, int32_t> ids_;
@@ -112,7 +126,7 @@ bool has_blanks_inside(const std::string& path) {
 
 Dataset read_symbols(const std::string& path, const SequenceOptions& options) {
   const std::vector<std::string> alphabet = alphabet_of(options.alphabet);
-  SymbolBuilder symbols(alphabet);
+  SymbolBuilder symbols(path, alphabet);
   for (LineReader lines(path); const auto line = lines.next();) {
     const auto add = [&](std::string_view symbol) {
       if (symbols.add(symbol)) return;
@@ -165,7 +179,7 @@ Dataset read_fasta(const std::string& path, const SequenceOptions& options) {
   const bool dna = options.alphabet == kDna, protein = options.alphabet == kProtein;
   const std::string ambiguous = dna ? kNucleotides.ambiguous : protein ? kAminoAcids.ambiguous : "";
   const std::vector<std::string> alphabet = alphabet_of(options.alphabet);
-  SymbolBuilder symbols(alphabet);
+  SymbolBuilder symbols(path, alphabet);
   const auto add = [&](char c, int64_t line) {
     if (dna && c == 'U') c = 'T';  // RNA
     if (symbols.add({&c, 1})) return;
@@ -189,6 +203,7 @@ Dataset read_piano_roll(const std::string& path) {
   std::vector<int64_t> offsets;
   constexpr int64_t kNotes = kHighestNote - kLowestNote + 1;
   int64_t current = -1, rows = 0;
+  MemoryMeter memory(path);
   for (LineReader lines(path); const auto line = lines.next(); ++rows) {
     const Place place{path, line->number};
     std::string_view rest = line->text;
@@ -197,6 +212,7 @@ Dataset read_piano_roll(const std::string& path) {
       fail<DataError>("{}: sequence {} goes on after sequence {} began", place.text(), number, current);
     if (number > current) offsets.push_back(rows);
     current = number;
+    memory.hold(2 * kNotes + sizeof(int64_t), "its time steps", line->number);
     notes.resize(notes.size() + kNotes);
     for (std::string_view field = next_field(rest); !field.empty(); field = next_field(rest))
       notes[static_cast<size_t>(rows * kNotes + whole_number(field, kLowestNote, kHighestNote, place, "a MIDI note") -

@@ -11,9 +11,11 @@
 #include "images.h"
 #include "split.h"
 #include "unicode.h"
+#include "vem/core/activity.h"
 #include "vem/core/error.h"
 #include "vem/core/names.h"
 #include "vem/core/registry.h"
+#include "vem/data/memory.h"
 #include "vem/data/readers.h"
 
 namespace vem {
@@ -202,7 +204,7 @@ Dataset first_items(const Dataset& data, int64_t limit) {
 }
 
 Dataset configured(Dataset data, const DataOptions& options) {
-  data.schema.source = options.source;
+  data.schema.source = one_line(options.source);
   data.binarize = options.binarize;
   data.binarize_seed = options.seed;
   if (options.binarize == Binarize::none) return data;
@@ -305,12 +307,16 @@ void DataOptions::visit(OptionVisitor& v) {
     v("split", split, {{"random", Split::random}, {"tail", Split::tail}},
       "which items are held out: drawn from the seed, or the last ones of the file");
   });
+  v("max_memory", max_memory,
+    "memory that reading may take, such as 8G or 500M, or a number of bytes in quotes: what announces or unpacks to "
+    "more is refused; auto: four fifths of what the machine and the limits of the process have");
   v("binarize", binarize, {{"none", Binarize::none}, {"fixed", Binarize::fixed}, {"dynamic", Binarize::dynamic}},
     "draw pixels as 0 or 1 with their grey level as probability: once from the seed, or anew in each epoch");
 }
 
 std::vector<std::vector<std::string>> spelled_columns(const DataOptions& options,
                                                       const std::vector<std::string>& columns) {
+  const MemoryLimitScope memory(memory_amount(options.max_memory, "data.max_memory"));
   // Naming one of them as a column of numbers as well leaves all others out.
   return read_csv(options.source, table_format(options), columns, {columns.front()}).words;
 }
@@ -356,6 +362,8 @@ Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen) {
 
 Splits load_splits(const DataOptions& options) {
   const std::string& source = options.source;
+  const Activity activity("reading " + source);
+  const MemoryLimitScope memory(memory_amount(options.max_memory, "data.max_memory"));
   if (source.empty())
     fail<ConfigError>("data.source is not set; give {}, {}DIR or a file", kFashionMnist, kMnistPrefix);
   DataOptions read = options;

@@ -48,7 +48,7 @@ Tensor in_order(Tensor column, const Tensor& order, int64_t num_kept) {
     reorder_rows(column, order.narrow(0, 0, num_kept), order.narrow(0, num_kept, order.numel() - num_kept));
     return column;
   }
-  Tensor ordered = temporary_tensor(column.sizes().vec(), column.scalar_type());
+  Tensor ordered = temporary_tensor(column.sizes().vec(), column.scalar_type(), "the data set");
   at::index_select_out(ordered, column, 0, order);
   return ordered;
 }

@@ -1,4 +1,5 @@
 #include "vem/core/error.h"
+#include "vem/data/mapped_files.h"
 #include "vem/train/fit.h"
 
 namespace vem {
@@ -22,6 +23,7 @@ Expectation evaluate(const Model& model, const Dataset& data, int64_t batch_size
           "evaluate: the bound is not a number (NaN) among items {} to {}; are there very large numbers in the data?",
           begin, std::min(data.size, begin + size) - 1);
   }
+  expect_mapped_files_whole();
   if (total.count.defined() && total.count.item<double>() == 0)
     fail<DataError>("evaluate: none of the {} items has any weight, so there is no mean over them", data.size);
   return total;

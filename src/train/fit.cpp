@@ -5,7 +5,9 @@
 
 #include "fit_state.h"
 #include "squarem.h"
+#include "vem/core/activity.h"
 #include "vem/core/error.h"
+#include "vem/data/mapped_files.h"
 
 namespace vem {
 namespace {
@@ -82,6 +84,7 @@ class Fit {
       }
       return;
     }
+    const Activity activity("starting the model");
     if (comm_.rank() == 0) model_.initialize(train_, root_.fold("initialize"));
     if (comm_.size() > 1) {
       TensorMap shared = model_.state();
@@ -102,6 +105,7 @@ class Fit {
 
   /// One pass over the data, from where the state stands.
   void pass() {
+    const Activity activity(fmt::format("training in epoch {}", state_.epoch + 1));
     const auto begin = Clock::now();
     double items = 0;
     const bool in_order = batches_ == 1 || options_.memoised || !options_.shuffle;
@@ -153,6 +157,7 @@ class Fit {
     Batch batch = train_batch(mine);
     for (const auto& [key, rows] : state_.local) batch.local[key] = rows.index_select(0, mine);
     Expectation part = model_.e_step(batch, step, root_.at(state_.epoch));
+    expect_mapped_files_whole();
     for (const auto& [key, rows] : part.local) {
       Tensor& stored = state_.local[key];
       if (!stored.defined()) {

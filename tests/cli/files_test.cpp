@@ -4,11 +4,13 @@
 #include <limits>
 
 #include "../src/cli/checkpoints.h"
+#include "../src/cli/message.h"
 #include "../src/cli/metrics_log.h"
 #include "../src/cli/progress.h"
 #include "../src/cli/run_directory.h"
 #include "../src/cli/text.h"
 #include "support/temporary_folder.h"
+#include "vem/core/activity.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -267,6 +269,40 @@ TEST(Text, NumbersForPeople) {
   EXPECT_EQ(duration(7620), "2:07 h");
   EXPECT_EQ(counted(1, "item"), "1 item");
   EXPECT_EQ(counted(54000, "item"), "54,000 items");
+}
+
+TEST(Text, PathsForShells) {
+  EXPECT_EQ(shell_word("runs/a-b_1.csv"), "runs/a-b_1.csv");
+  EXPECT_EQ(shell_word(""), "''");
+  EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
+  EXPECT_EQ(shell_word("-run"), "./-run");
+  EXPECT_EQ(shell_word("a\\b\n'c\xff"), "$'a\\\\b\\n\\'c\\xFF'");
+}
+
+// What LibTorch's allocator says is about its own source; a person needs to know how much, and for what.
+TEST(Message, OutOfMemorySaysHowMuchAndForWhat) {
+  const auto message = [](auto&& work) {
+    try {
+      work();
+    } catch (const std::exception& e) {
+      return message_of(e);
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message([] {
+              const Activity outer("training");
+              const Activity reading("reading a\nb.csv");
+              at::empty({int64_t{1} << 50}, at::kDouble);
+            }),
+            "out of memory while reading a\\nb.csv: 8192.0 TiB more were asked for; a smaller train.batch_size or "
+            "data.limit may help");
+  EXPECT_EQ(message([] {
+              const Activity training("training in epoch 3");
+              throw std::bad_alloc();
+            }),
+            "out of memory while training in epoch 3; a smaller train.batch_size or data.limit may help");
+  EXPECT_EQ(message([] { throw std::runtime_error("first\nsecond"); }), "first");
+  EXPECT_EQ(message([] { fail<DataError>("a\nb: wrong"); }), "a\\nb: wrong");
 }
 
 }  // namespace

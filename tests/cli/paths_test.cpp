@@ -5,6 +5,7 @@
 #include "support/command_line.h"
 #include "support/temporary_folder.h"
 #include "vem/core/config.h"
+#include "vem/core/names.h"
 #include "vem/data/writers.h"
 
 namespace vem {
@@ -12,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kAwkward = "it's \"a b\" = [1] # \xc3\xbc,\n; $x";
+// Quotes, blanks, a line end, an escape character, UTF-8, and a byte that is none.
+const std::string kAwkward = "it's \"a b\" = [1] # \xc3\xbc,\n; $x\x1b\xff";
 
 class AwkwardPaths : public testing::Test {
  protected:
@@ -40,7 +42,9 @@ TEST_F(AwkwardPaths, OfTables) {
     std::vector<std::string> command{"train", "gmm", "--data", data, "--out", out};
     command.insert(command.end(), settings.begin(), settings.end());
     const std::string printed = done(command);
-    EXPECT_NE(printed.find("vem evaluate '" + top_.path().string() + "/it'\\''s"), std::string::npos) << printed;
+    EXPECT_NE(printed.find("vem evaluate $'" + top_.path().string() + "/it\\'s"), std::string::npos) << printed;
+    EXPECT_NE(printed.find(",\\n; $x\\x1B\\xFF"), std::string::npos) << printed;
+    EXPECT_EQ(printed.find("\n; $x"), std::string::npos) << printed;
   }
   const Config config = Config::load(run + "/config.toml");
   EXPECT_EQ(config.text("data.source"), data);
@@ -92,7 +96,46 @@ TEST_F(AwkwardPaths, ValuesOfOptionsAreNoToml) {
   EXPECT_EQ(seed.err, "vem: --set: seed must be a whole number, got \"1 # 2\"\n");
   const Outcome none = vem({"train", "gmm", "--data", folder_ + "/O'Brien.csv", "--out", path("")});
   EXPECT_EQ(none.code, 66);
-  EXPECT_EQ(none.err.rfind("vem: data.source: no such file: " + folder_ + "/O'Brien.csv;", 0), 0u) << none.err;
+  EXPECT_EQ(none.err.rfind("vem: data.source: no such file: " + one_line(folder_) + "/O'Brien.csv;", 0), 0u)
+      << none.err;
+}
+
+// Names that begin with a dash, as options do: behind an option they are its value, elsewhere "./" or "--" helps.
+TEST_F(AwkwardPaths, DashesInFront) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  const std::string data = "-data" + kAwkward + ".csv", run = "-run\n\xff";
+  std::ofstream(data, std::ios::binary) << clusters_csv(20);
+  const std::string printed = done({"train", "gmm", "--data", data, "--set", "data.label=species", "--out", run});
+  EXPECT_NE(printed.find("vem evaluate $'./-run\\n\\xFF'"), std::string::npos) << printed;
+  done({"evaluate", "./" + run, "--data", data});
+  done({"evaluate", "--data=" + data, "--", run});
+  done({"encode", "./" + run, "--data", data, "--out", "-out\xff.csv"});
+  done({"train", "--resume", run, "--set", "train.epochs=200"});
+  done({"describe", "./" + run, "--json", "-d.json"});
+  done({"export", "./" + run, "--out", "-m.pt"});
+  done({"sample", "./" + run, "--out", "-s.csv"});
+  for (const char* name : {"-out\xff.csv", "-d.json", "-m.pt", "-s.csv"}) EXPECT_TRUE(fs::exists(name)) << name;
+  const Outcome none = vem({"evaluate", "./-none\n\xff"});
+  EXPECT_EQ(none.code, 66);
+  EXPECT_EQ(none.err, "vem: ./-none\\n\\xFF: is no run: it has no config.toml; `vem train` makes one\n");
+  fs::current_path(before);
+}
+
+// A vocabulary, stop words and a validation file that are called so, in a configuration that reads back.
+TEST_F(AwkwardPaths, OfFilesBesideTheData) {
+  const std::string texts = write(".txt", "cat dog cat\ndog bird cat\nbird bird dog\ncat cat dog\n"),
+                    words = write(".words", "cat\ndog\n"), stop = write(".stop", "bird\n"), run = path(" run");
+  done({"train", "lda", "--data", texts, "--set", "model.num_topics=2", "--set", "data.vocabulary=" + words, "--set",
+        "data.stop_words=" + stop, "--set", "data.validation_file=" + texts, "--out", run});
+  const Config config = Config::load(run + "/config.toml");
+  EXPECT_EQ(config.text("data.vocabulary"), words);
+  EXPECT_EQ(config.text("data.stop_words"), stop);
+  EXPECT_EQ(config.text("data.validation_file"), texts);
+  done({"train", run + "/config.toml", "--out", path(" again")});
+  makes({"export", run, "--format", "npy"}, "--out", path(".topics.npy"));
+  makes({"export", run, "--format", "json"}, "--out", path(".topics.json"));
+  makes({"export", run, "--format", "safetensors"}, "--out", path(".safetensors"));
 }
 
 }  // namespace

@@ -221,7 +221,7 @@ std::vector<Wrong> wrong_files() {
       {"docword.a.txt", "1\n4000000000\n1\n1 1 1\n",
        ":3: the header announces 4000000000 words for 1 entries; is it damaged?"},
       {"docword.a.txt", "1\n1\n9007199254740992\n1 1 1\n",
-       ":5: truncated: the header announces 9007199254740992 entries, the file ends after 1"},
+       ":3: truncated: the header announces 9007199254740992 entries, for which the file is too short"},
       {"a.mtx", "3 4 1\n1 1 1\n",
        ":1: '3 4 1' is expected to be '%%MatrixMarket matrix coordinate integer general' (or real, or pattern)"},
       {"a.mtx", kMm + "3 4\n",

@@ -432,7 +432,7 @@ TEST(Source, OptionsWithAnEffect) {
     options.visit(visitor);
     return visitor.names;
   };
-  const std::set<std::string> always = {"source", "limit", "validation", "binarize"};
+  const std::set<std::string> always = {"source", "limit", "validation", "binarize", "max_memory"};
   const auto plus = [&](std::set<std::string> more) {
     more.insert(always.begin(), always.end());
     return more;
@@ -447,8 +447,8 @@ TEST(Source, OptionsWithAnEffect) {
   held = options_for("a.npy");
   held.validation = .1;
   held.validation_file = "b.npy";  // nothing is held out of a.npy then
-  EXPECT_EQ(names(held),
-            (std::set<std::string>{"source", "limit", "binarize", "test", "sequence", "validation_file", "channels"}));
+  EXPECT_EQ(names(held), (std::set<std::string>{"source", "limit", "binarize", "max_memory", "test", "sequence",
+                                                "validation_file", "channels"}));
 }
 
 TEST(Source, FashionMnist) {

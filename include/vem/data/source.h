@@ -26,6 +26,7 @@ struct DataOptions final : Options {
   double test = 0;              ///< likewise; only for sources without a test set of their own
   int64_t limit = 0;            ///< first items of the training file only; 0: all
   enum class Split { random, tail } split = Split::random;  ///< which items are held out
+  std::string max_memory = "auto";                          ///< that reading may take: memory_amount()
   Binarize binarize = Binarize::none;
   uint64_t seed = 0;  ///< of the split and of binarising; set by the caller, not visited
 
@@ -59,7 +60,7 @@ Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen = Uns
 /// Items keep their place in the training file as identity; each part is in the order of the file. Bytes of images are
 /// grey levels (pixel_scale 255) unless none is above 1; words of a label become classes in sorted order. Throws
 /// ConfigError (a part that leaves nothing to train on), MissingInputError (no such file) or DataError (file, line,
-/// what was wanted).
+/// what was wanted; what would take more memory than options.max_memory).
 Splits load_splits(const DataOptions& options);
 
 }  // namespace vem
