@@ -47,7 +47,7 @@ def kmeans(x, k, random):
 
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "model.pt")
-    subprocess.run([arguments.vem, "export", arguments.run, "--out", path], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([arguments.vem, "export", arguments.run, "--out", path, "--force"], check=True, stdout=subprocess.DEVNULL)
     model = torch.jit.load(path)
 x = torch.from_numpy(idx("images-idx3-ubyte.gz", 16).reshape(-1, 784).astype(np.float32) / 255)
 labels = idx("labels-idx1-ubyte.gz", 8).astype(int)

@@ -10,11 +10,11 @@ vem=${VEM:-build/vem}
 $vem train experiments/quickstart.toml --out "$run" --force
 $vem evaluate "$run" --samples 1000 --limit 1000
 $vem reconstruct "$run"
-$vem sample "$run" -n 64 --out "$run/images/samples.png"
-$vem sample "$run" -n 64 --out "$run/samples.npy" >/dev/null
+$vem sample "$run" -n 64 --force --out "$run/images/samples.png"
+$vem sample "$run" -n 64 --force --out "$run/samples.npy" >/dev/null
 /usr/bin/python3 experiments/classes_of_samples.py "$run/samples.npy"
 $vem traverse "$run"
-$vem export "$run" --format torchscript --out "$run/export/model.pt"
+$vem export "$run" --format torchscript --force --out "$run/export/model.pt"
 
 echo
 echo "Everything is in $run:"

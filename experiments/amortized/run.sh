@@ -99,7 +99,7 @@ for name in ${*:-iwae posteriors gaps counts missing factors static}; do
           --set train.epochs=500 --out $out/missing-ppca-$dimensions --force > $out/missing-ppca.log 2>&1
         "$vem" impute $out/missing-ppca-$dimensions --split train --out $out/ppca-$dimensions.csv
       done
-      "$vem" impute $out/missing-vae --data $out/hidden.csv --out $out/vae.csv
+      "$vem" impute --force $out/missing-vae --data $out/hidden.csv --out $out/vae.csv
       /usr/bin/python3 "$here/tables.py" score $data/tab/diamonds.csv.gz $out/hidden.csv "pPCA, 2 dimensions=$out/ppca-2.csv" \
         "pPCA, 4 dimensions=$out/ppca-4.csv" "VAE=$out/vae.csv"
       ;;

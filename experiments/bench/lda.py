@@ -86,7 +86,7 @@ def vem(estimate, alpha, eta, passes):
         seconds = ours(done, f"model.estimate={estimate}", f"model.document_concentration={alpha}",
                        f"model.topic_concentration={eta}") - overhead()
         topics = os.path.join(folder.name, "topics.npy")
-        runs.execute([arguments.vem, "export", folder.name, "--checkpoint", "last", "--format", "npy", "--out", topics])
+        runs.execute([arguments.vem, "export", folder.name, "--checkpoint", "last", "--format", "npy", "--out", topics, "--force"])
         yield done, seconds, np.load(topics)
 
 

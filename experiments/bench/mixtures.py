@@ -82,7 +82,7 @@ def vem_run(case, folder, data):
                 'model.observation={kind = "normal", covariance = "%s"}' % case["covariance"], 'data.label="state"',
                 'model.precision="%s"' % case["precision"]]
     seconds, bounds = turns.vem_pass(arguments.vem, "gmm", data, run, settings, PASSES, 2 if case.get("large") else MORE)
-    subprocess.run([arguments.vem, "export", run, "--checkpoint", "last", "--format", "json", "--out", run + ".json"],
+    subprocess.run([arguments.vem, "export", run, "--checkpoint", "last", "--format", "json", "--out", run + ".json", "--force"],
                    check=True, stdout=subprocess.DEVNULL)
     with open(run + ".json") as file:
         return seconds, (bounds, np.array(json.load(file)["component_parameters"]["means"]))

@@ -33,7 +33,7 @@ for name in ${*:-eustock mocap6 jsb dna}; do
       ;;
     mocap6)
       train mocap6 "$data/seq/mocap6-sensor_data_per_tstep.csv"
-      "$vem" encode runs/hmm/mocap6 --method predict --out runs/hmm/mocap6.csv
+      "$vem" encode --force runs/hmm/mocap6 --method predict --out runs/hmm/mocap6.csv
       /usr/bin/python3 "$here/states.py" runs/hmm/mocap6.csv "$data/seq/mocap6-actions_per_tstep.csv"
       ;;
     jsb)

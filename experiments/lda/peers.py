@@ -40,7 +40,7 @@ def vem(alpha, eta, seed, estimate="posterior"):
         settings = [f"model.num_topics={K}", f"model.estimate={estimate}", f"model.document_concentration={alpha}",
                     f"model.topic_concentration={eta}", f"train.epochs={arguments.passes}", "train.tolerance=0"]
         seconds, _ = runs.train(arguments.vem, folder + "/run", data, settings, seed)
-        runs.execute([arguments.vem, "export", folder + "/run", "--checkpoint", "last", "--format", "npy", "--out",
+        runs.execute([arguments.vem, "export", folder + "/run", "--checkpoint", "last", "--format", "npy", "--force", "--out",
                       folder + "/topics.npy"])
         return np.load(folder + "/topics.npy"), seconds
 

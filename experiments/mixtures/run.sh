@@ -18,7 +18,7 @@ mkdir -p runs/mixtures
 # Chooses the number of components of TABLE by ELBO + ln K!, fits that many, and prints them.
 choose() { # NAME TABLE COLUMNS RANGE
   "$vem" select gmm --data "$2" --components "$4" --set "data.columns=\"$3\"" --set train.acceleration=squarem \
-    --set train.epochs=1000 --set model.restarts=5 --out "runs/mixtures/$1.json"
+    --set train.epochs=1000 --set model.restarts=5 --force --out "runs/mixtures/$1.json"
   components=$(sed -n 's/^  "num_components": \([0-9]*\),*$/\1/p' "runs/mixtures/$1.json")
   "$vem" train gmm --data "$2" --set "model.num_components=$components" --set "data.columns=\"$3\"" \
     --set train.acceleration=squarem --set train.epochs=1000 --set model.restarts=5 \
@@ -38,8 +38,8 @@ flow() {
 
 penguins() {
   choose penguins "$data/tab/penguins.csv" "bill_length_mm, bill_depth_mm, flipper_length_mm, body_mass_g" 1..6
-  "$vem" impute runs/mixtures/penguins --out runs/mixtures/penguins-complete.csv
-  "$vem" encode runs/mixtures/penguins --out runs/mixtures/penguins-responsibilities.csv
+  "$vem" impute --force runs/mixtures/penguins --out runs/mixtures/penguins-complete.csv
+  "$vem" encode --force runs/mixtures/penguins --out runs/mixtures/penguins-responsibilities.csv
   /usr/bin/python3 "$here/agreement.py" "$data/tab/penguins.csv" species runs/mixtures/penguins-responsibilities.csv
 }
 

@@ -17,6 +17,8 @@ class Arguments {
 
   /// How many times an option was given; 0 for one that was not. This alone does not count as reading it.
   size_t count(const std::string& name) const { return parsed_.count(name); }
+  /// The text that an option was given, without reading it; it must have been given.
+  std::string given(const std::string& name) const { return parsed_[name].as<std::string>(); }
   /// The value of an option, given or default; it counts as read from then on.
   const cxxopts::OptionValue& operator[](const std::string& name) const {
     read_.insert(name);

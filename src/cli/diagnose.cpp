@@ -5,6 +5,7 @@
 
 #include "draws.h"
 #include "inputs.h"
+#include "output_file.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
@@ -66,6 +67,7 @@ int diagnose(const Arguments& a, const Registry& registry) {
   if (thin < 1) fail<UsageError>("--thin must be >= 1, got {}", thin);
   const auto runs = a["runs"].as<std::vector<std::string>>();
   const std::string json = a.count("json") ? a["json"].as<std::string>() : "";
+  if (!json.empty()) check_output(a, json, {}, {});
   const std::optional<int64_t> threads = threads_of(a);
   a.require_all_read();
   const at::NoGradGuard no_grad;

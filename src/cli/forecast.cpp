@@ -3,6 +3,7 @@
 #include <set>
 
 #include "inputs.h"
+#include "output_file.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/names.h"
@@ -95,9 +96,7 @@ int forecast(const Arguments& a, const Registry& registry) {
   if (!has_intervals) a.refuse("level", "columns of symbols have probabilities and no intervals");
   const double level = has_intervals ? a["level"].as<double>() : 0.5;
   if (!(level > 0 && level < 1)) fail<UsageError>("--level must be between 0 and 1, got {}", level);
-  const std::string path = a.count("out") ? a["out"].as<std::string>() : run.directory.file("forecast.csv");
-  if (!has_extension(path, ".npy") && !has_extension(path, ".csv"))
-    fail<UsageError>("{}: .npy or .csv is expected", path);
+  const std::string path = output_of(a, run, "forecast.csv", {".npy", ".csv"});
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Batch batch = items.data.batch(at::arange(items.data.size, at::kLong), 0, run.model->dtype());

@@ -1,5 +1,6 @@
 // vem encode, impute, sample, reconstruct, traverse and export: what a run's model makes, as files.
 #include "estimates.h"
+#include "output_file.h"
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
@@ -12,21 +13,25 @@
 namespace vem {
 namespace {
 
-std::string out_of(const Arguments& a, const std::string& fallback) {
-  return a.count("out") ? a["out"].as<std::string>() : fallback;
-}
-
 bool is_image(const Schema& schema) {
   return schema.item_shape.size() == 3 && (schema.item_shape[0] == 1 || schema.item_shape[0] == 3);
 }
 
 /// Rows [n, D] as images [n, channels, height, width] with values in [0, 1].
 Tensor as_images(const Tensor& rows, const Schema& schema) {
-  if (!is_image(schema))
-    fail<UsageError>("items of shape [{}] are no images; write .npy or .csv", fmt::join(schema.item_shape, ", "));
   Shape shape{rows.size(0)};
   shape.insert(shape.end(), schema.item_shape.begin(), schema.item_shape.end());
   return rows.to(at::kFloat).clamp(0, 1).reshape(shape);
+}
+
+/// The file for rows that a verb makes, of images also as a picture.
+std::string rows_output(const Arguments& a, const LoadedRun& run, const std::string& name) {
+  const bool images = is_image(run.checkpoint.schema);
+  const std::vector<std::string> table{".npy", ".csv"}, all{".png", ".npy", ".csv"};
+  if (!images && a.count("out") && has_extension(a.given("out"), ".png"))
+    fail<UsageError>("{}: items of shape [{}] are no images; write .npy or .csv", one_line(a.given("out")),
+                     fmt::join(run.checkpoint.schema.item_shape, ", "));
+  return output_of(a, run, images ? "images/" + name + ".png" : name + ".csv", images ? all : table);
 }
 
 /// Writes rows [n, D] by the extension of the file; `spelling` is of cells in a .csv.
@@ -36,10 +41,8 @@ void write_rows(const std::string& path, const Tensor& rows, const std::vector<s
     write_png_grid(path, as_images(rows, schema), columns);
   else if (has_extension(path, ".npy"))
     write_npy(path, rows);
-  else if (has_extension(path, ".csv"))
-    write_csv(path, rows, names, schema.categories, spelling);
   else
-    fail<UsageError>("{}: .png, .npy or .csv is expected", path);
+    write_csv(path, rows, names, schema.categories, spelling);
   fmt::print("{}\n", one_line(path));
 }
 
@@ -92,9 +95,8 @@ void write_made(const std::string& path, const Tensor& rows, int64_t n, const Sc
 
 int encode(const Arguments& a, const Registry& registry) {
   if (!a.count("out")) fail<UsageError>("encode: --out FILE.npy, FILE.csv or FILE.mtx is missing");
-  const std::string path = a["out"].as<std::string>();
-  if (has_extension(path, ".png")) fail<UsageError>("{}: .npy, .csv or .mtx is expected", path);
   const LoadedRun run = load_run(a, registry);
+  const std::string path = output_of(a, run, "", {".npy", ".csv", ".mtx"});
   const auto methods = run.model->methods();
   const std::string fallback = Model::find(methods, "encode") ? "encode" : "responsibilities";
   const std::string wanted = a.count("method") ? a["method"].as<std::string>() : fallback;
@@ -164,7 +166,7 @@ int impute(const Arguments& a, const Registry& registry) {
   const Schema& schema = run.checkpoint.schema;
   const auto methods = run.model->methods();
   const Method& method = method_of(methods, "impute", run);
-  const auto path = a["out"].as<std::string>();
+  const std::string path = rows_output(a, run, "");
   const auto seed = a["seed"].as<uint64_t>();
   const Items items = load_items(a, run);
   if (!items.data.columns.count("x")) fail<UsageError>("impute: documents have no missing cells");
@@ -192,17 +194,15 @@ int sample(const Arguments& a, const Registry& registry) {
   const auto methods = run.model->methods();
   const at::NoGradGuard no_grad;
   const Method& method = method_of(methods, "sample", run);
+  const bool documents = method.outputs.back() == "offsets";
+  const std::string path = documents ? output_of(a, run, "samples.ldac", {".ldac"}) : rows_output(a, run, "samples");
   const std::vector<Tensor> drawn =
       method.call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"));
-  if (method.outputs.back() == "offsets") {
-    const std::string path = out_of(a, run.directory.file("samples.ldac"));
-    if (!has_extension(path, ".ldac")) fail<UsageError>("{}: documents are written as .ldac", path);
+  if (documents) {
     write_lda_c(path, drawn[0], drawn[1], drawn[2]);
     fmt::print("{}\n", one_line(path));
     return 0;
   }
-  const std::string path =
-      out_of(a, is_image(schema) ? run.directory.image("samples") : run.directory.file("samples.csv"));
   write_made(path, drawn[0], n, schema, static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(n)))));
   return 0;
 }
@@ -214,8 +214,7 @@ int reconstruct(const Arguments& a, const Registry& registry) {
   const Method& method = method_of(methods, "reconstruct", run);
   const int64_t n = count_of(a).value_or(32);
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("reconstruct");
-  const std::string path =
-      out_of(a, is_image(schema) ? run.directory.image("reconstructions") : run.directory.file("reconstructions.csv"));
+  const std::string path = rows_output(a, run, "reconstructions");
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Batch first = first_items(items, *run.model, n);
@@ -275,7 +274,7 @@ int traverse(const Arguments& a, const Registry& registry) {
   const bool between = a["between"].as<bool>();
   const std::optional<int64_t> n = count_of(a);
   const std::string name = between ? "interpolation" : "traversal";
-  const std::string path = out_of(a, is_image(schema) ? run.directory.image(name) : run.directory.file(name + ".csv"));
+  const std::string path = rows_output(a, run, name);
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Batch first = first_items(items, *run.model, 1000);
@@ -298,7 +297,7 @@ int export_model(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   if (format == "npy" || (format == "json" && Model::find(run.model->methods(), "topics")))
     return export_topics(a, run);
-  const std::string path = out_of(a, run.directory.file(files.at(format)));
+  const std::string path = output_of(a, run, files.at(format), {});
   if (format == "json")
     write_text(path, json_of(run));
   else if (format == "torchscript")

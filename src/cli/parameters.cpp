@@ -2,6 +2,7 @@
 // take no input, whose tensors start with the components.
 #include "vem/train/parameters.h"
 #include "inputs.h"
+#include "output_file.h"
 #include "remarks.h"
 #include "text.h"
 #include "topics.h"
@@ -44,6 +45,7 @@ std::string json_of(const LoadedRun& run) {
 int describe_run(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, a["name"].as<std::string>(), registry);
   const std::string json = a.count("json") ? a["json"].as<std::string>() : "";
+  if (!json.empty()) check_output(a, json, {}, input_files(a, run.options.data));
   if (json.empty() && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
   a.require_all_read();
   const at::NoGradGuard no_grad;

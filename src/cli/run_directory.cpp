@@ -29,30 +29,33 @@ const std::vector<std::string> kMayDiffer{
 /// The mark of a folder that a run was begun in.
 constexpr const char* kMark = ".vem-run";
 
-/// Everything that `vem` writes into the folder of a run unless it is told another name.
-const std::vector<std::string>& own_files() {
-  static const std::vector<std::string> names{kMark,
-                                              "config.toml",
-                                              "metrics.jsonl",
-                                              "draws.jsonl",
-                                              "evaluation.json",
-                                              "forecast.csv",
-                                              "samples.csv",
-                                              "samples.ldac",
-                                              "reconstructions.csv",
-                                              "traversal.csv",
-                                              "interpolation.csv",
-                                              "checkpoints/best.safetensors",
-                                              "checkpoints/last.safetensors",
-                                              "export/model.pt",
-                                              "export/model.safetensors",
-                                              "export/parameters.json",
-                                              "export/topics.json",
-                                              "export/topics.npy",
-                                              "images/samples.png",
-                                              "images/reconstructions.png",
-                                              "images/traversal.png",
-                                              "images/interpolation.png"};
+/// What a run needs to go on.
+const std::vector<std::string> kStateFiles{kMark,
+                                           "config.toml",
+                                           "metrics.jsonl",
+                                           "draws.jsonl",
+                                           "checkpoints/best.safetensors",
+                                           "checkpoints/last.safetensors"};
+/// What verbs write into the folder of a run unless they are told another name.
+const std::vector<std::string> kOutputFiles{"evaluation.json",
+                                            "forecast.csv",
+                                            "samples.csv",
+                                            "samples.ldac",
+                                            "reconstructions.csv",
+                                            "traversal.csv",
+                                            "interpolation.csv",
+                                            "export/model.pt",
+                                            "export/model.safetensors",
+                                            "export/parameters.json",
+                                            "export/topics.json",
+                                            "export/topics.npy",
+                                            "images/samples.png",
+                                            "images/reconstructions.png",
+                                            "images/traversal.png",
+                                            "images/interpolation.png"};
+std::vector<std::string> own_files() {
+  std::vector<std::string> names = kStateFiles;
+  names.insert(names.end(), kOutputFiles.begin(), kOutputFiles.end());
   return names;
 }
 
@@ -193,6 +196,19 @@ std::shared_ptr<Model> load_model(const RunOptions& options, const Checkpoint& c
     fail<DataError>("{}: does not fit the model of config.toml ({}): {}", path, options.model.name, e.what());
   }
   return model;
+}
+
+OwnFile own_file(const fs::path& path) {
+  std::error_code ignored;
+  const fs::path file = fs::weakly_canonical(path, ignored), folder = file.parent_path();
+  for (const fs::path& root : {folder, folder.parent_path()}) {
+    if (!is_run(root)) continue;
+    const std::string name = file.lexically_relative(root).string();
+    const auto is_in = [&](const auto& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
+    if (is_in(kStateFiles) || name == kLock) return OwnFile::state;
+    if (is_in(kOutputFiles)) return OwnFile::output;
+  }
+  return OwnFile::none;
 }
 
 Config load_written_config(const std::string& path) { return written_config(Config::load(path)); }

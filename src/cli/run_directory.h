@@ -49,7 +49,6 @@ class RunDirectory {
   std::string checkpoint(const std::string& name) const {
     return (root_ / "checkpoints" / (name + ".safetensors")).string();
   }
-  std::string image(const std::string& name) const { return (root_ / "images" / (name + ".png")).string(); }
   std::string file(const std::string& name) const { return (root_ / name).string(); }
 
  private:
@@ -58,6 +57,11 @@ class RunDirectory {
   std::filesystem::path root_;
   bool force_ = false;
 };
+
+/// What a file is to the run in whose folder it lies: none of its files, what it needs to go on, or what verbs write
+/// there by default.
+enum class OwnFile { none, state, output };
+OwnFile own_file(const std::filesystem::path& path);
 
 /// The configuration that a run wrote, in which every option that had an effect is set. One of an earlier version lacks
 /// options that came later: these get the values that the run had without knowing them, not today's defaults.

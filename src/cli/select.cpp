@@ -10,6 +10,7 @@
 
 #include "inputs.h"
 #include "message.h"
+#include "output_file.h"
 #include "preparation.h"
 #include "signals.h"
 #include "text.h"
@@ -240,6 +241,7 @@ int select(const Arguments& a, const Registry& registry) {
   for (int64_t k = first; k <= last && !(signals && Signals::received() != 0); ++k) {
     const RunOptions options = run_options(a, "select", registry, {fmt::format("model.num_components={}", k)});
     if (k == first) {
+      if (!all.out.empty()) check_output(a, all.out, {}, input_files(a, options.data));
       a.require_all_read();
       if (options.train.sampled)
         fail<ConfigError>("select: estimate = \"gibbs\" has no bound to compare; use posterior");

@@ -1,6 +1,7 @@
 // Topics as tables and files: top words, prevalence, coherence, matches with other runs, document completion.
 #include "topics.h"
 
+#include "output_file.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/core/names.h"
@@ -203,7 +204,7 @@ int describe_topics(const Arguments& a, const LoadedRun& run, const Registry& re
 int export_topics(const Arguments& a, const LoadedRun& run) {
   const std::string format = a["format"].as<std::string>();
   const Topics t = topics_of(*run.model);
-  const std::string path = a.count("out") ? a["out"].as<std::string>() : run.directory.file("export/topics." + format);
+  const std::string path = output_of(a, run, "export/topics." + format, {"." + format});
   if (format == "npy") {
     write_npy(path, t.topics);
   } else {

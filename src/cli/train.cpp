@@ -180,6 +180,8 @@ int start(const Arguments& a, const Registry& registry) {
   const RunDirectory directory = RunDirectory::plan(
       a.count("out") ? a["out"].as<std::string>() : fmt::format("runs/{}-{}", name, short_name(source)),
       a["force"].as<bool>());
+  if (std::error_code ignored; fs::equivalent(directory.path(), source, ignored))
+    fail<OutputError>("{}: is the data itself; --out names another folder", one_line(source));
   if (options.train.sampled && options.train.burn_in >= options.train.epochs)
     fail<ConfigError>("train: train.burn_in = {} leaves no draw of train.epochs = {}", options.train.burn_in,
                       options.train.epochs);

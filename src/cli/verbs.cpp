@@ -6,6 +6,9 @@ namespace {
 
 using Values = std::vector<std::string>;
 
+void declare_output(cxxopts::Options& o, const std::string& help, const std::string& names = "out") {
+  o.add_options()(names, help, cxxopts::value<std::string>())("force", "replace the file if it exists");
+}
 /// What train and select fit.
 void declare_fit(cxxopts::Options& o) {
   o.add_options()("what", "model, preset or TOML file", cxxopts::value<std::string>())(
@@ -24,8 +27,8 @@ void declare_train(cxxopts::Options& o) {
 }
 void declare_select(cxxopts::Options& o) {
   declare_fit(o);
-  o.add_options()("components", "numbers of components to compare: 1..8", cxxopts::value<std::string>())(
-      "json,out", "file for the table", cxxopts::value<std::string>());
+  o.add_options()("components", "numbers of components to compare: 1..8", cxxopts::value<std::string>());
+  declare_output(o, "file for the table", "json,out");
 }
 void declare_threads(cxxopts::Options& o) {
   o.add_options()("threads", "0: all cores, or OMP_NUM_THREADS; default: as the run was trained",
@@ -79,8 +82,8 @@ void declare_encode(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("out", "file to write: .npy, .csv, or sparse .mtx", cxxopts::value<std::string>())(
-      "least", "of .mtx: entries below are left out", cxxopts::value<double>()->default_value("0.01"))(
+  declare_output(o, "file to write: .npy, .csv, or sparse .mtx");
+  o.add_options()("least", "of .mtx: entries below are left out", cxxopts::value<double>()->default_value("0.01"))(
       "method",
       "another method of the model with an output a row: predict, filter; or log_prob, the log-likelihood of each item",
       cxxopts::value<std::string>())("samples",
@@ -92,7 +95,7 @@ void declare_impute(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
-  o.add_options()("out", "file to write: .npy or .csv", cxxopts::value<std::string>());
+  declare_output(o, "file to write: .npy or .csv");
 }
 void declare_forecast(cxxopts::Options& o) {
   declare_run(o);
@@ -100,26 +103,27 @@ void declare_forecast(cxxopts::Options& o) {
   o.add_options()("horizon", "time steps after the end of each sequence",
                   cxxopts::value<int64_t>()->default_value("10"))(
       "level", "probability of the central interval lower .. upper of each column",
-      cxxopts::value<double>()->default_value("0.95"))(
-      "out",
+      cxxopts::value<double>()->default_value("0.95"));
+  declare_output(
+      o,
       "file to write: .npy or .csv; default RUN/forecast.csv. A row a step: probabilities of the states; mean, "
       "variance, "
       "lower and upper of each column of numbers (of counts too); of symbols the most probable one and the probability "
-      "of each",
-      cxxopts::value<std::string>());
+      "of each");
 }
 void declare_sample(cxxopts::Options& o) {
   declare_run(o);
   declare_seed(o);
-  o.add_options()("n", "number of draws; default 64", cxxopts::value<int64_t>())(
-      "out", "file to write: .png (images), .npy or .csv", cxxopts::value<std::string>());
+  o.add_options()("n", "number of draws; default 64", cxxopts::value<int64_t>());
+  declare_output(o, "file to write: .png (images), .npy or .csv; .ldac (documents)");
 }
 void declare_picture(cxxopts::Options& o) {
   declare_run(o);
   declare_data(o);
   declare_seed(o);
   o.add_options()("n", "items (default 32), or dimensions (default: the active ones, 10 at most)",
-                  cxxopts::value<int64_t>())("out", "file to write: .png or .npy", cxxopts::value<std::string>());
+                  cxxopts::value<int64_t>());
+  declare_output(o, "file to write: .png (images), .npy or .csv");
 }
 void declare_traverse(cxxopts::Options& o) {
   declare_picture(o);
@@ -130,8 +134,8 @@ void declare_export(cxxopts::Options& o) {
   o.add_options()("format",
                   "torchscript: parameters and methods, for PyTorch; safetensors: parameters alone, for any program; "
                   "json: parameters, or topics; npy: topics",
-                  cxxopts::value<std::string>()->default_value("torchscript"))(
-      "out", "file to write; default RUN/export/model.pt or .safetensors", cxxopts::value<std::string>());
+                  cxxopts::value<std::string>()->default_value("torchscript"));
+  declare_output(o, "file to write; default RUN/export/model.pt or .safetensors");
 }
 void declare_kind(cxxopts::Options& o) {
   o.add_options()("name", "kind, or name of a plug-in", cxxopts::value<std::string>());
@@ -141,16 +145,17 @@ void declare_diagnose(cxxopts::Options& o) {
   o.add_options()("runs", "folders of runs with estimate = gibbs, one a chain", cxxopts::value<Values>())(
       "skip", "first so many draws of each left out, beside those of train.burn_in",
       cxxopts::value<int64_t>()->default_value("0"))("thin", "of the others, every so many",
-                                                     cxxopts::value<int64_t>()->default_value("1"))(
-      "json,out", "file for the results", cxxopts::value<std::string>());
+                                                     cxxopts::value<int64_t>()->default_value("1"));
+  declare_output(o, "file for the results", "json,out");
   declare_threads(o);
   o.parse_positional({"runs"});
 }
 void declare_describe(cxxopts::Options& o) {
   declare_kind(o);
   declare_loading(o);  // of a run
-  o.add_options()("json,out", "of a run: file for its parameters", cxxopts::value<std::string>())(
-      "words", "top words of a topic that are shown and scored", cxxopts::value<int64_t>()->default_value("10"))(
+  declare_output(o, "of a run: file for its parameters", "json,out");
+  o.add_options()("words", "top words of a topic that are shown and scored",
+                  cxxopts::value<int64_t>()->default_value("10"))(
       "data", "of topics: corpus that coherence is counted in; default: the run's training documents",
       cxxopts::value<std::string>())("other", "of topics: another run, whose topics are matched with these",
                                      cxxopts::value<std::vector<std::string>>());
