@@ -4,7 +4,7 @@
 namespace vem {
 namespace {
 
-struct SequenceOptions final : Options {
+struct SequenceScheduleOptions final : Options {
   Choice first = constant_schedule(0), then = constant_schedule(1);
   double until = 10;
   void visit(OptionVisitor& v) override {
@@ -16,7 +16,7 @@ struct SequenceOptions final : Options {
 
 class Sequence final : public Schedule {
  public:
-  Sequence(const SequenceOptions& options, const Context& context)
+  Sequence(const SequenceScheduleOptions& options, const Context& context)
       : first_(context.registry.create<Schedule>(options.first, context)),
         then_(context.registry.create<Schedule>(options.then, context)),
         until_(options.until) {}
@@ -34,7 +34,7 @@ class Sequence final : public Schedule {
   double until_;
 };
 
-struct ProductOptions final : Options {
+struct ProductScheduleOptions final : Options {
   Choice first = constant_schedule(1), second = constant_schedule(1);
   void visit(OptionVisitor& v) override {
     v("first", first, "a schedule");
@@ -44,7 +44,7 @@ struct ProductOptions final : Options {
 
 class Product final : public Schedule {
  public:
-  Product(const ProductOptions& options, const Context& context)
+  Product(const ProductScheduleOptions& options, const Context& context)
       : first_(context.registry.create<Schedule>(options.first, context)),
         second_(context.registry.create<Schedule>(options.second, context)) {}
   double at(const Step& step) const override { return first_->at(step) * second_->at(step); }
@@ -63,8 +63,9 @@ void add_composed(Registry& registry, const char* name, const char* summary) {
 }  // namespace
 
 void register_composed_schedules(Registry& registry) {
-  add_composed<Sequence, SequenceOptions>(registry, "sequence", "one schedule, then another: a warm-up before a decay");
-  add_composed<Product, ProductOptions>(registry, "product", "two schedules multiplied");
+  add_composed<Sequence, SequenceScheduleOptions>(registry, "sequence",
+                                                  "one schedule, then another: a warm-up before a decay");
+  add_composed<Product, ProductScheduleOptions>(registry, "product", "two schedules multiplied");
 }
 
 }  // namespace vem

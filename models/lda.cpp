@@ -52,7 +52,7 @@ Estimate block_estimate(LdaEstimate estimate) {
                                             : Estimate::map;
 }
 
-std::shared_ptr<Model> create(const LdaOptions& options, const Model::Context& context) {
+std::shared_ptr<Model> create_lda(const LdaOptions& options, const Model::Context& context) {
   return std::make_shared<Lda>(options, context);
 }
 
@@ -194,7 +194,7 @@ Expectation Lda::e_step(const Batch& batch, const Step& step, const Rng& rng) co
 void register_lda(Registry& registry) {
   // Steps that start small: two stochastic passes then come close to many batch passes (experiments/lda).
   registry.add<Model, LdaOptions>("lda", "topics of bags of words: latent Dirichlet allocation (train.rho.delay: 64)",
-                                  create,
+                                  create_lda,
                                   "train.epochs = 100\ntrain.rho = {kind = \"power\", delay = 64, exponent = 0.7}");
 }
 

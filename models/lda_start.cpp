@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kCandidates = 5, kIterations = 10;
 constexpr int64_t kFew = 4000, kMany = 20000;  // documents that restarts see, and that refine the best
-constexpr double kRows = 1e6;                  // different words in them at most, on average: memory
+constexpr double kClusteredWords = 1e6;        // different words in them at most, on average: memory
 // Shares of words are mixed with those of the corpus: a word that a cluster lacks does not rule a document out, and
 // clusters are told apart by what is frequent in them. A share of .5 found better optima than .1 and .3.
 constexpr double kCorpusShare = 0.5;
@@ -125,7 +125,7 @@ class Clustering {
 /// So many of the documents, or fewer long ones, drawn, in their order; all if there are no more.
 Batch some_of(const Dataset& data, int64_t most, const Rng& rng) {
   const double rows = (data.offsets[-1] - data.offsets[0]).item<double>() / static_cast<double>(data.size);
-  most = std::min(most, 1 + static_cast<int64_t>(kRows / std::max(1.0, rows)));
+  most = std::min(most, 1 + static_cast<int64_t>(kClusteredWords / std::max(1.0, rows)));
   const Tensor all = at::arange(data.size, at::kLong);
   const Tensor drawn = data.size <= most ? all : std::get<0>(rng.permutation(data.size).slice(0, 0, most).sort());
   return data.batch(drawn, 0, at::kFloat);

@@ -51,8 +51,8 @@ struct StepsOptions final : DecayOptions {
   }
 };
 
-struct ExponentialOptions final : DecayOptions {
-  ExponentialOptions() { factor = 0.95; }
+struct ExponentialDecayOptions final : DecayOptions {
+  ExponentialDecayOptions() { factor = 0.95; }
 };
 
 struct PlateauOptions final : DecayOptions {
@@ -149,9 +149,9 @@ double cyclic(const CyclicOptions& o, const Step& step) {
 // ---- checks between options ----
 
 template <class OptionsT>
-void check(const OptionsT&) {}
+void check_schedule(const OptionsT&) {}
 
-void check(const PiecewiseOptions& o) {
+void check_schedule(const PiecewiseOptions& o) {
   if (o.epochs.empty() || o.epochs.size() != o.values.size())
     fail<ConfigError>("piecewise: as many values as epochs are expected, got {} epochs and {} values", o.epochs.size(),
                       o.values.size());
@@ -160,18 +160,19 @@ void check(const PiecewiseOptions& o) {
       fail<ConfigError>("piecewise: epochs must rise, got {} after {}", o.epochs[i], o.epochs[i - 1]);
 }
 
-void check(const CyclicOptions& o) {
+void check_schedule(const CyclicOptions& o) {
   if (o.rise + o.hold > 1) fail<ConfigError>("cyclic: rise + hold must be at most 1, got {} + {}", o.rise, o.hold);
 }
 
-void check(const PlateauOptions& o) {
+void check_schedule(const PlateauOptions& o) {
   if (o.factor >= 1) fail<ConfigError>("plateau: factor must be below 1, got {}", o.factor);
 }
 
 template <class OptionsT>
-void add(Registry& registry, const char* name, const char* summary, double (*function)(const OptionsT&, const Step&)) {
+void add_schedule(Registry& registry, const char* name, const char* summary,
+                  double (*function)(const OptionsT&, const Step&)) {
   registry.add<Schedule, OptionsT>(name, summary, [function](const OptionsT& options, const Schedule::Context&) {
-    check(options);
+    check_schedule(options);
     return std::make_shared<FunctionSchedule<OptionsT>>(options, function);
   });
 }
@@ -179,30 +180,32 @@ void add(Registry& registry, const char* name, const char* summary, double (*fun
 }  // namespace
 
 void register_schedules(Registry& registry) {
-  add<ConstantOptions>(registry, "constant", "one number; a bare number in TOML is short for it",
-                       [](const ConstantOptions& o, const Step&) { return o.value; });
-  add<RampOptions>(registry, "linear", "a straight line between two values: warm-up and annealing",
-                   [](const RampOptions& o, const Step& s) { return o.from + (o.to - o.from) * o.done(s); });
-  add<RampOptions>(registry, "cosine", "half a cosine wave between two values (Loshchilov and Hutter 2017)",
-                   [](const RampOptions& o, const Step& s) {
-                     return o.to + (o.from - o.to) * 0.5 * (1 + std::cos(M_PI * o.done(s)));
-                   });
-  add<StepsOptions>(registry, "steps", "multiplied by a factor every so many epochs",
-                    [](const StepsOptions& o, const Step& s) { return o.after(whole(s.progress / o.every)); });
-  add<ExponentialOptions>(registry, "exponential", "multiplied by a factor over each epoch, continuously",
-                          [](const ExponentialOptions& o, const Step& s) { return o.after(s.progress); });
-  add<PlateauOptions>(registry, "plateau",
-                      "multiplied by a factor when the validation (else training) bound has not risen for some epochs",
-                      plateau);
-  add<PiecewiseOptions>(registry, "piecewise", "a table of values, with jumps or straight lines between them",
-                        piecewise);
-  add<CyclicOptions>(registry, "cyclic",
-                     "up, hold and down again: cyclic rates (Smith 2017), KL annealing (Fu et al. 2019)", cyclic);
-  add<PowerOptions>(registry, "power", "(t + delay)^-exponent over updates t from 0 (Hoffman et al. 2013, eq. 26)",
-                    [](const PowerOptions& o, const Step& s) {
-                      const double t = static_cast<double>(s.iteration) + o.delay;
-                      return t > 1 ? std::pow(t, -o.exponent) : 1.0;
-                    });
+  add_schedule<ConstantOptions>(registry, "constant", "one number; a bare number in TOML is short for it",
+                                [](const ConstantOptions& o, const Step&) { return o.value; });
+  add_schedule<RampOptions>(registry, "linear", "a straight line between two values: warm-up and annealing",
+                            [](const RampOptions& o, const Step& s) { return o.from + (o.to - o.from) * o.done(s); });
+  add_schedule<RampOptions>(registry, "cosine", "half a cosine wave between two values (Loshchilov and Hutter 2017)",
+                            [](const RampOptions& o, const Step& s) {
+                              return o.to + (o.from - o.to) * 0.5 * (1 + std::cos(M_PI * o.done(s)));
+                            });
+  add_schedule<StepsOptions>(registry, "steps", "multiplied by a factor every so many epochs",
+                             [](const StepsOptions& o, const Step& s) { return o.after(whole(s.progress / o.every)); });
+  add_schedule<ExponentialDecayOptions>(
+      registry, "exponential", "multiplied by a factor over each epoch, continuously",
+      [](const ExponentialDecayOptions& o, const Step& s) { return o.after(s.progress); });
+  add_schedule<PlateauOptions>(
+      registry, "plateau",
+      "multiplied by a factor when the validation (else training) bound has not risen for some epochs", plateau);
+  add_schedule<PiecewiseOptions>(registry, "piecewise", "a table of values, with jumps or straight lines between them",
+                                 piecewise);
+  add_schedule<CyclicOptions>(
+      registry, "cyclic", "up, hold and down again: cyclic rates (Smith 2017), KL annealing (Fu et al. 2019)", cyclic);
+  add_schedule<PowerOptions>(registry, "power",
+                             "(t + delay)^-exponent over updates t from 0 (Hoffman et al. 2013, eq. 26)",
+                             [](const PowerOptions& o, const Step& s) {
+                               const double t = static_cast<double>(s.iteration) + o.delay;
+                               return t > 1 ? std::pow(t, -o.exponent) : 1.0;
+                             });
 }
 
 Choice constant_schedule(double value) {

@@ -7,7 +7,7 @@
 namespace vem {
 namespace {
 
-constexpr int64_t kChunk = 2000;                // rows a look at the training data
+constexpr int64_t kLookedAt = 2000;             // rows a look at the training data
 constexpr int64_t kNumbers = int64_t{1} << 23;  // of which these may hold so many: documents have wide rows
 constexpr double kLeastSpread = 0.01;           // variance that a decoder expects at first of what hardly varies
 constexpr int64_t kFewest = 500;                // rows that a prior begins from, of wide ones
@@ -211,7 +211,7 @@ void Vae::require_digits(const Tensor& mean, const Tensor& deviation) const {
       feature_name(i), deviation[i].item<double>(), mean[i].item<double>(), spacing[i].item<double>());
 }
 
-int64_t Vae::chunk() const { return std::clamp<int64_t>(kNumbers / features_, 1, kChunk); }
+int64_t Vae::chunk() const { return std::clamp<int64_t>(kNumbers / features_, 1, kLookedAt); }
 
 std::string Vae::feature_name(int64_t i) const {
   return schema_.feature_names.empty() ? fmt::format("feature {}", i) : schema_.feature_names[static_cast<size_t>(i)];

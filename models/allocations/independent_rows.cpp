@@ -11,7 +11,7 @@ namespace vem {
 namespace {
 
 template <class T>
-constexpr T kInfinity = std::numeric_limits<T>::infinity();
+constexpr T kInfinityOf = std::numeric_limits<T>::infinity();
 // Responsibilities below exp of this count as zero, before they turn into denormal numbers, which are slow.
 template <class T>
 constexpr T kNegligible = sizeof(T) == 4 ? -70 : -650;
@@ -21,14 +21,14 @@ template <class T>
 VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T* __restrict r, T* __restrict largest,
                                 int64_t rows, int64_t K) {
   for (int64_t n = 0; n < rows; ++n, x += K, r += K) {
-    T top = -kInfinity<T>;
+    T top = -kInfinityOf<T>;
 #pragma omp simd reduction(max : top)
     for (int64_t k = 0; k < K; ++k) {
       r[k] = x[k] + t[k];
       top = r[k] > top ? r[k] : top;
     }
     largest[n] = top;
-    top = top == -kInfinity<T> ? T{0} : top;
+    top = top == -kInfinityOf<T> ? T{0} : top;
     for (int64_t k = 0; k < K; ++k) r[k] -= top;
   }
 }

@@ -5,6 +5,7 @@
 
 #include "state_mixtures.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/dirichlet.h"
 #include "vem/infer/allocation.h"
 #include "vem/infer/forward_backward.h"
@@ -12,8 +13,6 @@
 
 namespace vem {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct MarkovChainOptions final : ConjugateOptions {
   enum class Topology { full, left_right };
@@ -407,7 +406,7 @@ void refuse_ml_priors(const MarkovChainOptions& options) {
                         "markov-chain: mixing_concentration", condition);
 }
 
-std::shared_ptr<Allocation> create(const MarkovChainOptions& options, const Allocation::Context& context) {
+std::shared_ptr<Allocation> create_markov_chain(const MarkovChainOptions& options, const Allocation::Context& context) {
   if (context.estimate == Estimate::ml) refuse_ml_priors(options);
   for (const auto& [name, value] : {std::pair<const char*, double>{"concentration", options.concentration},
                                     {"start_concentration", options.start_concentration},
@@ -426,7 +425,7 @@ std::shared_ptr<Allocation> create(const MarkovChainOptions& options, const Allo
 
 void register_markov_chain(Registry& registry) {
   registry.add<Allocation, MarkovChainOptions>("markov-chain", "rows of a sequence, each state given the one before",
-                                               create);
+                                               create_markov_chain);
 }
 
 }  // namespace vem

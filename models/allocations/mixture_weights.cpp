@@ -37,7 +37,8 @@ class MixtureWeights final : public IndependentRows {
   double concentration_;
 };
 
-std::shared_ptr<Allocation> create(const MixtureWeightsOptions& options, const Allocation::Context& context) {
+std::shared_ptr<Allocation> create_mixture_weights(const MixtureWeightsOptions& options,
+                                                   const Allocation::Context& context) {
   if (context.estimate == Estimate::ml)
     refuse_without_effect(options.concentration != MixtureWeightsOptions().concentration,
                           "mixture-weights: concentration", "estimate is map or posterior");
@@ -52,7 +53,8 @@ std::shared_ptr<Allocation> create(const MixtureWeightsOptions& options, const A
 }  // namespace
 
 void register_mixture_weights(Registry& registry) {
-  registry.add<Allocation, MixtureWeightsOptions>("mixture-weights", "independent rows, a weight a component", create);
+  registry.add<Allocation, MixtureWeightsOptions>("mixture-weights", "independent rows, a weight a component",
+                                                  create_mixture_weights);
 }
 
 }  // namespace vem

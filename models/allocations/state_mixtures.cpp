@@ -1,14 +1,11 @@
 // States see the log-sum-exp over their components; what they return is shared out by the components' posterior.
 #include "state_mixtures.h"
 
-#include <limits>
-
+#include "vem/core/infinity.h"
 #include "vem/dist/dirichlet.h"
 
 namespace vem {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// p(m | k, row) [N, K, M]; zeros where a state can not explain the row.
 Tensor shares(const Tensor& joint, const Tensor& total) {

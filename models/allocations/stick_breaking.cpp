@@ -66,7 +66,8 @@ class StickBreaking final : public IndependentRows {
   double concentration_;
 };
 
-std::shared_ptr<Allocation> create(const StickBreakingOptions& options, const Allocation::Context& context) {
+std::shared_ptr<Allocation> create_stick_breaking(const StickBreakingOptions& options,
+                                                  const Allocation::Context& context) {
   if (context.num_components < 2)
     fail<ConfigError>("stick-breaking: num_components, the truncation, must be >= 2, got {}", context.num_components);
   if (context.estimate == Estimate::ml)
@@ -84,7 +85,8 @@ std::shared_ptr<Allocation> create(const StickBreakingOptions& options, const Al
 
 void register_stick_breaking(Registry& registry) {
   registry.add<Allocation, StickBreakingOptions>(
-      "stick-breaking", "independent rows, truncated Dirichlet process: unneeded components stay empty", create);
+      "stick-breaking", "independent rows, truncated Dirichlet process: unneeded components stay empty",
+      create_stick_breaking);
 }
 
 }  // namespace vem

@@ -49,7 +49,7 @@ class Radial final : public Flow {
 };
 
 template <class F>
-void add(Registry& registry, const char* name, const char* summary) {
+void add_flow(Registry& registry, const char* name, const char* summary) {
   registry.add<Flow, FlowOptions>(
       name, summary, [](const FlowOptions&, const Flow::Context& context) { return std::make_shared<F>(context); });
 }
@@ -57,8 +57,8 @@ void add(Registry& registry, const char* name, const char* summary) {
 }  // namespace
 
 void register_planar_flows(Registry& registry) {
-  add<Planar>(registry, "planar", "shift along one direction");
-  add<Radial>(registry, "radial", "pull to, or push from, one point");
+  add_flow<Planar>(registry, "planar", "shift along one direction");
+  add_flow<Radial>(registry, "radial", "pull to, or push from, one point");
 }
 
 }  // namespace vem

@@ -6,7 +6,7 @@
 namespace vem {
 namespace {
 
-struct CategoricalOptions final : LikelihoodOptions {
+struct CategoricalLikelihoodOptions final : LikelihoodOptions {
   int64_t num_categories = 2;
   Cells cells() const override { return Cells::symbols; }
   void visit(OptionVisitor& v) override { v("num_categories", num_categories, {2, 65536}, "symbols of a feature"); }
@@ -14,7 +14,7 @@ struct CategoricalOptions final : LikelihoodOptions {
 
 class CategoricalLikelihood final : public IndependentLikelihood {
  public:
-  explicit CategoricalLikelihood(const CategoricalOptions& options) : categories_(options.num_categories) {}
+  explicit CategoricalLikelihood(const CategoricalLikelihoodOptions& options) : categories_(options.num_categories) {}
   int64_t parameters_per_feature() const override { return categories_; }
   /// The mean of the number that stands for the symbol: it means something where symbols are levels.
   Tensor mean(const Tensor& outputs) const override {
@@ -45,10 +45,10 @@ class CategoricalLikelihood final : public IndependentLikelihood {
 }  // namespace
 
 void register_categorical_likelihood(Registry& registry) {
-  registry.add<Likelihood, CategoricalOptions>("categorical", "symbols 0 .. K - 1",
-                                               [](const CategoricalOptions& options, const Likelihood::Context&) {
-                                                 return std::make_shared<CategoricalLikelihood>(options);
-                                               });
+  registry.add<Likelihood, CategoricalLikelihoodOptions>(
+      "categorical", "symbols 0 .. K - 1", [](const CategoricalLikelihoodOptions& options, const Likelihood::Context&) {
+        return std::make_shared<CategoricalLikelihood>(options);
+      });
 }
 
 }  // namespace vem

@@ -12,9 +12,9 @@
 namespace vem {
 namespace {
 
-constexpr const char* kTotal = "likelihood.total";  // of a row on average
+constexpr const char* kTotalCount = "likelihood.total";  // of a row on average
 
-struct MultinomialOptions final : LikelihoodOptions {
+struct MultinomialLikelihoodOptions final : LikelihoodOptions {
   Cells cells() const override { return Cells::counts; }
   void visit(OptionVisitor&) override {}
 };
@@ -23,22 +23,22 @@ struct MultinomialOptions final : LikelihoodOptions {
 class GivenTotal : public Likelihood {
  public:
   explicit GivenTotal(const Context& context) : constants_(context.constants) {
-    constants_->add(kTotal, at::ones({}, context.dtype));
+    constants_->add(kTotalCount, at::ones({}, context.dtype));
   }
   int64_t parameters_per_feature() const final { return 1; }
-  Tensor mean(const Tensor& outputs) const final { return constants_->get(kTotal) * at::softmax(outputs, -1); }
+  Tensor mean(const Tensor& outputs) const final { return constants_->get(kTotalCount) * at::softmax(outputs, -1); }
   Range support() const final { return at_least(0); }
   bool whole_numbers() const final { return true; }
 
  protected:
   /// Sets the total that rows have on average, and gives the shares [D] of means [D].
   Tensor shares_of(const Tensor& mean) const {
-    constants_->set(kTotal, mean.sum());
+    constants_->set(kTotalCount, mean.sum());
     return (mean / mean.sum()).clamp_min(1e-6);
   }
   /// Counts [rows, D] that add up to the average total, with probabilities p [rows, D] float64.
   Tensor drawn(const Tensor& p, const Rng& rng) const {
-    const int64_t total = constants_->get(kTotal).round().to(at::kLong).item<int64_t>();
+    const int64_t total = constants_->get(kTotalCount).round().to(at::kLong).item<int64_t>();
     const Tensor edges = p.cumsum(-1);
     const Tensor u = rng.uniform(at::arange(p.size(0), at::kLong), {total}, "words") * edges.slice(-1, -1);
     const Tensor word = at::searchsorted(edges.contiguous(), u).clamp_max(p.size(-1) - 1);
@@ -143,10 +143,11 @@ void register_multinomial_likelihood(Registry& registry) {
       [](const DirichletMultinomialOptions& options, const Likelihood::Context& context) {
         return std::make_shared<DirichletMultinomialLikelihood>(options, context);
       });
-  registry.add<Likelihood, MultinomialOptions>("multinomial", "bags of words as rows of counts, given their number",
-                                               [](const MultinomialOptions&, const Likelihood::Context& context) {
-                                                 return std::make_shared<MultinomialLikelihood>(context);
-                                               });
+  registry.add<Likelihood, MultinomialLikelihoodOptions>(
+      "multinomial", "bags of words as rows of counts, given their number",
+      [](const MultinomialLikelihoodOptions&, const Likelihood::Context& context) {
+        return std::make_shared<MultinomialLikelihood>(context);
+      });
 }
 
 }  // namespace vem

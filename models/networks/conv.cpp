@@ -163,7 +163,7 @@ class Conv final : public Network {
 };
 
 template <class O>
-void add(Registry& registry, const char* name, const char* summary) {
+void add_convolutional(Registry& registry, const char* name, const char* summary) {
   registry.add<Network, O>(name, summary, [](const O& options, const Network::Context& context) {
     return std::make_shared<Conv>(options, context);
   });
@@ -172,8 +172,9 @@ void add(Registry& registry, const char* name, const char* summary) {
 }  // namespace
 
 void register_conv(Registry& registry) {
-  add<ConvOptions>(registry, "conv", "convolutions down from an image, or transposed ones up to it");
-  add<ResidualConvOptions>(registry, "residual-conv", "the same with residual blocks at each size of the image");
+  add_convolutional<ConvOptions>(registry, "conv", "convolutions down from an image, or transposed ones up to it");
+  add_convolutional<ResidualConvOptions>(registry, "residual-conv",
+                                         "the same with residual blocks at each size of the image");
 }
 
 }  // namespace vem

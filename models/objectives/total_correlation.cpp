@@ -8,18 +8,19 @@
 namespace vem {
 namespace {
 
-enum class Estimator { weighted, stratified };
+enum class AggregateEstimator { weighted, stratified };
 
 struct TotalCorrelationOptions final : Options {
   double information = 1, dimensions = 1;
   Choice correlation = constant_schedule(6);
-  Estimator estimator = Estimator::stratified;
+  AggregateEstimator estimator = AggregateEstimator::stratified;
   int64_t num_samples = 1;
   void visit(OptionVisitor& v) override {
     v("information", information, at_least(0), "weight of I(x; z) (alpha)");
     v("correlation", correlation, "weight of the total correlation of q(z) (beta): a number or a schedule");
     v("dimensions", dimensions, at_least(0), "weight of the KL of each dimension to its prior (gamma)");
-    v("estimator", estimator, {{"weighted", Estimator::weighted}, {"stratified", Estimator::stratified}},
+    v("estimator", estimator,
+      {{"weighted", AggregateEstimator::weighted}, {"stratified", AggregateEstimator::stratified}},
       "q(z) from a batch: a lower bound, or without bias");
     v("num_samples", num_samples, {1, 10000}, "draws of z an item");
   }
@@ -55,7 +56,7 @@ class TotalCorrelation final : public Objective {
   /// log of the weight of item j in q(z_i) [items, items]. An item that weighs w counts as w items alike.
   Tensor log_weight(const Tensor& weight, const Step& step) const {
     const Tensor total = weight.sum(), size = at::clamp_min(total, step.total_weight);  // of the batch, of all data
-    if (o_.estimator == Estimator::weighted) return (weight / (size * total)).log().unsqueeze(0);
+    if (o_.estimator == AggregateEstimator::weighted) return (weight / (size * total)).log().unsqueeze(0);
     // Of an item's N - 1 others, total - 1 are here: each stands for so many of them.
     const Tensor share = at::where(total > 1, (size - 1) / (size * (total - 1)), at::zeros_like(total));
     const Tensor own = at::where(weight > 0, 1 / size - share, at::zeros_like(weight));

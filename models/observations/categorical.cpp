@@ -60,7 +60,7 @@ class SymbolKernel final : public RowKernel {
   int64_t D_, C_, K_;
 };
 
-struct CategoricalOptions final : DirichletRowsOptions {
+struct CategoricalObservationOptions final : DirichletRowsOptions {
   int64_t num_symbols = 0;
   void visit(OptionVisitor& v) override {
     v("num_symbols", num_symbols, {0, 65536},
@@ -71,7 +71,7 @@ struct CategoricalOptions final : DirichletRowsOptions {
 };
 
 /// The number of symbols that the options ask for, or that the alphabet of the data has.
-int64_t num_symbols(const CategoricalOptions& options, const Observation::Context& context) {
+int64_t num_symbols(const CategoricalObservationOptions& options, const Observation::Context& context) {
   const auto needed = std::max<int64_t>(2, static_cast<int64_t>(symbols_of(context.feature_names).size()));
   if (options.num_symbols == 0) return needed;
   if (options.num_symbols < needed)
@@ -82,7 +82,7 @@ int64_t num_symbols(const CategoricalOptions& options, const Observation::Contex
 
 class CategoricalRows final : public DirichletRows {
  public:
-  CategoricalRows(const CategoricalOptions& options, const Context& context)
+  CategoricalRows(const CategoricalObservationOptions& options, const Context& context)
       : DirichletRows("categorical", options, context, context.num_features, num_symbols(options, context)) {}
 
   TensorMap describe(const Tensor& t) const override {
@@ -143,9 +143,9 @@ class CategoricalRows final : public DirichletRows {
 }  // namespace
 
 void register_categorical_observation(Registry& registry) {
-  registry.add<Observation, CategoricalOptions>(
+  registry.add<Observation, CategoricalObservationOptions>(
       "categorical", "rows of symbols, exact Dirichlet prior",
-      [](const CategoricalOptions& options, const Observation::Context& context) {
+      [](const CategoricalObservationOptions& options, const Observation::Context& context) {
         return std::make_shared<CategoricalRows>(options, context);
       });
 }

@@ -5,7 +5,7 @@
 namespace vem {
 namespace {
 
-struct ExponentialOptions final : GammaRowsOptions {
+struct ExponentialObservationOptions final : GammaRowsOptions {
   double mean_floor = 1e-9;
   void visit(OptionVisitor& v) override {
     GammaRowsOptions::visit(v);
@@ -18,10 +18,10 @@ struct ExponentialOptions final : GammaRowsOptions {
 
 class ExponentialRows final : public GammaRows {
  public:
-  ExponentialRows(const ExponentialOptions& options, const Context& context)
+  ExponentialRows(const ExponentialObservationOptions& options, const Context& context)
       : GammaRows("exponential", options, context, std::numeric_limits<double>::min(), 1 / options.mean_floor) {
     if (context.estimate == Estimate::posterior || context.estimate == Estimate::gibbs)
-      refuse_without_effect(options.mean_floor != ExponentialOptions().mean_floor, "exponential: mean_floor",
+      refuse_without_effect(options.mean_floor != ExponentialObservationOptions().mean_floor, "exponential: mean_floor",
                             "estimate is ml or map");
   }
 
@@ -81,9 +81,9 @@ class ExponentialRows final : public GammaRows {
 }  // namespace
 
 void register_exponential_observation(Registry& registry) {
-  registry.add<Observation, ExponentialOptions>(
+  registry.add<Observation, ExponentialObservationOptions>(
       "exponential", "rows of durations, exact gamma prior",
-      [](const ExponentialOptions& options, const Observation::Context& context) {
+      [](const ExponentialObservationOptions& options, const Observation::Context& context) {
         return std::make_shared<ExponentialRows>(options, context);
       });
 }

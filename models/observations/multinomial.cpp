@@ -9,7 +9,7 @@
 namespace vem {
 namespace {
 
-struct MultinomialOptions final : DirichletRowsOptions {
+struct MultinomialObservationOptions final : DirichletRowsOptions {
   int64_t num_trials = 100;
   void visit(OptionVisitor& v) override {
     DirichletRowsOptions::visit(v);
@@ -51,7 +51,7 @@ class IncompleteMultinomial final : public RowKernel {
 
 class MultinomialRows final : public DirichletRows {
  public:
-  MultinomialRows(const MultinomialOptions& options, const Context& context)
+  MultinomialRows(const MultinomialObservationOptions& options, const Context& context)
       : DirichletRows("multinomial", options, context, 1, context.num_features), num_trials_(options.num_trials) {}
 
   TensorMap describe(const Tensor& t) const override {
@@ -152,9 +152,9 @@ class MultinomialRows final : public DirichletRows {
 }  // namespace
 
 void register_multinomial_observation(Registry& registry) {
-  registry.add<Observation, MultinomialOptions>(
+  registry.add<Observation, MultinomialObservationOptions>(
       "multinomial", "rows of counts over the columns, exact Dirichlet prior",
-      [](const MultinomialOptions& options, const Observation::Context& context) {
+      [](const MultinomialObservationOptions& options, const Observation::Context& context) {
         return std::make_shared<MultinomialRows>(options, context);
       });
 }

@@ -49,7 +49,7 @@ void check(const NormalOptions& options, const Observation::Context& context) {
                       kCovarianceNames[static_cast<size_t>(options.covariance)], nu);
 }
 
-std::shared_ptr<Observation> create(const NormalOptions& options, const Observation::Context& context) {
+std::shared_ptr<Observation> create_normal(const NormalOptions& options, const Observation::Context& context) {
   check(options, context);
   const bool full = has_full_covariance(options);
   return full ? full_normal(options, context) : diagonal_normal(options, context);
@@ -126,7 +126,8 @@ std::unique_ptr<const RowKernel> kernel_for(const Tensor& size, at::ScalarType d
 
 void register_normal_observation(Registry& registry) {
   registry.add<Observation, NormalOptions>(
-      "normal", "normal rows, full, diagonal, tied, spherical or low-rank covariance, exact conjugate prior", create);
+      "normal", "normal rows, full, diagonal, tied, spherical or low-rank covariance, exact conjugate prior",
+      create_normal);
 }
 
 }  // namespace vem

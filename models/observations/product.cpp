@@ -12,11 +12,11 @@ namespace {
 constexpr std::array<const char*, 6> kFamilies{"normal",      "bernoulli", "categorical",
                                                "multinomial", "poisson",   "exponential"};
 
-struct ProductOptions final : ConjugateOptions {
+struct ProductObservationOptions final : ConjugateOptions {
   std::array<std::string, kFamilies.size()> columns;
   std::array<Choice, kFamilies.size()> parts;
 
-  ProductOptions() {
+  ProductObservationOptions() {
     for (size_t i = 0; i < kFamilies.size(); ++i) parts[i] = {"observation", kFamilies[i], nullptr};
   }
   bool real_valued() const override { return !columns[0].empty(); }
@@ -108,7 +108,7 @@ class ProductKernel final : public RowKernel {
 
 class ProductRows final : public Observation {
  public:
-  ProductRows(const ProductOptions& options, const Context& context) : Observation(context) {
+  ProductRows(const ProductObservationOptions& options, const Context& context) : Observation(context) {
     std::vector<std::string> owner(static_cast<size_t>(D()));
     int64_t first = 0;
     for (size_t i = 0; i < kFamilies.size(); ++i) {
@@ -346,10 +346,11 @@ class ProductRows final : public Observation {
 }  // namespace
 
 void register_product_observation(Registry& registry) {
-  registry.add<Observation, ProductOptions>("product", "columns of different families, each with its own exact prior",
-                                            [](const ProductOptions& options, const Observation::Context& context) {
-                                              return std::make_shared<ProductRows>(options, context);
-                                            });
+  registry.add<Observation, ProductObservationOptions>(
+      "product", "columns of different families, each with its own exact prior",
+      [](const ProductObservationOptions& options, const Observation::Context& context) {
+        return std::make_shared<ProductRows>(options, context);
+      });
 }
 
 }  // namespace vem

@@ -15,20 +15,22 @@ namespace {
 
 constexpr int64_t kMostStates = 4096;  // that are enumerated
 
-enum class Estimator { enumerate, score_function, straight_through, relaxed };
+enum class CategoricalGradient { enumerate, score_function, straight_through, relaxed };
 
-struct CategoricalOptions final : Options {
+struct CategoricalPosteriorOptions final : Options {
   int64_t num_classes = 10;
-  Estimator gradient = Estimator::straight_through;
+  CategoricalGradient gradient = CategoricalGradient::straight_through;
   Choice temperature = constant_schedule(0.5);
-  bool by_gumbel() const { return gradient == Estimator::straight_through || gradient == Estimator::relaxed; }
+  bool by_gumbel() const {
+    return gradient == CategoricalGradient::straight_through || gradient == CategoricalGradient::relaxed;
+  }
   void visit(OptionVisitor& v) override {
     v("num_classes", num_classes, {2, 65536}, "classes of a category; latent_dim / num_classes is how many there are");
     v("gradient", gradient,
-      {{"enumerate", Estimator::enumerate},
-       {"score-function", Estimator::score_function},
-       {"straight-through", Estimator::straight_through},
-       {"relaxed", Estimator::relaxed}},
+      {{"enumerate", CategoricalGradient::enumerate},
+       {"score-function", CategoricalGradient::score_function},
+       {"straight-through", CategoricalGradient::straight_through},
+       {"relaxed", CategoricalGradient::relaxed}},
       "how the encoder learns: by all states, by two or more draws that are each other's baseline, by draws with the "
       "slope of relaxed ones, or by relaxed draws, with which a training bound is none");
     v.when(by_gumbel(), "gradient is straight-through or relaxed",
@@ -38,12 +40,12 @@ struct CategoricalOptions final : Options {
 
 class CategoricalPosterior final : public Posterior {
  public:
-  CategoricalPosterior(const CategoricalOptions& o, const Context& context)
+  CategoricalPosterior(const CategoricalPosteriorOptions& o, const Context& context)
       : o_(o), L_(context.latent_dim), dtype_(context.dtype), M_(L_ / o.num_classes) {
     if (L_ % o_.num_classes != 0)
       fail<ConfigError>("posterior categorical: num_classes must divide latent_dim = {}, got {}", L_, o_.num_classes);
     if (o_.by_gumbel()) temperature_ = context.registry->create<Schedule>(o_.temperature, {*context.registry});
-    if (o_.gradient == Estimator::enumerate) states_ = all_states();
+    if (o_.gradient == CategoricalGradient::enumerate) states_ = all_states();
   }
   int64_t num_parameters() const override { return L_; }
   int64_t num_noise() const override { return L_; }
@@ -53,35 +55,35 @@ class CategoricalPosterior final : public Posterior {
   }
 
   Tensor states(const Tensor& parameters, const Tensor& noise, const Step& step) const override {
-    if (o_.gradient == Estimator::enumerate) return states_.expand({-1, parameters.size(0), -1});
+    if (o_.gradient == CategoricalGradient::enumerate) return states_.expand({-1, parameters.size(0), -1});
     const OneHots q(parameters, o_.num_classes);
-    if (o_.gradient == Estimator::score_function) return q.rsample(noise);
+    if (o_.gradient == CategoricalGradient::score_function) return q.rsample(noise);
     const double temperature = step.weight("temperature");
     if (!(temperature > 0))
       fail<ConfigError>("posterior categorical: temperature must be above 0, got {}", temperature);
     const Tensor soft = q.relaxed(noise, temperature);
-    if (o_.gradient == Estimator::relaxed && step.training) return soft;
+    if (o_.gradient == CategoricalGradient::relaxed && step.training) return soft;
     return q.rsample(noise) + (soft - soft.detach());
   }
   States states_are() const override {
     if (o_.by_gumbel()) return States::differentiable;
-    return o_.gradient == Estimator::enumerate ? States::all : States::scored;
+    return o_.gradient == CategoricalGradient::enumerate ? States::all : States::scored;
   }
   Tensor expected(const Tensor& f, const Distribution& q, const Tensor& z) const override {
     if (o_.by_gumbel()) return f;
     const Tensor log_q = q.log_prob(z);
     const auto S = static_cast<double>(f.size(0));
-    if (o_.gradient == Estimator::enumerate) return S * log_q.exp() * f;
+    if (o_.gradient == CategoricalGradient::enumerate) return S * log_q.exp() * f;
     const Tensor value = f.detach(), others = (value.sum(0, true) - value) / (S - 1);
     return f + (value - others) * (log_q - log_q.detach());
   }
   void check_samples(int64_t num_samples) const override {
-    if (o_.gradient == Estimator::score_function && num_samples < 2)
+    if (o_.gradient == CategoricalGradient::score_function && num_samples < 2)
       fail<ConfigError>(
           "posterior categorical: gradient = \"score-function\" compares draws, so objective.num_samples must be at "
           "least 2, got {}",
           num_samples);
-    if (o_.gradient == Estimator::enumerate && num_samples != 1)
+    if (o_.gradient == CategoricalGradient::enumerate && num_samples != 1)
       fail<ConfigError>(
           "posterior categorical: gradient = \"enumerate\" looks at every state, objective.num_samples = {} has no "
           "effect; leave it out",
@@ -112,7 +114,7 @@ class CategoricalPosterior final : public Posterior {
     return at::cat(parts, -1).to(dtype_).unsqueeze(1);
   }
 
-  CategoricalOptions o_;
+  CategoricalPosteriorOptions o_;
   int64_t L_;
   at::ScalarType dtype_;
   int64_t M_;
@@ -123,10 +125,11 @@ class CategoricalPosterior final : public Posterior {
 }  // namespace
 
 void register_categorical_posterior(Registry& registry) {
-  registry.add<Posterior, CategoricalOptions>("categorical", "independent categories, one-hot",
-                                              [](const CategoricalOptions& options, const Posterior::Context& context) {
-                                                return std::make_shared<CategoricalPosterior>(options, context);
-                                              });
+  registry.add<Posterior, CategoricalPosteriorOptions>(
+      "categorical", "independent categories, one-hot",
+      [](const CategoricalPosteriorOptions& options, const Posterior::Context& context) {
+        return std::make_shared<CategoricalPosterior>(options, context);
+      });
 }
 
 }  // namespace vem

@@ -50,7 +50,7 @@ class NormalPrior final : public Prior {
   Tensor mean_, log_std_;  // [L], where they are learned
 };
 
-void add(Registry& registry, const char* name, const char* summary, bool learned) {
+void add_normal_prior(Registry& registry, const char* name, const char* summary, bool learned) {
   registry.add<Prior, NormalPriorOptions>(name, summary,
                                           [learned](const NormalPriorOptions&, const Prior::Context& context) {
                                             return std::make_shared<NormalPrior>(context, learned);
@@ -60,8 +60,8 @@ void add(Registry& registry, const char* name, const char* summary, bool learned
 }  // namespace
 
 void register_normal_priors(Registry& registry) {
-  add(registry, "standard", "standard normal, KL in closed form", false);
-  add(registry, "normal", "normal with learned mean and standard deviations, KL in closed form", true);
+  add_normal_prior(registry, "standard", "standard normal, KL in closed form", false);
+  add_normal_prior(registry, "normal", "normal with learned mean and standard deviations, KL in closed form", true);
 }
 
 }  // namespace vem

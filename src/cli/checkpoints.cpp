@@ -6,6 +6,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "clock.h"
 #include "vem/core/error.h"
 #include "vem/core/platform.h"
 #include "vem/infer/component_model.h"
@@ -77,11 +78,10 @@ void Checkpoints::on_start(const Model& model, int64_t, int64_t) {
 }
 
 bool Checkpoints::on_epoch(const Model&, const EpochReport& report, const std::function<TensorMap()>& state) {
-  using Clock = std::chrono::steady_clock;
   epochs_done_ = report.epoch;
   blank_.notes[kEpochs] = std::to_string(epochs_done_);
   blank_.notes["bound"] = fmt::format("{:.17g}", report.bound);
-  const bool due = !written_ || std::chrono::duration<double>(Clock::now() - *written_).count() >= seconds_;
+  const bool due = !written_ || seconds_since(*written_) >= seconds_;
   if (!due && !report.improved) return true;
   if (report.improved) blank_.notes[kBestEpoch] = std::to_string(report.epoch);
   const Checkpoint now = filled(state());

@@ -17,7 +17,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print_row(const Convergence& c) {
+void print_convergence(const Convergence& c) {
   const auto number = [](double value, int digits) {
     return std::isnan(value) ? std::string("-") : fmt::format("{:.{}f}", value, digits);
   };
@@ -84,19 +84,19 @@ int diagnose(const Arguments& a, const Registry& registry) {
              counted(chains.log_likelihood.size(1), "draw"), "", "mean", "deviation", "split R-hat", "effective");
   Json result{{"chains", chains.log_likelihood.size(0)}, {"draws", chains.log_likelihood.size(1)}};
   for (const Convergence& c : invariants(chains)) {
-    print_row(c);
+    print_convergence(c);
     result["invariants"].push_back(json_of(c));
   }
   if (!chains.parameters.empty()) {
     if (chains.assignments.defined()) {
       const Convergence rows = agreement(chains);
-      print_row(rows);
+      print_convergence(rows);
       result["rows"] = json_of(rows);
       result["rows"]["differ"] = rows.r_hat > kDiffer;
       warn_of_other_partitions(rows);
     }
     const PosteriorSummary posterior = posterior_of(chains);
-    print_row(posterior.worst);
+    print_convergence(posterior.worst);
     fmt::print(
         "  the last line is the parameter with the largest R-hat; chains have mixed where it is below 1.01 or so\n{}",
         chains.assignments.defined() ? "  components of all draws are paired by the rows that they explain\n"

@@ -17,7 +17,7 @@ namespace {
 constexpr const char* kParameters = "component_parameters";
 constexpr const char* kAllocation = "allocation_parameters";
 constexpr const char* kResponsibilities = "responsibilities";
-constexpr const char* kRows = "rows";
+constexpr const char* kRowsEntry = "rows";
 constexpr const char* kAssignments = "assignments";
 
 Convergence convergence(std::string name, const Tensor& chains) {
@@ -39,7 +39,7 @@ Draw draw_of(const std::string& path, const std::string& line) {
     if (entries.size() < 2 || entries[1].first != "bound") fail<DataError>("epoch and bound come first");
     Draw draw{entries[1].second.item<double>(), {}, 0, {}};
     for (auto entry = entries.begin() + 2; entry != entries.end(); ++entry)
-      if (entry->first == kRows)
+      if (entry->first == kRowsEntry)
         draw.rows = entry->second.to(at::kLong).item<int64_t>();
       else if (entry->first == kAssignments)
         draw.assignments = entry->second.to(at::kLong);
@@ -109,7 +109,7 @@ bool DrawsLog::on_epoch(const Model& model, const EpochReport& r, const std::fun
     const Tensor components =
         rows_ ? rows_->components(*Model::find(methods, kResponsibilities), values[0].size(0)) : Tensor();
     if (components.defined()) {
-      line.emplace_back(kRows, at::scalar_tensor(rows_->id(), at::kLong));
+      line.emplace_back(kRowsEntry, at::scalar_tensor(rows_->id(), at::kLong));
       line.emplace_back(kAssignments, components);
     }
     for (size_t i = 0; i < values.size(); ++i) line.emplace_back(method->outputs[i], values[i]);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "clock.h"
 #include "text.h"
 #include "vem/core/error.h"
 #include "vem/infer/importance.h"
@@ -11,14 +12,10 @@
 namespace vem {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int64_t kBatch = 500;            // items a call of a method
 constexpr int64_t kDecoderRows = 4000;     // samples x items a call, which bounds memory
 constexpr int64_t kChains = 16;            // of annealing, an item
 constexpr int64_t kAggregateItems = 1000;  // the aggregate posterior of n items costs n x n densities
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// The importance weights of a run of items, in calls of bounded size. Chunks are fixed, so an item's draws depend on
 /// its place and on the seed only.

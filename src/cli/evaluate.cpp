@@ -7,6 +7,7 @@
 #include "text.h"
 #include "topics.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/names.h"
 #include "vem/data/writers.h"
 #include "vem/infer/clustering.h"
@@ -15,9 +16,8 @@
 namespace vem {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr int64_t kBatch = 500;  // items of a pass for the bound
-constexpr size_t kShown = 20;    // numbers of a line
+constexpr int64_t kBoundBatch = 500;  // items of a pass for the bound
+constexpr size_t kShown = 20;         // numbers of a line
 
 /// Time steps of sequences, weighted as their items are; 0 where items are something else.
 double num_steps(const Dataset& data) {
@@ -46,7 +46,7 @@ std::string remark_on(const std::string& metric) {
 
 /// The bound per item and its parts; where the parameters have a distribution of their own, also the bound of the set.
 Json print_bound(const Model& model, const Dataset& data, uint64_t seed) {
-  const Expectation total = evaluate(model, data, kBatch, seed);
+  const Expectation total = evaluate(model, data, kBoundBatch, seed);
   const double bound = (total.bound / total.count).item<double>(), kl = model.kl_global().item<double>();
   Json result{{"bound", number_of_json(bound)}};
   print_row("bound", bound);

@@ -2,11 +2,11 @@
 
 #include "text.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int64_t kNamed = 3;  // impossible items that are named
 
 /// Rows [n] bool of an output that say of their item that it is impossible.

@@ -4,20 +4,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "text.h"
 
 namespace vem {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr double kRedraw = 0.1;  // seconds: often enough to look alive, too seldom to cost anything
 constexpr size_t kBar = 24;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
-
 /// A line that wraps can not be redrawn in place.
-std::string fitted(const std::string& line) {
+std::string cut_to_terminal(const std::string& line) {
   winsize size{};
   if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return line;
   return line.substr(0, size.ws_col - 1u);
@@ -72,7 +69,7 @@ void Progress::draw(double progress, int64_t epoch) {
   const double left = rate > 0 ? (end - progress) / rate : -1;
   std::string status = status_;
   if (status.empty() && bound_.defined()) status = fmt::format("bound {:.4f}", (bound_ / count_).item<double>());
-  fmt::print(stderr, "\r\033[K{}", fitted(line(progress / end, epoch, num_epochs_, left, status)));
+  fmt::print(stderr, "\r\033[K{}", cut_to_terminal(line(progress / end, epoch, num_epochs_, left, status)));
   std::fflush(stderr);
 }
 

@@ -6,8 +6,8 @@
 namespace vem {
 namespace {
 
-constexpr int64_t kRows = 500;             // that are kept
-constexpr int64_t kLookedAt = 10 * kRows;  // rows of whole sequences from which these are taken
+constexpr int64_t kKeptRows = 500;             // that are kept
+constexpr int64_t kLookedAt = 10 * kKeptRows;  // rows of whole sequences from which these are taken
 
 /// `most` of the numbers 0 .. n-1 at equal distances, or all of them.
 Tensor spread_over(int64_t n, int64_t most) {
@@ -49,7 +49,7 @@ RowSample::RowSample(const Splits& splits, at::ScalarType dtype) {
     all_rows += num_rows(*part);
   }
   const bool ragged = splits.train.offsets.defined();
-  const int64_t items = ragged ? std::max<int64_t>(1, kLookedAt * size / std::max<int64_t>(1, all_rows)) : kRows;
+  const int64_t items = ragged ? std::max<int64_t>(1, kLookedAt * size / std::max<int64_t>(1, all_rows)) : kKeptRows;
   const Tensor wanted = std::get<0>(at::cat(places).sort()).index_select(0, spread_over(size, items));
   for (size_t i = 0; i < parts.size(); ++i) {
     const Tensor positions = at::isin(places[i], wanted).nonzero().view({-1});
@@ -64,7 +64,7 @@ RowSample::RowSample(const Splits& splits, at::ScalarType dtype) {
     parts_.push_back(std::move(batch));
   }
   const auto [place, order] = at::cat(place_of_row).sort(/*stable=*/true, 0, false);
-  kept_ = order.index_select(0, spread_over(order.size(0), kRows));
+  kept_ = order.index_select(0, spread_over(order.size(0), kKeptRows));
   id_ = hash_of({place, at::cat(rows).index_select(0, order)});
 }
 

@@ -71,7 +71,7 @@ std::pair<double, double> mean_of(const Tensor& values) {
 }
 
 /// Rows that have a density, by the weights of their items.
-double num_rows(const Dataset& data, int64_t lags) {
+double rows_beyond_lags(const Dataset& data, int64_t lags) {
   if (!data.offsets.defined()) return data.total_weight();
   const Tensor lengths = (data.offsets.slice(0, 1) - data.offsets.slice(0, 0, -1) - lags).clamp_min(0);
   return (data.weight.defined() ? lengths * data.weight : lengths).sum().item<double>();
@@ -96,7 +96,7 @@ void score_model(Score& score, const Model& model, const Dataset& train, const D
     const auto p = static_cast<double>(score.parameters);
     score.log_likelihood = total.bound.item<double>();
     score.aic = 2 * p - 2 * score.log_likelihood;
-    score.rows = num_rows(train, components.lags());
+    score.rows = rows_beyond_lags(train, components.lags());
     score.bic = p * std::log(score.rows) - 2 * score.log_likelihood;
     const Tensor entropy = map_items(*Model::find(methods, "entropy"), model, train, 0)[0];
     score.icl = score.bic + 2 * (train.weight.defined() ? entropy * train.weight : entropy).sum().item<double>();

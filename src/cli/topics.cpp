@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int64_t kBatch = 1000;                               // documents a call
+constexpr int64_t kDocumentBatch = 1000;                       // documents a call
 constexpr int64_t kCoherenceWords = 10, kDiversityWords = 25;  // as published numbers have them
 
 Batch all_of(const Dataset& documents) {
@@ -112,7 +112,7 @@ double print_match(const Topics& ours, const Tensor& words, const LoadedRun& run
   return mean;
 }
 
-void print_row(const std::string& name, double value, const std::string& remark = "") {
+void print_topic_score(const std::string& name, double value, const std::string& remark = "") {
   fmt::print("  {:<32}{:14.4f}{}{}\n", name, value, remark.empty() ? "" : "  ", remark);
 }
 
@@ -128,8 +128,8 @@ Json print_completion(const Method& completion, const LoadedRun& run, const Data
   const Rng rng = Rng(seed).fold("completion");
   double log_prob = 0, tokens = 0;
   int64_t predicted = 0;  // documents with words to predict
-  for (int64_t begin = 0; begin < documents.size; begin += kBatch) {
-    const Tensor positions = at::arange(begin, std::min(documents.size, begin + kBatch), at::kLong);
+  for (int64_t begin = 0; begin < documents.size; begin += kDocumentBatch) {
+    const Tensor positions = at::arange(begin, std::min(documents.size, begin + kDocumentBatch), at::kLong);
     Halves halves{as_documents(documents.batch(positions, 0, at::kDouble)), {}};
     if (held_out.empty())
       halves = halves_of(halves.seen, rng);
@@ -151,13 +151,13 @@ Json print_completion(const Method& completion, const LoadedRun& run, const Data
   }
   const double nats = -log_prob / tokens;
   const int64_t others = documents.size - predicted;
-  print_row("document completion", nats,
-            fmt::format("nats a token over {} tokens{}{}", grouped(static_cast<int64_t>(tokens)),
-                        held_out.empty() ? ", half of each document drawn" : " of " + held_out,
-                        others == 0 ? ""
-                                    : fmt::format("; {} of {} documents have none to predict", grouped(others),
-                                                  grouped(documents.size))));
-  print_row("perplexity of completion", std::exp(nats));
+  print_topic_score("document completion", nats,
+                    fmt::format("nats a token over {} tokens{}{}", grouped(static_cast<int64_t>(tokens)),
+                                held_out.empty() ? ", half of each document drawn" : " of " + held_out,
+                                others == 0 ? ""
+                                            : fmt::format("; {} of {} documents have none to predict", grouped(others),
+                                                          grouped(documents.size))));
+  print_topic_score("perplexity of completion", std::exp(nats));
   result["completion_nats_per_token"] = nats;
   result["completion_perplexity"] = std::exp(nats);
   return result;
@@ -168,10 +168,11 @@ Json print_topic_quality(const Model& model, const Dataset& documents) {
   const Coherence c = coherence(top_words(topics, kCoherenceWords), all_of(documents));
   const auto mean = [](const Tensor& scores) { return scores.nanmean().item<double>(); };
   const double diversity = topic_diversity(top_words(topics, kDiversityWords));
-  print_row("coherence UMass", mean(c.umass), fmt::format("of {} top words, in these documents", kCoherenceWords));
-  print_row("coherence PMI", mean(c.pmi));
-  print_row("coherence NPMI", mean(c.npmi));
-  print_row("topic diversity", diversity, fmt::format("of {} top words", kDiversityWords));
+  print_topic_score("coherence UMass", mean(c.umass),
+                    fmt::format("of {} top words, in these documents", kCoherenceWords));
+  print_topic_score("coherence PMI", mean(c.pmi));
+  print_topic_score("coherence NPMI", mean(c.npmi));
+  print_topic_score("topic diversity", diversity, fmt::format("of {} top words", kDiversityWords));
   return {{"umass", mean(c.umass)}, {"pmi", mean(c.pmi)}, {"npmi", mean(c.npmi)}, {"topic_diversity", diversity}};
 }
 

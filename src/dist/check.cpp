@@ -33,13 +33,13 @@ bool fits(at::IntArrayRef a, at::IntArrayRef b) {
   return true;
 }
 
-struct Rule {
+struct SupportRule {
   Tensor ok;
   const char* wanted;
 };
 
 /// What each support asks of every number, and what messages call it.
-Rule rule(const Tensor& x, Support support) {
+SupportRule rule(const Tensor& x, Support support) {
   const auto whole = [&] { return at::logical_and(x >= 0, x == x.floor()); };
   switch (support) {
     case Support::nonnegative:
@@ -60,7 +60,7 @@ Rule rule(const Tensor& x, Support support) {
 }
 
 /// What a whole event must satisfy beside its numbers [..., batch].
-Rule event_rule(const Tensor& x, Support support) {
+SupportRule event_rule(const Tensor& x, Support support) {
   switch (support) {
     case Support::one_hot:
       return {x.sum(-1) == 1, "have one 1"};
@@ -139,10 +139,10 @@ void check_shape(const char* name, const Tensor& x, const Shape& batch, const Sh
 void check_support(const char* name, const Tensor& x, Support support) {
   if (support == Support::real || support == Support::other) return;
   const Tensor value = x.detach();
-  const Rule numbers = rule(value, support);
+  const SupportRule numbers = rule(value, support);
   if (numbers.ok.defined() && !holds(numbers.ok))
     fail<DataError>("{}.log_prob: x must {}, got {}", name, numbers.wanted, first_failure(numbers.ok, value));
-  const Rule events = event_rule(value, support);
+  const SupportRule events = event_rule(value, support);
   if (events.ok.defined() && !holds(events.ok))
     fail<DataError>("{}.log_prob: event {} of x must {}", name,
                     events.ok.reshape({-1}).logical_not().to(at::kLong).argmax().item<int64_t>(), events.wanted);

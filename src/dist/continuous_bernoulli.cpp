@@ -12,7 +12,7 @@ constexpr double kSmall = 0.3;
 
 /// `near` of l^2 where |l| is small, else `far` of |l|; each gets an argument at which it and its gradient are finite.
 template <class Near, class Far>
-Tensor by_size(const Tensor& logits, const Near& near, const Far& far) {
+Tensor by_logit(const Tensor& logits, const Near& near, const Far& far) {
   const Tensor small = logits.abs() < kSmall;
   const Tensor inside = at::where(small, logits, at::zeros_like(logits));
   return at::where(small, near(inside * inside), far(at::where(small, at::ones_like(logits), logits).abs()));
@@ -39,11 +39,11 @@ ContinuousBernoulli::ContinuousBernoulli(const Tensor& logits) : logits_(broadca
 Tensor ContinuousBernoulli::log_prob(const Tensor& logits, const Tensor& x) {
   const Tensor small = logits.abs() < kSmall, ones = at::ones_like(logits);
   const Tensor origin = at::where(small, 0.5 * ones, (logits > 0).to(logits.scalar_type()));
-  return (x - origin) * logits - by_size(logits, even_series, log_normaliser_below);
+  return (x - origin) * logits - by_logit(logits, even_series, log_normaliser_below);
 }
 
 Tensor ContinuousBernoulli::mean(const Tensor& logits) {
-  const Tensor far = by_size(
+  const Tensor far = by_logit(
       logits, [](const Tensor& q) { return at::zeros_like(q); }, mean_below);
   const auto odd = [](const Tensor& q) {
     return 1. / 12 + q * (-1. / 720 + q * (1. / 30240 + q * (-1. / 1209600 + q / 47900160)));
@@ -60,7 +60,7 @@ Tensor ContinuousBernoulli::variance() const {
     const Tensor above = at::expm1(-m);
     return 1 / (m * m) - (-m).exp() / (above * above);
   };
-  return by_size(logits_, series, far);
+  return by_logit(logits_, series, far);
 }
 
 // A(-m) + m E[x] at -m, which is the entropy at m too.
@@ -68,7 +68,7 @@ Tensor ContinuousBernoulli::entropy() const {
   const Tensor small = logits_.abs() < kSmall, inside = at::where(small, logits_, at::zeros_like(logits_));
   const Tensor near = even_series(inside * inside) - inside * (mean(inside) - 0.5);
   const auto far = [](const Tensor& m) { return log_normaliser_below(m) + m * mean_below(m); };
-  return at::where(small, near, by_size(logits_, even_series, far));
+  return at::where(small, near, by_logit(logits_, even_series, far));
 }
 
 Tensor ContinuousBernoulli::log_prob(const Tensor& x) const { return log_prob(logits_, checked(x)); }
@@ -92,7 +92,7 @@ Tensor ContinuousBernoulli::draw(const Shape& sample_shape, const Rng& rng) cons
 Tensor ContinuousBernoulli::log_partition(const Tensor& eta) const {
   const Tensor logits = eta.squeeze(-1);
   const auto far = [](const Tensor& m) { return log_normaliser_below(m) + 0.5 * m; };
-  return 0.5 * logits + by_size(logits, even_series, far);
+  return 0.5 * logits + by_logit(logits, even_series, far);
 }
 
 std::shared_ptr<const Distribution> ContinuousBernoulli::from_natural(const Tensor& eta) const {

@@ -6,7 +6,7 @@
 namespace vem {
 namespace {
 
-constexpr double kSmallest = 1e-6, kLargest = 1e6;
+constexpr double kSmallestAlpha = 1e-6, kLargestAlpha = 1e6;
 // Steps in log alpha below the first are taken as they are: the objective does not resolve them, and Newton's method
 // converges from there.
 constexpr double kResolved = 1e-6, kConverged = 1e-11;
@@ -40,7 +40,7 @@ Tensor maximum(const Tensor& mean_log, bool symmetric) {
     Tensor step = newton_step(alpha, mean_log, symmetric);
     const double length = step.abs().max().item<double>();
     for (int halvings = 0; halvings < kMaxHalvings; ++halvings, step = 0.5 * step) {
-      const Tensor next = (alpha.log() + step.clamp(-5, 5)).exp().clamp(kSmallest, kLargest);
+      const Tensor next = (alpha.log() + step.clamp(-5, 5)).exp().clamp(kSmallestAlpha, kLargestAlpha);
       const double value = objective(next, mean_log);
       if (value <= best && length > kResolved) continue;
       alpha = next;

@@ -16,14 +16,14 @@ namespace {
 
 constexpr size_t kNodes = 64;
 
-struct Rule {
+struct QuadratureRule {
   std::array<double, kNodes> node, weight;
 };
 
 /// Gauss-Legendre on [0, 1]: roots of the Legendre polynomial by Newton's method.
-const Rule& legendre() {
-  static const Rule rule = [] {
-    Rule r{};
+const QuadratureRule& legendre() {
+  static const QuadratureRule rule = [] {
+    QuadratureRule r{};
     for (size_t i = 0; i < kNodes; ++i) {
       double x = std::cos(M_PI * (static_cast<double>(i) + 0.75) / (kNodes + 0.5)), slope = 1;
       for (int step = 0; step < 20; ++step) {

@@ -6,9 +6,9 @@
 namespace vem {
 namespace {
 
-constexpr double kSmallest = std::numeric_limits<double>::min();
+constexpr double kSmallestDraw = std::numeric_limits<double>::min();
 
-Tensor join(const Tensor& log_rate, const Tensor& rate) { return at::cat({log_rate, -rate}, 1); }
+Tensor gamma_t(const Tensor& log_rate, const Tensor& rate) { return at::cat({log_rate, -rate}, 1); }
 
 }  // namespace
 
@@ -21,7 +21,7 @@ Tensor GammasFamily::log_partition(const Tensor& eta) const {
 Tensor GammasFamily::mean(const Tensor& eta) const {
   const std::vector<Tensor> part = eta.chunk(2, 1);
   const Tensor a = part[0] + 1;
-  return join(at::digamma(a) - part[1].log(), a / part[1]);
+  return gamma_t(at::digamma(a) - part[1].log(), a / part[1]);
 }
 
 Tensor GammasFamily::mode(const Tensor& eta) const {
@@ -29,7 +29,7 @@ Tensor GammasFamily::mode(const Tensor& eta) const {
   const Tensor unseen = part[0].le(0).logical_and(part[1].le(0));
   const Tensor rate = at::where(unseen, at::ones_like(part[0]), part[0].clamp_min(0) / part[1]);
   const Tensor limited = rate.clamp(min_rate_, max_rate_);
-  return join(limited.log(), limited);
+  return gamma_t(limited.log(), limited);
 }
 
 Tensor GammasFamily::unconstrained(const Tensor& eta) const {
@@ -48,8 +48,8 @@ int64_t GammasFamily::num_floored(const Tensor& eta) const {
 Tensor GammasFamily::sample(const Tensor& eta, const Rng& rng) const {
   const std::vector<Tensor> part = eta.chunk(2, 1);
   // Small shapes underflow to zero.
-  const Tensor rate = (rng.gamma(part[0] + 1, "rate") / part[1]).clamp_min(kSmallest);
-  return join(rate.log(), rate);
+  const Tensor rate = (rng.gamma(part[0] + 1, "rate") / part[1]).clamp_min(kSmallestDraw);
+  return gamma_t(rate.log(), rate);
 }
 
 }  // namespace vem

@@ -32,6 +32,8 @@ Tensor solve(const Tensor& cholesky, const Tensor& v, bool transposed) {
       .squeeze(-1);
 }
 
+Tensor outer(const Tensor& v) { return v.unsqueeze(-1) * v.unsqueeze(-2); }
+
 Tensor product(const Tensor& matrix, const Tensor& v) { return at::matmul(matrix, v.unsqueeze(-1)).squeeze(-1); }
 
 Tensor inverse_from(const Tensor& cholesky) {

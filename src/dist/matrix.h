@@ -11,6 +11,8 @@ Tensor cholesky(const Tensor& matrix, const char* where, const char* argument);
 Tensor half_log_det(const Tensor& cholesky);
 /// L^-1 v [..., D] of L [..., D, D], v [..., D]; with `transposed` L'^-1 v.
 Tensor solve(const Tensor& cholesky, const Tensor& v, bool transposed = false);
+/// v v' [..., D, D].
+Tensor outer(const Tensor& v);
 /// A v [..., D].
 Tensor product(const Tensor& matrix, const Tensor& v);
 /// (L L')^-1.

@@ -4,13 +4,12 @@
 #include "covariance_floor.h"
 #include "log_gamma.h"
 #include "matrix.h"
+#include "never_seen.h"
 #include "vem/dist/normal_wishart.h"
 #include "wishart_terms.h"
 
 namespace vem {
 namespace {
-
-constexpr double kEmpty = 1e-250;  // an exponent, or a count, that is less was never seen
 
 Tensor transposed(const Tensor& matrix) { return matrix.transpose(-2, -1); }
 Tensor symmetric(const Tensor& matrix) { return 0.5 * (matrix + transposed(matrix)); }
@@ -77,7 +76,7 @@ Tensor MatrixNormalWishartFamily::mean(const Tensor& eta) const {
 
 Tensor MatrixNormalWishartFamily::free_covariance(const Parameters& p) const {
   const Tensor exponent = (p.nu - static_cast<double>(D_ + 1 - R_)).view({-1, 1, 1});
-  return at::where(exponent > kEmpty, p.V / exponent.clamp_min(kEmpty), at::eye(D_, p.V.options()));
+  return at::where(exponent > kNeverSeen, p.V / exponent.clamp_min(kNeverSeen), at::eye(D_, p.V.options()));
 }
 
 Tensor MatrixNormalWishartFamily::mode(const Tensor& eta) const {

@@ -14,8 +14,6 @@ Tensor entropy_of(const Tensor& half_log_det, int64_t D) {
   return half_log_det + (kHalfLogTwoPi + 0.5) * static_cast<double>(D);
 }
 
-Tensor outer(const Tensor& v) { return v.unsqueeze(-1) * v.unsqueeze(-2); }
-
 }  // namespace
 
 FullNormal::FullNormal(const Tensor& mean, const Tensor& cholesky) {

@@ -1,18 +1,14 @@
 // D independent normal-gamma distributions a row. Every function splits eta or t into its four parts of D numbers.
 // Bishop, PRML, equation 2.154 (there with lambda for beta, and b as here a rate).
+#include "never_seen.h"
 #include "vem/dist/normal_gamma.h"
 
 namespace vem {
 namespace {
 
-// A component that has seen less than this counts as never seen: ratios of such numbers have no digits.
-constexpr double kEmpty = 1e-250;
-// The precision's exponent over beta at least: a prior without a mode then gives a very wide normal, not an infinite
-// one.
-constexpr double kSmallestExponent = 1e-12;
-
 /// t at (mu, lambda) from E[lambda mu^2], E[lambda mu], E[lambda], E[log lambda].
-Tensor join(const Tensor& lambda_mu2, const Tensor& lambda_mu, const Tensor& lambda, const Tensor& log_lambda) {
+Tensor normal_gamma_t(const Tensor& lambda_mu2, const Tensor& lambda_mu, const Tensor& lambda,
+                      const Tensor& log_lambda) {
   return at::cat({-0.5 * lambda_mu2, lambda_mu, -0.5 * lambda, 0.5 * log_lambda}, -1);
 }
 
@@ -20,18 +16,18 @@ Tensor join(const Tensor& lambda_mu2, const Tensor& lambda_mu, const Tensor& lam
 Tensor free_variance(const Tensor& eta) {
   const NormalGammaFamily::Parameters p = NormalGammaFamily::parameters(eta);
   const Tensor exponent = at::maximum(2 * p.a - 1, kSmallestExponent * p.beta);
-  return at::where(p.beta > kEmpty, 2 * p.b / exponent, at::ones_like(p.b));
+  return at::where(p.beta > kNeverSeen, 2 * p.b / exponent, at::ones_like(p.b));
 }
 
 }  // namespace
 
 Tensor NormalGammaFamily::statistics(const Tensor& mu, const Tensor& lambda) {
-  return join(lambda * mu * mu, lambda * mu, lambda, lambda.log());
+  return normal_gamma_t(lambda * mu * mu, lambda * mu, lambda, lambda.log());
 }
 
 NormalGammaFamily::Parameters NormalGammaFamily::parameters(const Tensor& eta) {
   const std::vector<Tensor> part = eta.chunk(4, -1);
-  const Tensor m = at::where(part[0] > kEmpty, part[1] / part[0], at::zeros_like(part[1]));
+  const Tensor m = at::where(part[0] > kNeverSeen, part[1] / part[0], at::zeros_like(part[1]));
   return {part[0], m, 0.5 * (part[3] + 1), 0.5 * (part[2] - part[1] * m)};
 }
 
@@ -53,7 +49,7 @@ Tensor NormalGammaFamily::log_partition(const Tensor& eta) const {
 Tensor NormalGammaFamily::mean(const Tensor& eta) const {
   const Parameters p = parameters(eta);
   const Tensor lambda = p.a / p.b;
-  return join(lambda * p.m * p.m + 1 / p.beta, lambda * p.m, lambda, at::digamma(p.a) - p.b.log());
+  return normal_gamma_t(lambda * p.m * p.m + 1 / p.beta, lambda * p.m, lambda, at::digamma(p.a) - p.b.log());
 }
 
 Tensor NormalGammaFamily::mode(const Tensor& eta) const {

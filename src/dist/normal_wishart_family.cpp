@@ -4,6 +4,7 @@
 #include "covariance_floor.h"
 #include "log_gamma.h"
 #include "matrix.h"
+#include "never_seen.h"
 #include "vem/core/error.h"
 #include "vem/dist/normal_wishart.h"
 #include "wishart_terms.h"
@@ -11,15 +12,10 @@
 namespace vem {
 namespace {
 
-// As for the normal-gamma: what counts as never seen, and the smallest exponent of the precision over beta.
-constexpr double kEmpty = 1e-250;
-constexpr double kSmallestExponent = 1e-12;
-
-Tensor outer(const Tensor& a) { return a.unsqueeze(-1) * a.unsqueeze(-2); }
-
 /// t from the mean [R, D], the precision [R, D, D], E[log|Lambda|] [R] and `extra` [R], which E[mu' Lambda mu] has on
 /// top of m' Lambda m.
-Tensor join(const Tensor& m, const Tensor& precision, const Tensor& log_det_precision, const Tensor& extra) {
+Tensor normal_wishart_t(const Tensor& m, const Tensor& precision, const Tensor& log_det_precision,
+                        const Tensor& extra) {
   const Tensor precision_m = product(precision, m);
   return at::cat({-0.5 * ((m * precision_m).sum(-1, true) + extra.unsqueeze(-1)), precision_m,
                   -0.5 * packed_dual(precision), 0.5 * log_det_precision.unsqueeze(-1)},
@@ -30,7 +26,7 @@ Tensor join(const Tensor& m, const Tensor& precision, const Tensor& log_det_prec
 
 Tensor NormalWishartFamily::statistics(const Tensor& mu, const Tensor& Lambda) {
   const Tensor log_det = 2 * half_log_det(cholesky(Lambda, "precision"));
-  return join(mu, Lambda, log_det, at::zeros_like(log_det));
+  return normal_wishart_t(mu, Lambda, log_det, at::zeros_like(log_det));
 }
 
 Tensor NormalWishartFamily::log_cholesky(const Tensor& matrix) {
@@ -75,7 +71,7 @@ Tensor NormalWishartFamily::unpacked(const Tensor& packed, int64_t num_features)
 
 NormalWishartFamily::Parameters NormalWishartFamily::parameters(const Tensor& eta) const {
   const Tensor beta = eta.select(-1, 0), beta_m = eta.slice(-1, 1, 1 + D_);
-  const Tensor m = at::where(beta.unsqueeze(-1) > kEmpty, beta_m / beta.unsqueeze(-1), at::zeros_like(beta_m));
+  const Tensor m = at::where(beta.unsqueeze(-1) > kNeverSeen, beta_m / beta.unsqueeze(-1), at::zeros_like(beta_m));
   const Tensor V = unpacked(eta.slice(-1, 1 + D_, size() - 1), D_) - beta.view({-1, 1, 1}) * outer(m);
   return {beta, m, V, eta.select(-1, size() - 1) + D_};
 }
@@ -87,8 +83,8 @@ Tensor NormalWishartFamily::natural(const Parameters& p) const {
 
 Tensor NormalWishartFamily::free_covariance(const Tensor& eta) const {
   const Parameters p = parameters(eta);
-  const Tensor exponent = at::maximum(p.nu - D_, kSmallestExponent * p.beta).clamp_min(kEmpty).view({-1, 1, 1});
-  return at::where(p.beta.view({-1, 1, 1}) > kEmpty, p.V / exponent, at::eye(D_, p.V.options()));
+  const Tensor exponent = at::maximum(p.nu - D_, kSmallestExponent * p.beta).clamp_min(kNeverSeen).view({-1, 1, 1});
+  return at::where(p.beta.view({-1, 1, 1}) > kNeverSeen, p.V / exponent, at::eye(D_, p.V.options()));
 }
 
 std::pair<Tensor, Tensor> NormalWishartFamily::moments(const Tensor& t) const {
@@ -107,14 +103,14 @@ Tensor NormalWishartFamily::log_partition(const Tensor& eta) const {
 Tensor NormalWishartFamily::mean(const Tensor& eta) const {
   const Parameters p = parameters(eta);
   const Tensor factor = cholesky(p.V, "scale");
-  return join(p.m, p.nu.view({-1, 1, 1}) * at::cholesky_inverse(factor),
-              wishart_expected_log_det(p.nu, half_log_det(factor), D_), static_cast<double>(D_) / p.beta);
+  return normal_wishart_t(p.m, p.nu.view({-1, 1, 1}) * at::cholesky_inverse(factor),
+                          wishart_expected_log_det(p.nu, half_log_det(factor), D_), static_cast<double>(D_) / p.beta);
 }
 
 Tensor NormalWishartFamily::mode(const Tensor& eta) const {
   const Parameters p = parameters(eta);
   const Tensor factor = cholesky(floored(free_covariance(eta), floor_), "covariance");
-  return join(p.m, at::cholesky_inverse(factor), -2 * half_log_det(factor), at::zeros_like(p.beta));
+  return normal_wishart_t(p.m, at::cholesky_inverse(factor), -2 * half_log_det(factor), at::zeros_like(p.beta));
 }
 
 int64_t NormalWishartFamily::num_floored(const Tensor& eta) const {
@@ -130,8 +126,8 @@ Tensor NormalWishartFamily::sample(const Tensor& eta, const Rng& rng) const {
   const Tensor root = at::linalg_solve_triangular(factor.transpose(-2, -1), standard, true);
   const Tensor noise = rng.normal(index, {D_, 1}, "mean") / p.beta.sqrt().view({-1, 1, 1});
   const Tensor shift = at::matmul(factor, at::linalg_solve_triangular(standard.transpose(-2, -1), noise, true));
-  return join(p.m + shift.squeeze(-1), at::matmul(root, root.transpose(-2, -1)),
-              2 * (half_log_det(standard) - half_log_det(factor)), at::zeros_like(p.beta));
+  return normal_wishart_t(p.m + shift.squeeze(-1), at::matmul(root, root.transpose(-2, -1)),
+                          2 * (half_log_det(standard) - half_log_det(factor)), at::zeros_like(p.beta));
 }
 
 }  // namespace vem

@@ -1,15 +1,13 @@
 // The normal-gamma distribution of D means that share one precision.
 #include "vem/dist/spherical_normal_gamma.h"
 
+#include "never_seen.h"
+
 namespace vem {
 namespace {
 
-// As for the normal-gamma: what counts as never seen, and the smallest exponent of the precision over beta.
-constexpr double kEmpty = 1e-250;
-constexpr double kSmallestExponent = 1e-12;
-
 /// t at mu [R, D] and lambda [R, 1], where E[lambda mu^2] is `extra` above lambda mu^2.
-Tensor join(const Tensor& mu, const Tensor& lambda, const Tensor& log_lambda, const Tensor& extra) {
+Tensor spherical_t(const Tensor& mu, const Tensor& lambda, const Tensor& log_lambda, const Tensor& extra) {
   return at::cat({-0.5 * (lambda * mu * mu + extra), lambda * mu, -0.5 * lambda, 0.5 * log_lambda}, -1);
 }
 
@@ -17,7 +15,7 @@ Tensor join(const Tensor& mu, const Tensor& lambda, const Tensor& log_lambda, co
 
 SphericalNormalGammaFamily::Parameters SphericalNormalGammaFamily::parameters(const Tensor& eta) const {
   const Tensor beta = eta.slice(1, 0, D_), beta_m = eta.slice(1, D_, 2 * D_);
-  const Tensor m = at::where(beta > kEmpty, beta_m / beta, at::zeros_like(beta_m));
+  const Tensor m = at::where(beta > kNeverSeen, beta_m / beta, at::zeros_like(beta_m));
   const Tensor squares = eta.slice(1, 2 * D_, 2 * D_ + 1), exponent = eta.slice(1, 2 * D_ + 1);
   return {beta, m, 0.5 * (exponent + static_cast<double>(2 - D_)), 0.5 * (squares - (beta_m * m).sum(1, true))};
 }
@@ -66,7 +64,7 @@ Tensor SphericalNormalGammaFamily::log_partition(const Tensor& eta) const {
 
 Tensor SphericalNormalGammaFamily::mean(const Tensor& eta) const {
   const Parameters p = parameters(eta);
-  return join(p.m, p.a / p.b, at::digamma(p.a) - p.b.log(), 1 / p.beta);
+  return spherical_t(p.m, p.a / p.b, at::digamma(p.a) - p.b.log(), 1 / p.beta);
 }
 
 /// The variance that maximises <eta, t> without a floor [R, 1]; 1 for what was never seen.
@@ -74,12 +72,12 @@ Tensor SphericalNormalGammaFamily::free_variance(const Tensor& eta) const {
   const Parameters p = parameters(eta);
   const Tensor seen = p.beta.sum(1, true);
   const Tensor exponent = at::maximum(eta.slice(1, 2 * D_ + 1), kSmallestExponent * seen);
-  return at::where(seen > kEmpty, 2 * p.b / exponent, at::ones_like(p.b));
+  return at::where(seen > kNeverSeen, 2 * p.b / exponent, at::ones_like(p.b));
 }
 
 Tensor SphericalNormalGammaFamily::mode(const Tensor& eta) const {
   const Tensor variance = free_variance(eta).clamp_min(floor_), m = parameters(eta).m;
-  return join(m, 1 / variance, -variance.log(), at::zeros_like(m));
+  return spherical_t(m, 1 / variance, -variance.log(), at::zeros_like(m));
 }
 
 int64_t SphericalNormalGammaFamily::num_floored(const Tensor& eta) const {
@@ -90,7 +88,7 @@ Tensor SphericalNormalGammaFamily::sample(const Tensor& eta, const Rng& rng) con
   const Parameters p = parameters(eta);
   const Tensor lambda = rng.gamma(p.a, "precision") / p.b;
   const Tensor noise = rng.normal(at::arange(eta.size(0), at::kLong), {D_}, "mean");
-  return join(p.m + noise / (p.beta * lambda).sqrt(), lambda, lambda.log(), at::zeros_like(p.m));
+  return spherical_t(p.m + noise / (p.beta * lambda).sqrt(), lambda, lambda.log(), at::zeros_like(p.m));
 }
 
 }  // namespace vem

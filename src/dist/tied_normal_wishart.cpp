@@ -1,13 +1,9 @@
 // Everything by way of the components' normal-Wishart distributions, whose precision is one and the same.
 #include "vem/dist/tied_normal_wishart.h"
 
+#include "never_seen.h"
+
 namespace vem {
-namespace {
-
-constexpr double kEmpty = 1e-250;  // a component that has seen less was never seen
-
-}  // namespace
-
 Tensor TiedNormalWishartFamily::expand(const Tensor& t) const {
   const int64_t R = t.size(0), T = D_ * (D_ + 1) / 2 + 1;
   const Tensor first = t.slice(1, 0, K_).reshape({R, K_, 1}), means = t.slice(1, K_, K_ + K_ * D_).reshape({R, K_, D_});
@@ -33,7 +29,7 @@ Tensor TiedNormalWishartFamily::gather(const Tensor& t) const {
 Tensor TiedNormalWishartFamily::marginals(const Tensor& eta) const {
   const int64_t R = eta.size(0);
   const Tensor beta = eta.slice(1, 0, K_).reshape({R * K_}), beta_m = eta.slice(1, K_, K_ + K_ * D_).reshape({-1, D_});
-  const Tensor m = at::where(beta.unsqueeze(-1) > kEmpty, beta_m / beta.unsqueeze(-1), at::zeros_like(beta_m));
+  const Tensor m = at::where(beta.unsqueeze(-1) > kNeverSeen, beta_m / beta.unsqueeze(-1), at::zeros_like(beta_m));
   const Tensor second = NormalWishartFamily::unpacked(eta.slice(1, K_ + K_ * D_, size() - 1), D_);
   const Tensor outer = (beta_m.unsqueeze(-1) * m.unsqueeze(-2)).view({R, K_, D_, D_}).sum(1);
   const Tensor V = (second - outer).repeat_interleave(K_, 0);
@@ -61,7 +57,7 @@ Tensor TiedNormalWishartFamily::mean(const Tensor& eta) const { return gather(co
 
 Tensor TiedNormalWishartFamily::for_mode(const Tensor& eta) const {
   NormalWishartFamily::Parameters p = component_.parameters(marginals(eta));
-  p.beta = at::where(p.beta > kEmpty, p.beta, at::ones_like(p.beta));
+  p.beta = at::where(p.beta > kNeverSeen, p.beta, at::ones_like(p.beta));
   // The exponent of the shared precision stands where the component's own would, nu - D.
   p.nu = p.nu + static_cast<double>(K_ - 1);
   return component_.natural(p);

@@ -1,9 +1,8 @@
 // Shortest augmenting paths, one row after the other; u and v are the potentials.
 #include "vem/infer/assignment.h"
 
-#include <limits>
-
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 
@@ -12,7 +11,6 @@ std::vector<int64_t> assignment(const Tensor& costs) {
   const Tensor contiguous = costs.to(at::kDouble).contiguous();
   if (!contiguous.isfinite().all().item<bool>()) fail<Error>("assignment: a cost is not finite");
   const double* c = contiguous.data_ptr<double>();
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   std::vector<double> u(n + 1), v(n + 1);
   std::vector<size_t> row(n + 1), way(n + 1);  // of column j: its row, the column before it; 0 is a root
   for (size_t i = 1; i <= n; ++i) {

@@ -1,12 +1,10 @@
 // The recursions of the sweep with every product a sum of logarithms.
 #include "chain_logs.h"
 
-#include <limits>
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 double log_sum_exp(const double* x, int64_t K) {
   const double top = *std::max_element(x, x + K);

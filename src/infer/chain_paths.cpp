@@ -67,7 +67,7 @@ double best_possible_path(const Potentials& p, int64_t item, int64_t* states) {
 }
 
 /// The index that `u` on (0, 1) falls on when exp(log_weight) is laid end to end.
-int64_t draw(const std::vector<double>& log_weight, double u) {
+int64_t draw_state(const std::vector<double>& log_weight, double u) {
   const double top = *std::max_element(log_weight.begin(), log_weight.end());
   double sum = 0;
   for (const double w : log_weight) sum += std::exp(w - top);
@@ -111,7 +111,7 @@ Tensor sample_paths(const Chain& chain, const Tensor& uniform) {
         const bool last = r + 1 == p.offset(item + 1);
         for (int64_t k = 0; k < p.K; ++k)
           weight[static_cast<size_t>(k)] = log_f[r * p.K + k] + (last ? 0 : log_a[k * p.K + states[r + 1]]);
-        states[r] = draw(weight, u.data_ptr<double>()[r]);
+        states[r] = draw_state(weight, u.data_ptr<double>()[r]);
       }
   });
   return paths;

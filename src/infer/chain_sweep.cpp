@@ -9,11 +9,11 @@
 #include <limits>
 
 #include "vem/core/exp_log.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Entries of g_t and (scaled) transitions below these count as zero: even their product is no denormal number, which
 // would be slow. Likewise likelihoods below exp of the other.
 constexpr double kExcluded = 1e-200, kExcludedTransition = 1e-100, kLogExcluded = -345;
@@ -23,7 +23,7 @@ constexpr double kLost = 1e-60;
 
 constexpr int64_t kVector = 8;
 // Numbers in each of the arrays of a block.
-constexpr int64_t kBlockNumbers = int64_t{1} << 17;
+constexpr int64_t kSweepNumbers = int64_t{1} << 17;
 int64_t padded(int64_t K) { return (K + kVector - 1) / kVector * kVector; }
 
 /// Whole vectors, whatever the machine has: the compiler turns loops of a known few numbers into scalars.
@@ -337,7 +337,7 @@ Sweep::Sweep(const Potentials& p, const Transitions& transitions, const Sequence
   while (bounds_.back() < group.steps()) {
     const int64_t begin = bounds_.back(), before = first[std::max<int64_t>(begin - 1, 0)];
     int64_t end = begin + 1;
-    while (end < group.steps() && (first[end + 1] - before) * P <= kBlockNumbers) ++end;
+    while (end < group.steps() && (first[end + 1] - before) * P <= kSweepNumbers) ++end;
     bounds_.push_back(end);
     rows = std::max(rows, first[end] - before);
   }

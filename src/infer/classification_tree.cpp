@@ -17,8 +17,8 @@ std::vector<T> to_vector(const Tensor& t) {
   return {values.data_ptr<T>(), values.data_ptr<T>() + values.numel()};
 }
 
-struct Rows {
-  explicit Rows(const LabelledRows& rows) : label(to_vector<int64_t>(rows.label)) {
+struct TreeRows {
+  explicit TreeRows(const LabelledRows& rows) : label(to_vector<int64_t>(rows.label)) {
     for (const Tensor& column : rows.x.unbind(1)) x.push_back(to_vector<double>(column));
   }
   std::vector<std::vector<double>> x;  // by dimension
@@ -73,7 +73,7 @@ class Grower {
     for (size_t d = depth; d <= last; ++d) right_[d] += right;
     if (last == kDeepest) return;
     for (size_t d = depth + 1; d <= kDeepest; ++d) gain_[d][best.dimension] += best.gain;
-    const auto left = [&](const Rows& rows, int64_t i) { return rows.x[best.dimension][i] <= best.threshold; };
+    const auto left = [&](const TreeRows& rows, int64_t i) { return rows.x[best.dimension][i] <= best.threshold; };
     size_t middle = begin;
     for (Items& order : order_)
       middle = std::stable_partition(order.begin() + begin, order.begin() + end,
@@ -111,7 +111,7 @@ class Grower {
     return best;
   }
 
-  Rows train_, held_out_;
+  TreeRows train_, held_out_;
   size_t classes_;
   std::vector<double> n_log_n_;
   std::vector<Items> order_;                            // by dimension: training items by value, node by node

@@ -47,7 +47,7 @@ Tensor bins_of(const Tensor& z) {
 }
 
 /// Items by bin and value [kBins, values] float64.
-Tensor contingency(const Tensor& bins, const Tensor& values) {
+Tensor pair_shares(const Tensor& bins, const Tensor& values) {
   const int64_t n = values.max().item<int64_t>() + 1;
   return (bins * n + values).bincount({}, kBins * n).view({kBins, n}).to(at::kDouble);
 }
@@ -133,7 +133,7 @@ int64_t steadiest(const Tensor& rows, const std::vector<int64_t>& items) {
 double mutual_information_gap(const Tensor& z, const Factors& factors) {
   const Tensor bins = bins_of(checked(z, factors));
   return mean_gap(bins.size(1), factors.values.size(1), [&](int64_t l, int64_t f) {
-    const Tensor table = contingency(bins.select(1, l), factors.values.select(1, f)),
+    const Tensor table = pair_shares(bins.select(1, l), factors.values.select(1, f)),
                  shares = table.sum(0) / table.sum();
     return mutual_information(table) / entropy(shares, 0).item<double>();
   });
@@ -143,7 +143,7 @@ double attribute_predictability(const Tensor& z, const Factors& factors) {
   const Tensor codes = checked(z, factors), bins = bins_of(codes);
   return mean_gap(codes.size(1), factors.values.size(1), [&](int64_t l, int64_t f) {
     const Tensor numbers = factors.numbers.select(1, f);
-    return has_missing(numbers) ? balanced_accuracy(contingency(bins.select(1, l), factors.values.select(1, f)))
+    return has_missing(numbers) ? balanced_accuracy(pair_shares(bins.select(1, l), factors.values.select(1, f)))
                                 : squared_correlation(codes.select(1, l), numbers);
   });
 }

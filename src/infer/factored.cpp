@@ -8,12 +8,12 @@
 
 #include "row_groups.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/missing.h"
 
 namespace vem {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Stands for log 0 in a start: far enough for a weight of zero, and finite.
 constexpr double kLogZero = -1e4;
 // Stands for the log of a probability of 0 where items are impossible without: below what a possible item reaches.

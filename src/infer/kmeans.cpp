@@ -40,7 +40,7 @@ Tensor column_means(const Tensor& x, const Tensor& weight) {
 }
 
 /// A row drawn with probability in proportion to mass [N], by the inverse of the cumulative sum; -1 if all is zero.
-int64_t draw(const Tensor& mass, double uniform) {
+int64_t draw_row(const Tensor& mass, double uniform) {
   const double* m = mass.data_ptr<double>();
   double total = 0, sum = 0;
   for (int64_t i = 0; i < mass.numel(); ++i) total += m[i];
@@ -62,7 +62,7 @@ Tensor seeds(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
   const Tensor fallback = gaps ? column_means(x, weight) : Tensor();  // of the cells that a seed lacks
   std::vector<Tensor> centers;
   for (int64_t k = 0; k < K; ++k) {
-    const int64_t row = draw(mass, uniform[k].item<double>());
+    const int64_t row = draw_row(mass, uniform[k].item<double>());
     if (row < 0) fail<DataError>("k-means: {} distinct rows are too few for {} clusters", k, K);
     centers.push_back(gaps ? at::where(x[row].isnan(), fallback, x[row]) : x[row]);
     nearest = at::minimum(nearest, square_sums(x - centers.back()));

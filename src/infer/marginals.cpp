@@ -3,14 +3,12 @@
 
 #include <ATen/Parallel.h>
 
-#include <limits>
-
+#include "vem/core/infinity.h"
 #include "vem/dist/incomplete.h"
 
 namespace vem {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kLargestCount = 0x1.0p60;
 constexpr int kSteps = 200;        // of a search at most
 constexpr double kDigits = 1e-12;  // a quantile is known to this share of its size

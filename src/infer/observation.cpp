@@ -1,15 +1,12 @@
 // The general parts of an observation: maps that are linear in the statistics, data moments, the default row kernel.
 #include "vem/infer/observation.h"
 
-#include <limits>
-
 #include "row_groups.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// s t' [N, K] for statistics s [N, P] >= 0 where t [K, P] is -infinity, the log of a probability of 0: 0 times that is
 /// 0, anything more is -infinity. Within the product it is a number that no finite log-likelihood reaches.

@@ -96,7 +96,7 @@ namespace {
 constexpr int64_t kListed = int64_t{1} << 20;
 
 /// Rows of one half, document by document.
-struct Rows {
+struct WordRows {
   std::vector<int32_t> word, count;
   std::vector<int64_t> offsets{0};
 
@@ -145,7 +145,7 @@ std::vector<int64_t> seen_of_counts(const int32_t* count, int64_t rows, int64_t 
 Halves halves_of(const Batch& documents, const Rng& rng) {
   const Tensor word = documents.at("word").contiguous(), count = documents.at("count").contiguous();
   const int64_t* offset = documents.offsets.data_ptr<int64_t>();
-  Rows seen, held;
+  WordRows seen, held;
   for (int64_t d = 0; d < documents.size(); ++d) {
     const int32_t* w = word.data_ptr<int32_t>() + offset[d];
     const int32_t* c = count.data_ptr<int32_t>() + offset[d];

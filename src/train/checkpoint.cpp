@@ -12,8 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kFormat = "vem-checkpoint";
-constexpr const char* kVersion = "1";
+constexpr const char* kCheckpointFormat = "vem-checkpoint";
+constexpr const char* kCheckpointVersion = "1";
 
 std::string print(const json& value, const char* what) {
   try {
@@ -46,18 +46,20 @@ const std::string& entry(const std::string& path, const Safetensors& file, const
 }
 
 void check_format(const std::string& path, const Safetensors& file) {
-  if (const std::string& format = entry(path, file, "format"); format != kFormat)
-    fail<DataError>("{}: is no checkpoint of vem: its format is \"{}\", \"{}\" is expected", path, format, kFormat);
-  if (const std::string& version = entry(path, file, "version"); version != kVersion)
-    fail<DataError>("{}: is a checkpoint of version {}, this program reads version {}", path, version, kVersion);
+  if (const std::string& format = entry(path, file, "format"); format != kCheckpointFormat)
+    fail<DataError>("{}: is no checkpoint of vem: its format is \"{}\", \"{}\" is expected", path, format,
+                    kCheckpointFormat);
+  if (const std::string& version = entry(path, file, "version"); version != kCheckpointVersion)
+    fail<DataError>("{}: is a checkpoint of version {}, this program reads version {}", path, version,
+                    kCheckpointVersion);
 }
 
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   save_safetensors(path, {checkpoint.state,
-                          {{"format", kFormat},
-                           {"version", kVersion},
+                          {{"format", kCheckpointFormat},
+                           {"version", kCheckpointVersion},
                            {"config", checkpoint.config},
                            {"schema", to_json(checkpoint.schema)},
                            {"notes", print(checkpoint.notes, "notes")}}});

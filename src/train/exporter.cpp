@@ -12,15 +12,13 @@
 
 #include "vem/core/error.h"
 #include "vem/data/writers.h"
-#include "vem/train/safetensors.h"
+#include "vem/train/checkpoint.h"
 
 namespace vem {
 namespace {
 
 namespace jit = torch::jit;
 using Unit = std::shared_ptr<jit::CompilationUnit>;
-
-const std::string kModelPrefix = "model/";
 
 /// Every "model/" tensor by its dotted name: the very objects that the model computes with.
 TensorMap model_tensors(const Model& model) {

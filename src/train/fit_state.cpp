@@ -9,7 +9,7 @@
 namespace vem {
 namespace {
 
-const std::string kPrefix = "trainer/";
+const std::string kTrainerPrefix = "trainer/";
 
 void put(TensorMap& out, const std::string& prefix, const Expectation& e) {
   if (!e.count.defined()) return;
@@ -24,17 +24,17 @@ class Entries {
  public:
   explicit Entries(const TensorMap& tensors) : tensors_(tensors) {
     for (const auto& entry : tensors)
-      if (entry.first.compare(0, kPrefix.size(), kPrefix) == 0) left_.insert(entry.first);
+      if (entry.first.compare(0, kTrainerPrefix.size(), kTrainerPrefix) == 0) left_.insert(entry.first);
   }
 
-  bool has(const std::string& name) const { return tensors_.count(kPrefix + name) > 0; }
+  bool has(const std::string& name) const { return tensors_.count(kTrainerPrefix + name) > 0; }
 
   Tensor take(const std::string& name, at::ScalarType type, at::IntArrayRef sizes) {
-    const auto it = tensors_.find(kPrefix + name);
-    if (it == tensors_.end()) fail<DataError>("{}{}: is missing", kPrefix, name);
+    const auto it = tensors_.find(kTrainerPrefix + name);
+    if (it == tensors_.end()) fail<DataError>("{}{}: is missing", kTrainerPrefix, name);
     left_.erase(it->first);
     if (it->second.scalar_type() != type || it->second.sizes() != sizes)
-      fail<DataError>("{}{}: is {}, {} is expected", kPrefix, name,
+      fail<DataError>("{}{}: is {}, {} is expected", kTrainerPrefix, name,
                       type_and_shape(it->second.scalar_type(), it->second.sizes()), type_and_shape(type, sizes));
     return it->second.clone();
   }
@@ -42,7 +42,7 @@ class Entries {
   /// A whole number in [least, most].
   static int64_t in_range(const char* what, int64_t value, int64_t least, int64_t most) {
     if (value < least || value > most)
-      fail<DataError>("{}counters: {} is {}, [{}, {}] is expected", kPrefix, what, value, least, most);
+      fail<DataError>("{}counters: {} is {}, [{}, {}] is expected", kTrainerPrefix, what, value, least, most);
     return value;
   }
 
@@ -71,7 +71,7 @@ class Entries {
   /// Everything below a prefix, whatever it is, by what follows the prefix.
   TensorMap take_below(const std::string& prefix) {
     TensorMap all;
-    const std::string whole = kPrefix + prefix;
+    const std::string whole = kTrainerPrefix + prefix;
     for (auto it = left_.lower_bound(whole); it != left_.end() && it->compare(0, whole.size(), whole) == 0;) {
       all[it->substr(whole.size())] = tensors_.at(*it).clone();
       it = left_.erase(it);
@@ -102,18 +102,18 @@ FitState::FitState()
 
 TensorMap FitState::to_tensors() const {
   TensorMap out;
-  out[kPrefix + "counters"] = at::tensor({epoch, batch, iteration, epochs_since_best}, at::kLong);
-  out[kPrefix + "bounds"] = at::tensor({best, previous, pass_end}, at::kDouble);
-  out[kPrefix + "judged"] = bounds.clone();
-  put(out, kPrefix + "epoch_total/", epoch_total);
-  put(out, kPrefix + "total/", total);
-  for (const auto& [key, value] : local) out[kPrefix + "local/" + key] = value.clone();
-  for (const auto& [key, value] : extrapolation) out[kPrefix + "extrapolation/" + key] = value.clone();
-  for (size_t b = 0; b < cache.size(); ++b) put(out, fmt::format("{}cache/{}/", kPrefix, b), cache[b]);
+  out[kTrainerPrefix + "counters"] = at::tensor({epoch, batch, iteration, epochs_since_best}, at::kLong);
+  out[kTrainerPrefix + "bounds"] = at::tensor({best, previous, pass_end}, at::kDouble);
+  out[kTrainerPrefix + "judged"] = bounds.clone();
+  put(out, kTrainerPrefix + "epoch_total/", epoch_total);
+  put(out, kTrainerPrefix + "total/", total);
+  for (const auto& [key, value] : local) out[kTrainerPrefix + "local/" + key] = value.clone();
+  for (const auto& [key, value] : extrapolation) out[kTrainerPrefix + "extrapolation/" + key] = value.clone();
+  for (size_t b = 0; b < cache.size(); ++b) put(out, fmt::format("{}cache/{}/", kTrainerPrefix, b), cache[b]);
   if (!cache.empty()) {
-    out[kPrefix + "batches"] = at::scalar_tensor(static_cast<int64_t>(cache.size()), at::kLong);
+    out[kTrainerPrefix + "batches"] = at::scalar_tensor(static_cast<int64_t>(cache.size()), at::kLong);
     for (size_t b = 0; b < entropy.size(); ++b)
-      if (entropy[b].defined()) out[fmt::format("{}entropy/{}", kPrefix, b)] = entropy[b].clone();
+      if (entropy[b].defined()) out[fmt::format("{}entropy/{}", kTrainerPrefix, b)] = entropy[b].clone();
   }
   return out;
 }
@@ -138,7 +138,7 @@ FitState FitState::from_tensors(const TensorMap& tensors, const FitShape& shape)
   s.extrapolation = entries.take_below("extrapolation/");
   if (shape.memoised) {
     if (const int64_t batches = entries.take("batches", at::kLong, {}).item<int64_t>(); batches != shape.batches)
-      fail<DataError>("{}batches: is {}, {} is expected", kPrefix, batches, shape.batches);
+      fail<DataError>("{}batches: is {}, {} is expected", kTrainerPrefix, batches, shape.batches);
     s.total = entries.take_expectation("total/", shape.empty, /*sums=*/true);
     s.cache.resize(static_cast<size_t>(shape.batches));
     s.entropy.resize(s.cache.size());

@@ -13,9 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kFormat = "vem-parameters";
-constexpr int kVersion = 1;
-const std::string kModelPrefix = "model/";
+constexpr const char* kParametersFormat = "vem-parameters";
+constexpr int kParametersVersion = 1;
 
 bool ends_with(const std::string& text, const std::string& end) {
   return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
@@ -88,9 +87,9 @@ Checkpoint from_json(const std::string& path) {
   try {
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     const Json all = Json::parse(checked_json_depth(text));
-    if (all.value("format", "") != kFormat)
-      fail<DataError>("its format is not \"{}\"; `vem export RUN --format json` writes that", kFormat);
-    if (all.at("version") != kVersion) fail<DataError>("its version is not {}", kVersion);
+    if (all.value("format", "") != kParametersFormat)
+      fail<DataError>("its format is not \"{}\"; `vem export RUN --format json` writes that", kParametersFormat);
+    if (all.at("version") != kParametersVersion) fail<DataError>("its version is not {}", kParametersVersion);
     Checkpoint checkpoint{all.at("config").get<std::string>(), schema_from_json(all.at("schema").dump()), {}, {}};
     for (const auto& [key, value] : all.at("state").items()) checkpoint.state[kModelPrefix + key] = tensor_of(value);
     return checkpoint;
@@ -105,7 +104,10 @@ Checkpoint from_json(const std::string& path) {
 
 std::string parameters_json(const Model& model, const std::string& name, const Checkpoint& checkpoint) {
   const at::NoGradGuard no_grad;
-  Json all{{"format", kFormat}, {"version", kVersion}, {"model", name}, {"features", checkpoint.schema.feature_names}};
+  Json all{{"format", kParametersFormat},
+           {"version", kParametersVersion},
+           {"model", name},
+           {"features", checkpoint.schema.feature_names}};
   add_readable(all, model);
   all["config"] = checkpoint.config;
   all["schema"] = Json::parse(to_json(checkpoint.schema));

@@ -18,11 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kPrefix = 8;  // bytes of the header's length
+constexpr uint64_t kLengthBytes = 8;  // bytes of the header's length
 
-std::array<char, kPrefix> little_endian(uint64_t value) {
-  std::array<char, kPrefix> bytes{};
-  for (size_t i = 0; i < kPrefix; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+std::array<char, kLengthBytes> little_endian(uint64_t value) {
+  std::array<char, kLengthBytes> bytes{};
+  for (size_t i = 0; i < kLengthBytes; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
   return bytes;
 }
 
@@ -63,12 +63,13 @@ class Input {
 };
 
 std::string read_header(const std::string& path, Input& in) {
-  if (in.left() < kPrefix)
-    fail<DataError>("{}: has {} bytes, a safetensors file has at least {}; it is cut off", path, in.left(), kPrefix);
-  std::array<unsigned char, kPrefix> bytes{};
-  in.read(bytes.data(), kPrefix);
+  if (in.left() < kLengthBytes)
+    fail<DataError>("{}: has {} bytes, a safetensors file has at least {}; it is cut off", path, in.left(),
+                    kLengthBytes);
+  std::array<unsigned char, kLengthBytes> bytes{};
+  in.read(bytes.data(), kLengthBytes);
   uint64_t length = 0;
-  for (size_t i = kPrefix; i-- > 0;) length = length << 8 | bytes[i];
+  for (size_t i = kLengthBytes; i-- > 0;) length = length << 8 | bytes[i];
   if (length > std::min(kLargestHeader, in.left()))
     fail<DataError>(
         "{}: its header should take {} bytes, at most {} are possible; it is cut off or no safetensors file", path,
@@ -103,7 +104,7 @@ void save_safetensors(const std::string& path, const Safetensors& file) {
   write_atomically(path, [&](const std::string& temporary) {
     errno = 0;
     std::ofstream out(temporary, std::ios::binary);
-    out.write(little_endian(text.size()).data(), kPrefix);
+    out.write(little_endian(text.size()).data(), kLengthBytes);
     out.write(text.data(), static_cast<std::streamsize>(text.size()));
     for (const auto& entry : tensors)
       out.write(static_cast<const char*>(entry.second.data_ptr()), static_cast<std::streamsize>(entry.second.nbytes()));

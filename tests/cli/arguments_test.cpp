@@ -6,7 +6,7 @@
 #include "vem/models/registry.h"
 
 namespace vem {
-namespace {
+namespace arguments_test {
 
 void expect_error(const std::vector<std::string>& arguments, int code, const std::string& text) {
   const Outcome outcome = vem(arguments);
@@ -128,5 +128,5 @@ TEST(CommandLine, InfoNamesTheBlasAndItsSpeed) {
     EXPECT_NE(outcome.out.find(word), std::string::npos) << outcome.out;
 }
 
-}  // namespace
+}  // namespace arguments_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace bad_input_test {
 
 namespace fs = std::filesystem;
 
@@ -153,5 +153,5 @@ TEST_F(BadInput, OtherShapes) {
   EXPECT_EQ(outcome.err, "vem: " + folder_.file("wide.npy") + ": items have shape [3], the model was trained on [2]\n");
 }
 
-}  // namespace
+}  // namespace bad_input_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/core/rng.h"
 
 namespace vem {
-namespace {
+namespace diagnose_test {
 
 using Json = nlohmann::ordered_json;
 
@@ -151,5 +151,5 @@ TEST_F(Diagnose, StatesOfChainsArePairedByTheirRows) {
   EXPECT_TRUE(diagnose({chain("3", "hmm", topology)})["posterior"]["mean"]["duration"][1].is_null());
 }
 
-}  // namespace
+}  // namespace diagnose_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/train/checkpoint.h"
 
 namespace vem {
-namespace {
+namespace export_test {
 
 constexpr const char* kPython = "/usr/bin/python3";
 
@@ -56,5 +56,5 @@ TEST_F(Export, PythonReadsAVaeWithAverages) {
   EXPECT_FALSE(at::equal(exported, state.at("model/" + name)));
 }
 
-}  // namespace
+}  // namespace export_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace factors_test {
 
 /// A table whose first two columns are what its rows were made of, and pPCA of it: its latents are these columns.
 std::string ppca_of_factors(const TemporaryFolder& folder, std::string* factors) {
@@ -62,5 +62,5 @@ TEST(Factors, FactorsThatDoNotFitAreRefused) {
   EXPECT_NE(outcome.err.find("factors.txt: .csv, .tsv or .npy is expected"), std::string::npos) << outcome.err;
 }
 
-}  // namespace
+}  // namespace factors_test
 }  // namespace vem

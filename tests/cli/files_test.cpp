@@ -14,7 +14,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace files_test {
 
 namespace fs = std::filesystem;
 
@@ -305,5 +305,5 @@ TEST(Message, OutOfMemorySaysHowMuchAndForWhat) {
   EXPECT_EQ(message([] { fail<DataError>("a\nb: wrong"); }), "a\\nb: wrong");
 }
 
-}  // namespace
+}  // namespace files_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/data/readers.h"
 
 namespace vem {
-namespace {
+namespace impossible_cli_test {
 
 class ImpossibleCli : public ::testing::Test {
  protected:
@@ -123,5 +123,5 @@ TEST_F(ImpossibleCli, ForecastsOfAProductNameTheirColumns) {
   EXPECT_TRUE(at::allclose(forecast.values.slice(1, 12).sum(1), at::ones({2}, at::kDouble)));
 }
 
-}  // namespace
+}  // namespace impossible_cli_test
 }  // namespace vem

@@ -12,7 +12,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace mixture_test {
 
 nlohmann::json json(const std::string& path) {
   std::ifstream file(path);
@@ -252,5 +252,5 @@ TEST(MixtureRun, SelectRefusesWhatItCanNotCompare) {
   EXPECT_EQ(gibbs.err, "vem: select: estimate = \"gibbs\" has no bound to compare; use posterior\n");
 }
 
-}  // namespace
+}  // namespace mixture_test
 }  // namespace vem

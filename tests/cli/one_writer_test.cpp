@@ -10,7 +10,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace one_writer_test {
 
 class OneWriter : public testing::Test {
  protected:
@@ -117,5 +117,5 @@ TEST_F(OneWriter, ARunWithoutACheckpointSaysNotYet) {
   EXPECT_NE(outcome.err.find(run_ + ": has no checkpoint last yet; "), std::string::npos) << outcome.err;
 }
 
-}  // namespace
+}  // namespace one_writer_test
 }  // namespace vem

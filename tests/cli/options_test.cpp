@@ -9,7 +9,7 @@
 #include "vem/data/readers.h"
 
 namespace vem {
-namespace {
+namespace options_test {
 
 namespace fs = std::filesystem;
 
@@ -196,5 +196,5 @@ TEST_F(VerbOptions, ItemsAreScored) {
             "vem: --bound-samples must be <= --samples = 5, got 6\n");
 }
 
-}  // namespace
+}  // namespace options_test
 }  // namespace vem

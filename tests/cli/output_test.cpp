@@ -6,7 +6,7 @@
 #include "support/command_line.h"
 
 namespace vem {
-namespace {
+namespace output_test {
 
 namespace fs = std::filesystem;
 
@@ -93,5 +93,5 @@ TEST_F(Output, TrainingDoesNotTakeItsDataForTheFolderOfTheRun) {
                  "is the data itself", texts + "/a.txt");
 }
 
-}  // namespace
+}  // namespace output_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace paths_test {
 
 namespace fs = std::filesystem;
 
@@ -138,5 +138,5 @@ TEST_F(AwkwardPaths, OfFilesBesideTheData) {
   makes({"export", run, "--format", "safetensors"}, "--out", path(".safetensors"));
 }
 
-}  // namespace
+}  // namespace paths_test
 }  // namespace vem

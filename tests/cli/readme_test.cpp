@@ -12,7 +12,7 @@
 #include "vem/models/registry.h"
 
 namespace vem {
-namespace {
+namespace readme_test {
 
 namespace fs = std::filesystem;
 
@@ -173,5 +173,5 @@ TEST(Experiments, EveryConfigurationIsValid) {
   }
 }
 
-}  // namespace
+}  // namespace readme_test
 }  // namespace vem

@@ -13,7 +13,7 @@
 #include "vem/train/checkpoint.h"
 
 namespace vem {
-namespace {
+namespace run_test {
 
 namespace fs = std::filesystem;
 
@@ -254,10 +254,10 @@ TEST(Run, AConfigurationWithoutLaterOptionsKeepsItsMeaning) {
   const std::string table = folder.write("counts.csv", rows), run = folder.file("run"), now = folder.file("now");
   const auto train = [&](const std::string& out, const std::vector<std::string>& settings) {
     std::vector<std::string> arguments{"train", "vae", "--data", table, "--out", out, "--threads", "1"};
-    for (const std::string& setting : {"model.likelihood=poisson", "model.encoder.widths=[8]",
-                                       "model.decoder.widths=[8]", "model.latent_dim=2", "train.epochs=2"})
+    for (const char* setting : {"model.likelihood=poisson", "model.encoder.widths=[8]", "model.decoder.widths=[8]",
+                                "model.latent_dim=2", "train.epochs=2"})
       arguments.insert(arguments.end(), {"--set", setting});
-    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    for (const char* setting : settings) arguments.insert(arguments.end(), {"--set", setting});
     done(arguments);
   };
   const auto evaluated = [&](const std::string& of) { return done({"evaluate", of, "--samples", "5"}); };
@@ -278,5 +278,5 @@ TEST(Run, AConfigurationWithoutLaterOptionsKeepsItsMeaning) {
   EXPECT_NE(read_bytes(run + "/config.toml").find(option), std::string::npos);
 }
 
-}  // namespace
+}  // namespace run_test
 }  // namespace vem

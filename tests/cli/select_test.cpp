@@ -9,7 +9,7 @@
 #include "support/temporary_folder.h"
 
 namespace vem {
-namespace {
+namespace select_test {
 
 nlohmann::json json(const std::string& path) {
   std::ifstream file(path);
@@ -47,7 +47,9 @@ TEST(Select, CriteriaOfPoissonChainsAreThePublishedOnes) {
     EXPECT_EQ(scores[k].at("rows"), 107);
     const double log_likelihood = scores[k].at("log_likelihood");
     EXPECT_NEAR(scores[k].at("aic").get<double>(), 2 * free[k] - 2 * log_likelihood, 1e-9);
-    if (k < 3) EXPECT_NEAR(scores[k].at("bic").get<double>(), bic[k], 0.006) << k;
+    if (k < 3) {
+      EXPECT_NEAR(scores[k].at("bic").get<double>(), bic[k], 0.006) << k;
+    }
   }
   EXPECT_LE(scores[3].at("bic").get<double>(), 741.615);  // fewer starts end at 741.711, 743.914 or above
   EXPECT_NEAR(scores[0].at("icl").get<double>(), scores[0].at("bic").get<double>(), 1e-9);
@@ -135,5 +137,5 @@ TEST(Select, RefusesWhatTrainRefuses) {
             vem({"train", "gmn", "--data", "x.csv"}).code);
 }
 
-}  // namespace
+}  // namespace select_test
 }  // namespace vem

@@ -5,7 +5,7 @@
 #include "vem/data/readers.h"
 
 namespace vem {
-namespace {
+namespace sequences_cli_test {
 
 namespace fs = std::filesystem;
 
@@ -186,5 +186,5 @@ TEST_F(SequencesCli, TheAlphabetSetsTheNumberOfSymbols) {
   EXPECT_NE(numbers.err.find("num_symbols = 2"), std::string::npos) << numbers.err;
 }
 
-}  // namespace
+}  // namespace sequences_cli_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "support/places.h"
 
 namespace vem {
-namespace {
+namespace streams_test {
 
 class Streams : public testing::Test {
  protected:
@@ -54,5 +54,5 @@ TEST_F(Streams, AReaderThatHasSeenEnoughIsNoError) {
   EXPECT_EQ(read_bytes(folder_.file("e")), "");
 }
 
-}  // namespace
+}  // namespace streams_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "vem/data/readers.h"
 
 namespace vem {
-namespace {
+namespace topics_test {
 
 /// 120 documents, half about fruit and half about tools; every line begins with a word that is everywhere.
 std::string two_themes() {
@@ -346,5 +346,5 @@ TEST_F(TopicsOfARun, RemembersHowItsTextWasRead) {
   EXPECT_NE(latin.err.find("format = \"text\""), std::string::npos) << latin.err;
 }
 
-}  // namespace
+}  // namespace topics_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/core/names.h"
 
 namespace vem {
-namespace {
+namespace config_test {
 
 struct FlatOptions final : Options {
   double value = 1;
@@ -342,5 +342,5 @@ TEST(Registry, NamesAreUniqueAndNearest) {
   EXPECT_EQ(nearest("zzzzzz", {"learning_rate", "epochs"}), "");
 }
 
-}  // namespace
+}  // namespace config_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace expectation_test {
 
 Expectation example(double x) {
   Expectation e;
@@ -49,5 +49,5 @@ TEST(Expectation, PacksOneBufferADtypeAndBack) {
   EXPECT_TRUE(at::equal(back.bound, e.bound));
 }
 
-}  // namespace
+}  // namespace expectation_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace json_depth_test {
 
 TEST(JsonDepth, TheLimitIsTheDeepestThatIsTaken) {
   const auto nested = [](size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
@@ -25,5 +25,5 @@ TEST(JsonDepth, BracketsInStringsDoNotCount) {
   EXPECT_THROW(checked_json_depth(text, 1), DataError);
 }
 
-}  // namespace
+}  // namespace json_depth_test
 }  // namespace vem

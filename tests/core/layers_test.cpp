@@ -8,7 +8,7 @@
 
 #include "support/places.h"
 
-namespace {
+namespace layers_test {
 
 namespace fs = std::filesystem;
 
@@ -66,4 +66,4 @@ TEST(Layers, NoPublicHeaderIncludesAllOfTorch) {
   }
 }
 
-}  // namespace
+}  // namespace layers_test

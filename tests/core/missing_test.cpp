@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 namespace vem {
-namespace {
+namespace missing_test {
 
 TEST(HasMissing, FindsTheOneCellWhereverItIs) {
   for (const auto dtype : {at::kFloat, at::kDouble, at::kBFloat16})
@@ -25,5 +25,5 @@ TEST(HasMissing, FindsTheOneCellWhereverItIs) {
   EXPECT_FALSE(has_missing(at::ones({4}, at::kLong)));
 }
 
-}  // namespace
+}  // namespace missing_test
 }  // namespace vem

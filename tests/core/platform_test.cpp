@@ -7,7 +7,7 @@
 #include "vem/core/exp_log.h"
 
 namespace vem {
-namespace {
+namespace platform_test {
 
 TEST(Platform, OpenBlasUsesTheVectorsOfTheProcessor) {
   tune_platform(1);
@@ -35,5 +35,5 @@ TEST(ExpLog, AreThoseOfTheLibraryToTheLastPlaces) {
   EXPECT_TRUE(std::isnan(exp_of(std::numeric_limits<float>::quiet_NaN())));
 }
 
-}  // namespace
+}  // namespace platform_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "../src/core/unit_interval.h"
 
 namespace vem {
-namespace {
+namespace rng_test {
 
 Tensor items(int64_t n) { return at::arange(n, at::kLong); }
 
@@ -114,5 +114,5 @@ TEST(Rng, APermutationHoldsEveryItemOnce) {
   EXPECT_EQ(Rng(2).permutation(0).numel(), 0);
 }
 
-}  // namespace
+}  // namespace rng_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/data/source.h"
 
 namespace vem {
-namespace {
+namespace corpus_test {
 
 std::vector<int64_t> list(const Tensor& values) {
   const Tensor flat = values.to(at::kLong).contiguous();
@@ -394,5 +394,5 @@ TEST(Corpus, ReadsRealCorpora) {
   EXPECT_EQ(news.schema.feature_names.size(), 61188u);
 }
 
-}  // namespace
+}  // namespace corpus_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace dataset_test {
 
 Tensor ints(const std::vector<int64_t>& values) { return at::tensor(values, at::kLong); }
 
@@ -186,5 +186,5 @@ TEST(Schema, ComparesEveryField) {
   EXPECT_EQ((Schema{"", {}, {3, 8, 8}, 0}).num_features(), 192);
 }
 
-}  // namespace
+}  // namespace dataset_test
 }  // namespace vem

@@ -16,7 +16,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace mapped_test {
 
 constexpr int64_t kRows = 100000;
 
@@ -93,5 +93,5 @@ TEST(MappedFilesDeathTest, SignalsOfOthersGoToTheHandlerThatWasThere) {
       ::testing::ExitedWithCode(7), "");
 }
 
-}  // namespace
+}  // namespace mapped_test
 }  // namespace vem

@@ -14,7 +14,7 @@
 #include "vem/data/source.h"
 
 namespace vem {
-namespace {
+namespace memory_test {
 
 constexpr int64_t kMiB = int64_t{1} << 20;
 const std::string kAdvice = "; data.max_memory raises that";
@@ -205,5 +205,5 @@ TEST(Memory, TemporaryFilesNeedSpace) {
             std::string::npos);
 }
 
-}  // namespace
+}  // namespace memory_test
 }  // namespace vem

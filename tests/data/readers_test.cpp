@@ -12,7 +12,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace readers_test {
 
 Table csv(const std::string& text, const std::vector<std::string>& words = {}) {
   const TemporaryFolder folder;
@@ -396,5 +396,5 @@ TEST(Npy, Errors) {
   EXPECT_EQ(npy_error("1,2\n3,4\n"), ": is no .npy file (its first bytes are not those of NumPy)");
 }
 
-}  // namespace
+}  // namespace readers_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace sequences_test {
 
 using Words = std::vector<std::string>;
 
@@ -199,5 +199,5 @@ TEST_F(Sequences, UnseenCategoriesAreRefusedOrMissing) {
   EXPECT_EQ(c[1].item<double>(), 1);
 }
 
-}  // namespace
+}  // namespace sequences_test
 }  // namespace vem

@@ -15,7 +15,7 @@
 #include "vem/data/writers.h"
 
 namespace vem {
-namespace {
+namespace source_test {
 
 DataOptions options_for(const std::string& source) {
   DataOptions options;
@@ -495,5 +495,5 @@ TEST(Source, SharedData) {
   EXPECT_EQ(load_splits(stars).train.size, 125982);
 }
 
-}  // namespace
+}  // namespace source_test
 }  // namespace vem

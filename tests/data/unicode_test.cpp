@@ -7,7 +7,7 @@
 #include "vem/data/source.h"
 
 namespace vem {
-namespace {
+namespace unicode_test {
 
 using Words = std::vector<std::string>;
 
@@ -108,5 +108,5 @@ TEST(Unicode, AByteOrderMarkIsNoPartOfTheText) {
   EXPECT_EQ(symbols_of(load_splits(options).train.schema.feature_names), (Words{"A", "C", "G", "T"}));
 }
 
-}  // namespace
+}  // namespace unicode_test
 }  // namespace vem

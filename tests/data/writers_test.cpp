@@ -13,7 +13,7 @@
 #include "vem/data/readers.h"
 
 namespace vem {
-namespace {
+namespace writers_test {
 
 /// No file of this process grows beyond `bytes`: a write fails as on a full disk (EFBIG for ENOSPC).
 class FileSizeLimit {
@@ -248,5 +248,5 @@ TEST(WriteAtomically, UnwritablePlaces) {
   EXPECT_EQ(message.rfind("/proc/vem-test: can not be written: ", 0), 0u) << message;
 }
 
-}  // namespace
+}  // namespace writers_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include <cmath>
 
 namespace vem {
-namespace {
+namespace counts_test {
 
 double log_choose(int64_t n, int64_t k) {
   return std::lgamma(static_cast<double>(n) + 1) - std::lgamma(static_cast<double>(k) + 1) -
@@ -60,5 +60,5 @@ TEST(Counts, BillionsTakeNoTime) {
   EXPECT_NEAR(static_cast<double>(binomial(above, n, .25)), 5e8 + std::sqrt(2e9 * 3 / 16), 2);
 }
 
-}  // namespace
+}  // namespace counts_test
 }  // namespace vem

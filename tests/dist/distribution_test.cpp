@@ -23,7 +23,7 @@
 #include "vem/dist/zero_inflated.h"
 
 namespace vem {
-namespace {
+namespace distribution_test {
 
 Tensor t(const std::vector<double>& values) { return at::tensor(values, at::kDouble); }
 Tensor zeros(const Shape& shape) { return at::zeros(shape, at::kDouble); }
@@ -270,5 +270,5 @@ TEST(SoftBound, IsTheNumberItselfInsideAndFiniteWithASlopeOutside) {
   EXPECT_EQ(soft_bound(at::empty({0, 3})).numel(), 0);
 }
 
-}  // namespace
+}  // namespace distribution_test
 }  // namespace vem

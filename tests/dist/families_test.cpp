@@ -8,7 +8,7 @@
 #include "vem/dist/normal_wishart.h"
 
 namespace vem {
-namespace {
+namespace families_test {
 
 constexpr int64_t kRows = 4;
 
@@ -223,5 +223,5 @@ TEST(NormalWishart, ASingularCovarianceNamesTheComponent) {
   }
 }
 
-}  // namespace
+}  // namespace families_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/dist/kl.h"
 
 namespace vem {
-namespace {
+namespace golden_test {
 
 /// "case ROW" or "divergence ROW ROW", and its tensors by key.
 struct Block {
@@ -103,5 +103,5 @@ INSTANTIATE_TEST_SUITE_P(Types, Golden, testing::Values(at::kDouble, at::kFloat)
   return std::string(info.param == at::kDouble ? "float64" : "float32");
 });
 
-}  // namespace
+}  // namespace golden_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace normal_function_test {
 
 using Formula = std::function<Tensor(const Tensor& mean, const Tensor& log_std)>;
 
@@ -44,5 +44,5 @@ TEST(NormalFunction, TakesNoiseThatExpandsAndNoRows) {
   EXPECT_THROW(normal_sample(zero, zero, noise[0][0]), Error);
 }
 
-}  // namespace
+}  // namespace normal_function_test
 }  // namespace vem

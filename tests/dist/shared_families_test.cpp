@@ -8,7 +8,7 @@
 #include "vem/dist/tied_normal_wishart.h"
 
 namespace vem {
-namespace {
+namespace shared_families_test {
 
 struct Case {
   std::string name;
@@ -116,5 +116,5 @@ TEST(SharedFamilies, FloorsAndLimitsHold) {
   EXPECT_TRUE(at::allclose(gammas.mode(sums).slice(1, 2), numbers({-10, -1}).view({1, 2})));
 }
 
-}  // namespace
+}  // namespace shared_families_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "vem/dist/incomplete.h"
 
 namespace vem {
-namespace {
+namespace special_test {
 
 /// Points from 1e-100 to 1e10, evenly in the logarithm, and some where formulas change.
 std::vector<double> points() {
@@ -146,5 +146,5 @@ TEST(Special, IncompleteGammaAndBetaHaveTheirClosedForms) {
   EXPECT_TRUE(std::isnan(incomplete_beta(2, 3, std::nan(""))));
 }
 
-}  // namespace
+}  // namespace special_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "vem/dist/natural_form.h"
 
 namespace vem {
-namespace {
+namespace table_test {
 
 std::string message(const std::function<void()>& f) {
   try {
@@ -313,5 +313,5 @@ std::string name_of(const testing::TestParamInfo<Row>& info) { return info.param
 INSTANTIATE_TEST_SUITE_P(All, Table, testing::ValuesIn(rows()), name_of);
 INSTANTIATE_TEST_SUITE_P(All, Natural, testing::ValuesIn(rows()), name_of);
 
-}  // namespace
+}  // namespace table_test
 }  // namespace vem

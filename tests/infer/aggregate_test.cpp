@@ -8,7 +8,7 @@
 #include "vem/dist/normal.h"
 
 namespace vem {
-namespace {
+namespace aggregate_test {
 
 Tensor random(const Shape& shape, const std::string& stream) {
   int64_t n = 1;
@@ -64,5 +64,5 @@ TEST(Aggregate, GradientsAreThoseOfCentralDifferences) {
   EXPECT_LT(gradient_error(value, {p.mean, p.log_std, p.z}), 1e-6);
 }
 
-}  // namespace
+}  // namespace aggregate_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace allocation_test {
 
 Tensor log_lik(int64_t rows, double size) { return size * Rng(1).normal(at::arange(rows, at::kLong), {4}, "log_lik"); }
 
@@ -119,5 +119,5 @@ TEST(MixtureWeights, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(message("concentration = 0.5\n", Estimate::posterior), "no error");
 }
 
-}  // namespace
+}  // namespace allocation_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "vem/dist/normal_function.h"
 
 namespace vem {
-namespace {
+namespace annealing_test {
 
 constexpr int64_t kChains = 40, kItems = 6, kLatent = 2, kFeatures = 3;
 constexpr double kSigma = 0.5;
@@ -88,5 +88,5 @@ TEST(Annealing, IsAFunctionOfItsKey) {
   EXPECT_FALSE(at::equal(run(1), run(2)));
 }
 
-}  // namespace
+}  // namespace annealing_test
 }  // namespace vem

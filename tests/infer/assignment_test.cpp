@@ -10,7 +10,7 @@
 #include "vem/core/rng.h"
 
 namespace vem {
-namespace {
+namespace assignment_test {
 
 TEST(Assignment, IsTheCheapestPermutation) {
   for (int64_t n = 1; n <= 6; ++n) {
@@ -31,5 +31,5 @@ TEST(Assignment, IsTheCheapestPermutation) {
 
 TEST(Assignment, CostsAreFinite) { EXPECT_THROW(assignment(at::full({2, 2}, std::nan(""), at::kDouble)), Error); }
 
-}  // namespace
+}  // namespace assignment_test
 }  // namespace vem

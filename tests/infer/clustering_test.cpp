@@ -6,7 +6,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace clustering_test {
 
 Tensor groups(std::initializer_list<int64_t> values) { return at::tensor(std::vector<int64_t>(values), at::kLong); }
 
@@ -43,5 +43,5 @@ TEST(Clustering, OneGroupSaysNothing) {
   EXPECT_EQ(clustering_scores(groups({0, 0}), groups({0, 0})).mutual_information, 1);
 }
 
-}  // namespace
+}  // namespace clustering_test
 }  // namespace vem

@@ -12,7 +12,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace disentanglement_test {
 
 /// All combinations of so many values, `repeats` times.
 Factors grid(const Shape& sizes, int64_t repeats = 1) {
@@ -236,5 +236,5 @@ TEST(Disentanglement, GoldenValues) {
   EXPECT_EQ(trees, 3u);
 }
 
-}  // namespace
+}  // namespace disentanglement_test
 }  // namespace vem

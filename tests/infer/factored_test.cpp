@@ -8,7 +8,7 @@
 #include "vem/dist/normal_wishart.h"
 
 namespace vem {
-namespace {
+namespace factored_test {
 
 Tensor index(int64_t n) { return at::arange(n, at::kLong); }
 
@@ -441,5 +441,5 @@ TEST(Factored, ErrorsSayWhatIsWrong) {
             "normal: variance_floor has no effect in this run; it takes effect when estimate is ml or map");
 }
 
-}  // namespace
+}  // namespace factored_test
 }  // namespace vem

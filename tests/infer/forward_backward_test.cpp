@@ -8,12 +8,12 @@
 #include "support/chain_reference.h"
 #include "support/gradcheck.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/rng.h"
 
 namespace vem {
-namespace {
+namespace forward_backward_test {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const std::vector<int64_t> kRagged{0, 1, 5, 1, 17, 0, 3, 40, 2, 17, 1, 9, 23, 4, 4, 4, 12, 0};
 
 Tensor ones(int64_t n) { return at::ones({n}, at::kDouble); }
@@ -318,5 +318,5 @@ TEST(Chain, ErrorsSayWhatDoesNotFit) {
             "chain: log_start [2] and log_transition [3, 3] do not fit log_lik [4, 3]");
 }
 
-}  // namespace
+}  // namespace forward_backward_test
 }  // namespace vem

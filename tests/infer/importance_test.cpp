@@ -7,7 +7,7 @@
 #include "vem/core/rng.h"
 
 namespace vem {
-namespace {
+namespace importance_test {
 
 std::vector<double> to_vector(const Tensor& t) {
   const Tensor flat = t.to(at::kDouble).contiguous();
@@ -109,5 +109,5 @@ TEST(Importance, ErrorsSayWhatIsWanted) {
   }
 }
 
-}  // namespace
+}  // namespace importance_test
 }  // namespace vem

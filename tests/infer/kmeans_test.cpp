@@ -6,7 +6,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace kmeans_test {
 
 Tensor index(int64_t n) { return at::arange(n, at::kLong); }
 Tensor ones(int64_t n) { return at::ones({n}, at::kDouble); }
@@ -83,5 +83,5 @@ TEST(KMeans, ThreadsChangeNoBit) {
   EXPECT_EQ(one.inertia, two.inertia);
 }
 
-}  // namespace
+}  // namespace kmeans_test
 }  // namespace vem

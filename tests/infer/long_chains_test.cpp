@@ -4,7 +4,7 @@
 #include "support/gaussian_reference.h"
 
 namespace vem {
-namespace {
+namespace long_chains_test {
 
 /// One chain of 20,000 rows, some cells missing, after three short items that share its chunk.
 struct LongChain {
@@ -86,5 +86,5 @@ TEST(LongChains, DrawsDoNotDependOnTheBlocks) {
   for (const auto& [key, value] : whole.sums) EXPECT_TRUE(at::allclose(value, parts.sums.at(key), 1e-10, 1e-7)) << key;
 }
 
-}  // namespace
+}  // namespace long_chains_test
 }  // namespace vem

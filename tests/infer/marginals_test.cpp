@@ -4,11 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "support/gaussian_reference.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+namespace marginals_test {
 
 Tensor numbers(const std::vector<double>& values, const Shape& shape) {
   return at::tensor(values, at::kDouble).view(shape);
@@ -117,5 +116,5 @@ TEST(Marginals, DurationsHaveLomaxQuantiles) {
   EXPECT_NEAR(f.lower.item<double>(), b * (std::pow(.95, -1 / a) - 1), 1e-9);
 }
 
-}  // namespace
+}  // namespace marginals_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/core/rng.h"
 
 namespace vem {
-namespace {
+namespace mcmc_test {
 
 /// Four stationary chains x_t = phi x_{t-1} + noise, [4, n].
 Tensor autoregressive(double phi, int64_t n) {
@@ -85,5 +85,5 @@ TEST(Mcmc, WhatDoesNotVaryHasNoDiagnostics) {
 
 TEST(Mcmc, ShortChainsAreErrors) { EXPECT_THROW(split_r_hat(at::zeros({2, 3}, at::kDouble)), Error); }
 
-}  // namespace
+}  // namespace mcmc_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace topics_test {
 
 Batch all_of(const Dataset& data) { return data.batch(at::arange(data.size, at::kLong), 0, at::kDouble); }
 
@@ -106,5 +106,5 @@ TEST(Topics, HalvesOfCountsInTheBillions) {
   EXPECT_GT((seen - 500000000.5).abs().max().item<double>(), 100);
 }
 
-}  // namespace
+}  // namespace topics_test
 }  // namespace vem

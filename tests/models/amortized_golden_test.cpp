@@ -14,7 +14,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace amortized_golden_test {
 
 struct Named {
   std::string name, toml;
@@ -155,5 +155,5 @@ TEST(AmortizedGolden, EveryPosteriorWithEveryPriorObjectiveAndEStep) {
   EXPECT_GT(recorder.seen() * stride, 900);
 }
 
-}  // namespace
+}  // namespace amortized_golden_test
 }  // namespace vem

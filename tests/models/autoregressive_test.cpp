@@ -10,7 +10,7 @@
 #include "vem/dist/normal_wishart.h"
 
 namespace vem {
-namespace {
+namespace autoregressive_test {
 
 Tensor index(int64_t n) { return at::arange(n, at::kLong); }
 
@@ -264,5 +264,5 @@ TEST(Autoregressive, ErrorsSayWhatIsWrong) {
       << text;
 }
 
-}  // namespace
+}  // namespace autoregressive_test
 }  // namespace vem

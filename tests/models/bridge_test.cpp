@@ -7,7 +7,7 @@
 #include "vem/infer/factored.h"
 
 namespace vem {
-namespace {
+namespace bridge_test {
 
 constexpr int64_t kDims = 3, kComponents = 3;
 constexpr double kStd = 0.3;
@@ -122,5 +122,5 @@ TEST(Bridge, PointsAboutARowHaveItsMoments) {
   EXPECT_LT((b.smeared() - b.part.observation().statistics(q)).abs().max().item<double>(), 1e-10);
 }
 
-}  // namespace
+}  // namespace bridge_test
 }  // namespace vem

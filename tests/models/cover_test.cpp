@@ -12,7 +12,7 @@
 #include "support/stop_after.h"
 
 namespace vem {
-namespace {
+namespace cover_test {
 
 struct Observed {
   std::string name, toml;
@@ -255,5 +255,5 @@ std::string name_of(const testing::TestParamInfo<Combination>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Combination, Every, testing::ValuesIn(combinations()), name_of);
 
-}  // namespace
+}  // namespace cover_test
 }  // namespace vem

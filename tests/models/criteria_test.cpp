@@ -7,7 +7,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace criteria_test {
 
 struct Count {
   std::string allocation, observation;
@@ -126,5 +126,5 @@ TEST(PathEntropy, OfIndependentRowsIsThatOfTheirComponents) {
   EXPECT_NEAR(entropy[1].item<double>(), -0.25 * std::log(0.25) - 0.75 * std::log(0.75), 1e-13);
 }
 
-}  // namespace
+}  // namespace criteria_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace damaged_resume_test {
 
 struct Case {
   std::string variant;
@@ -95,5 +95,5 @@ INSTANTIATE_TEST_SUITE_P(Table, DamagedResume,
                                   (info.param.squarem ? "_squarem" : "");
                          });
 
-}  // namespace
+}  // namespace damaged_resume_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/infer/objective.h"
 
 namespace vem {
-namespace {
+namespace discrete_test {
 
 constexpr int64_t kItems = 3, kLatent = 6, kStates = 9;  // two categories of three classes
 
@@ -265,5 +265,5 @@ TEST(DiscreteVae, EveryEstimatorRaisesTheExactBound) {
   }
 }
 
-}  // namespace
+}  // namespace discrete_test
 }  // namespace vem

@@ -20,7 +20,7 @@
 #include "vem/train/exporter.h"
 
 namespace vem {
-namespace {
+namespace export_draws_test {
 
 // Few rows a component, so that a predictive density has tails that no point has: normal draws in the place of those of
 // a Student-t, or mean rates in the place of drawn ones, are then 7 to 18 standard deviations off.
@@ -353,5 +353,5 @@ TEST(ExportedDraws, ThoseOfAGibbsSamplerAreMadeAtThePoint) {
   }
 }
 
-}  // namespace
+}  // namespace export_draws_test
 }  // namespace vem

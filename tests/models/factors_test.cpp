@@ -13,7 +13,7 @@
 #include "vem/infer/objective.h"
 
 namespace vem {
-namespace {
+namespace factors_test {
 
 const std::vector<std::string> kKinds{"prior", "posterior", "flow", "likelihood", "objective", "network", "optimizer"};
 
@@ -268,5 +268,5 @@ TEST(Factors, DiscreteLatentsSayWhatTheyDoNotGoWith) {
             "another gradient");
 }
 
-}  // namespace
+}  // namespace factors_test
 }  // namespace vem

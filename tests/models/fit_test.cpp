@@ -8,7 +8,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace fit_test {
 
 const std::string kGmm = "[model]\nkind = \"gmm\"\nnum_components = 3\n";
 const std::string kVae =
@@ -192,5 +192,5 @@ TEST(Fit, FullPassesInChunksEqualOneBatch) {
   for (size_t i = 0; i < a.bounds.size(); ++i) EXPECT_NEAR(a.bounds[i], b.bounds[i], 1e-9 * std::abs(a.bounds[i]));
 }
 
-}  // namespace
+}  // namespace fit_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "vem/infer/prior.h"
 
 namespace vem {
-namespace {
+namespace flows_test {
 
 constexpr int64_t kLatent = 3;
 
@@ -163,5 +163,5 @@ TEST(FlowPriors, RealNvpStartsAtTheStandardNormal) {
   EXPECT_LT((prior->log_prob(z, blank_batch(5), {}).detach() - expected).abs().max().item<double>(), 1e-13);
 }
 
-}  // namespace
+}  // namespace flows_test
 }  // namespace vem

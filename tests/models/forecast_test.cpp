@@ -4,12 +4,11 @@
 #include "support/amortised.h"
 #include "support/gaussian_reference.h"
 #include "support/models.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/normal_gamma.h"
 
 namespace vem {
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+namespace forecast_test {
 
 /// One component of two columns that has seen rows of this weight.
 std::shared_ptr<Observation> seen(const std::string& toml, double weight, int64_t rows = 12) {
@@ -141,5 +140,5 @@ TEST(Forecast, SaysSomethingOfEveryFamily) {
     }
 }
 
-}  // namespace
+}  // namespace forecast_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace geweke_test {
 
 struct Case {
   std::string observation, toml, allocation, chain = {};
@@ -117,5 +117,5 @@ TEST(Geweke, PriorsAndSamplersAgree) {
   }
 }
 
-}  // namespace
+}  // namespace geweke_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "vem/infer/mcmc.h"
 
 namespace vem {
-namespace {
+namespace gibbs_test {
 
 /// Three groups of 40 rows that no responsibility mixes: 30 standard deviations apart, or counts of 1, 60 and 400.
 Dataset groups(bool counts) {
@@ -70,5 +70,5 @@ TEST(Gibbs, AgreesWithVariationalBayesWhereThePosteriorFactorises) {
   }
 }
 
-}  // namespace
+}  // namespace gibbs_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "support/places.h"
 
 namespace vem {
-namespace {
+namespace golden_mixture_test {
 
 Dataset formula_data() {
   const Tensor n = at::arange(120, at::kDouble).unsqueeze(1), d = at::arange(3, at::kDouble).unsqueeze(0);
@@ -55,5 +55,5 @@ TEST(MixtureGolden, EmOfFourCovariancesFollowsScikitLearn) {
   }
 }
 
-}  // namespace
+}  // namespace golden_mixture_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/train/exporter.h"
 
 namespace vem {
-namespace {
+namespace hmm_export_test {
 
 TEST(HmmExport, DensitiesAndPathsAreTheSameElsewhere) {
   const Dataset data = sample_data(Sample::sequences);
@@ -41,5 +41,5 @@ TEST(HmmExport, DensitiesAndPathsAreTheSameElsewhere) {
     }
 }
 
-}  // namespace
+}  // namespace hmm_export_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace hmm_factors_test {
 
 struct Emission {
   std::string name, toml;
@@ -299,5 +299,5 @@ TEST(HmmFactors, DescribesStatesAndTheirDurations) {
   }
 }
 
-}  // namespace
+}  // namespace hmm_factors_test
 }  // namespace vem

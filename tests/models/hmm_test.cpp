@@ -13,7 +13,7 @@
 #include "vem/models/registry.h"
 
 namespace vem {
-namespace {
+namespace hmm_test {
 
 std::shared_ptr<Allocation> make_chain(const std::string& options, int64_t K, Estimate estimate) {
   return plugins().create<Allocation>(chosen("allocation", "kind = \"markov-chain\"\n" + options), {"", K, estimate});
@@ -310,5 +310,5 @@ TEST(MarkovChain, DrawnCountsHaveTheExpectedMean) {
   EXPECT_LT(difference(pairs, expected.sums.at("transition.t")), 5 * 1.5 / std::sqrt(4000.));
 }
 
-}  // namespace
+}  // namespace hmm_test
 }  // namespace vem

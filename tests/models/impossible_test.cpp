@@ -6,11 +6,10 @@
 #include "support/gaussian_reference.h"
 #include "support/models.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+namespace impossible_test {
 
 Tensor numbers(const std::vector<double>& values, const Shape& shape) {
   return at::tensor(values, at::kDouble).view(shape);
@@ -165,5 +164,5 @@ TEST(Impossible, ExportsSayTheSame) {
       {{"bits", bits, {{"x", x}}}, {"chain", fitted(kChain, two_blocks()), {{"x", symbols}, {"offsets", offsets}}}});
 }
 
-}  // namespace
+}  // namespace impossible_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/dist/dirichlet_concentration.h"
 
 namespace vem {
-namespace {
+namespace lda_kernel_test {
 
 constexpr int64_t kDocuments = 9, kWords = 7, kTopics = 3;
 
@@ -191,5 +191,5 @@ TEST(LdaKernel, TheSamplerLeavesTheExactPosterior) {
   EXPECT_LE(difference(draw.gamma.sum(1), at::ones({kChains}, at::kDouble)), 1e-12);
 }
 
-}  // namespace
+}  // namespace lda_kernel_test
 }  // namespace vem

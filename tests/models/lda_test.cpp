@@ -14,7 +14,7 @@
 #include "vem/train/exporter.h"
 
 namespace vem {
-namespace {
+namespace lda_test {
 
 std::string lda(const std::string& options) { return "[model]\nkind = \"lda\"\n" + options; }
 const std::string kToConvergence = "precision = \"float64\"\ninner_iterations = 100000\ninner_tolerance = 1e-14\n";
@@ -396,5 +396,5 @@ TEST(Lda, HeldOutBoundsAreThoseOfTheFixedPoint) {
   EXPECT_NEAR((e.bound - fixed.bound).item<double>() / documents, 0, 1e-7);
 }
 
-}  // namespace
+}  // namespace lda_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "vem/infer/likelihood.h"
 
 namespace vem {
-namespace {
+namespace likelihoods_test {
 
 constexpr int64_t kFeatures = 3;
 
@@ -401,5 +401,5 @@ TEST(NormalLikelihood, TheScaleHasAFloorThatKillsNoGradient) {
   EXPECT_GT(torch::autograd::grad({log_prob.sum()}, {outputs})[0][0][0][1].item<double>(), 1.0);
 }
 
-}  // namespace
+}  // namespace likelihoods_test
 }  // namespace vem

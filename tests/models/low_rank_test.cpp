@@ -12,7 +12,7 @@
 #include "vem/dist/low_rank_normal.h"
 
 namespace vem {
-namespace {
+namespace low_rank_test {
 
 /// The data of golden/low_rank.py.
 Dataset formula_data() {
@@ -186,5 +186,5 @@ TEST(LowRank, ErrorsSayWhatIsWrong) {
             "normal: rank must be below the number of features, 3, for covariance = \"ppca\", got 3");
 }
 
-}  // namespace
+}  // namespace low_rank_test
 }  // namespace vem

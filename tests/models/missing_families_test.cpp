@@ -9,7 +9,7 @@
 #include "vem/models/registry.h"
 
 namespace vem {
-namespace {
+namespace missing_families_test {
 
 struct Family {
   std::string name, toml;
@@ -214,5 +214,5 @@ TEST(MissingFamilies, AProductLeavesOutTheCellsOfEachFamily) {
   }
 }
 
-}  // namespace
+}  // namespace missing_families_test
 }  // namespace vem

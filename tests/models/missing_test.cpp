@@ -6,7 +6,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace missing_test {
 
 const std::vector<std::string> kCovariances{"full", "tied", "diagonal", "spherical"};
 
@@ -169,5 +169,5 @@ TEST(Missing, MomentsCountTheCellsThatAreThere) {
   EXPECT_GT(std::get<0>(at::linalg_eigh(m.covariance))[0].item<double>(), 0);
 }
 
-}  // namespace
+}  // namespace missing_test
 }  // namespace vem

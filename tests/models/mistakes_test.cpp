@@ -6,7 +6,7 @@
 #include "vem/infer/objective.h"
 
 namespace vem {
-namespace {
+namespace mistakes_test {
 
 std::string vae(const std::string& top) {
   return "[model]\nkind = \"vae\"\nlatent_dim = 2\nprecision = \"float64\"\nencoder = {widths = [8]}\ndecoder = "
@@ -133,5 +133,5 @@ TEST(Mistakes, ImportanceWeightsThatScaleGradientsAreConstants) {
   EXPECT_LT((value.surrogate - value.bound).abs().max().item<double>(), 1e-12);
 }
 
-}  // namespace
+}  // namespace mistakes_test
 }  // namespace vem

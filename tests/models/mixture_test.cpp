@@ -9,7 +9,7 @@
 #include "vem/models/registry.h"
 
 namespace vem {
-namespace {
+namespace mixture_test {
 
 std::string mixture(const std::string& top, const std::string& observation = "", const std::string& allocation = "") {
   return "[model]\nkind = \"gmm\"\n" + top + "[model.observation]\nkind = \"normal\"\n" + observation +
@@ -366,5 +366,5 @@ TEST(Mixture, TheResolvedConfigurationHoldsEffectiveKeysAndReadsUnchanged) {
   }
 }
 
-}  // namespace
+}  // namespace mixture_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "support/gaussian_reference.h"
 
 namespace vem {
-namespace {
+namespace moment_product_test {
 
 using Vectors = MomentProduct::Vectors;
 
@@ -70,5 +70,5 @@ INSTANTIATE_TEST_SUITE_P(Instructions, MomentProductOf,
                          testing::Combine(testing::Values(Vectors::any, Vectors::avx2, Vectors::avx512),
                                           testing::Bool(), testing::Values(at::kFloat, at::kDouble)));
 
-}  // namespace
+}  // namespace moment_product_test
 }  // namespace vem

@@ -5,7 +5,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace moves_test {
 
 /// Eight clusters on a ring, ten standard deviations apart.
 Dataset ring() {
@@ -117,5 +117,5 @@ TEST(Moves, EachMoveIsKeptWhereItHelps) {
   }
 }
 
-}  // namespace
+}  // namespace moves_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/infer/network.h"
 
 namespace vem {
-namespace {
+namespace networks_test {
 
 struct Built {
   std::shared_ptr<GradientBlock> block;
@@ -353,5 +353,5 @@ TEST(Conv, SaysWhatItCannotBuild) {
             "decoder: 4 convolutions of stride 2 leave nothing of a 8 x 8 image");
 }
 
-}  // namespace
+}  // namespace networks_test
 }  // namespace vem

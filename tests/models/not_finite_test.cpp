@@ -4,13 +4,12 @@
 #include "support/amortised.h"
 #include "support/models.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/dirichlet.h"
 #include "vem/train/fit.h"
 
 namespace vem {
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+namespace not_finite_test {
 
 /// A bound of 0 an item, whatever the sums: one entry of each is as told from the iteration `from` on.
 class FiniteBound final : public Model {
@@ -123,5 +122,5 @@ TEST(NotFinite, DataWithoutWeightAreRefused) {
   EXPECT_THROW(evaluate(*model, data, 10, 0), DataError);
 }
 
-}  // namespace
+}  // namespace not_finite_test
 }  // namespace vem

@@ -6,7 +6,7 @@
 #include "vem/infer/objective.h"
 
 namespace vem {
-namespace {
+namespace objectives_test {
 
 constexpr int64_t kItems = 5, kLatent = 2;
 
@@ -303,5 +303,5 @@ TEST(Info, TheDiscrepancyIsThatOfTwoGaussians) {
   EXPECT_NEAR(measured / 10, exact, .01);  // kernels are in [0, 1], of 12,000 draws: .005
 }
 
-}  // namespace
+}  // namespace objectives_test
 }  // namespace vem

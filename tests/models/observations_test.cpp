@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace observations_test {
 
 struct Family {
   std::string name, toml;
@@ -238,5 +238,5 @@ TEST(Observations, ErrorsSayWhatIsWrong) {
             "run");
 }
 
-}  // namespace
+}  // namespace observations_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/train/fit.h"
 
 namespace vem {
-namespace {
+namespace optimizers_fit_test {
 
 std::shared_ptr<Model> vae(const std::string& optimizer, const Dataset& data) {
   return make_model(
@@ -169,5 +169,5 @@ TEST(OptimizersInAFit, NothingFiniteEndsTheFit) {
   }
 }
 
-}  // namespace
+}  // namespace optimizers_fit_test
 }  // namespace vem

@@ -12,7 +12,7 @@
 #include "vem/train/fit.h"
 
 namespace vem {
-namespace {
+namespace optimizers_test {
 
 std::shared_ptr<Optimizer> optimizer(const std::string& kind, const std::string& settings) {
   struct Holder final : Options {
@@ -304,5 +304,5 @@ TEST(Optimizers, AStateIsLoadedWholeOrNotAtAll) {
   EXPECT_TRUE(at::equal(p.detach(), at::ones({2}, at::kDouble)));
 }
 
-}  // namespace
+}  // namespace optimizers_test
 }  // namespace vem

@@ -10,7 +10,7 @@
 #include "vem/infer/objective.h"
 
 namespace vem {
-namespace {
+namespace posteriors_test {
 
 constexpr int64_t kItems = 5, kLatent = 4;
 
@@ -159,5 +159,5 @@ TEST(LowRankPosterior, RefusesAsManyDirectionsAsDimensions) {
   }
 }
 
-}  // namespace
+}  // namespace posteriors_test
 }  // namespace vem

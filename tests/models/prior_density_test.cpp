@@ -12,7 +12,7 @@
 #include "vem/train/exporter.h"
 
 namespace vem {
-namespace {
+namespace prior_density_test {
 
 constexpr double kNoise = 0.4;
 
@@ -186,5 +186,5 @@ TEST(PriorDensity, DrawsOfTheProgramAndOfTheExportFollowIt) {
   EXPECT_LT(distance(module.get_method("sample")({n}).toTensor(), log_prior), allowed(n));
 }
 
-}  // namespace
+}  // namespace prior_density_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/infer/prior.h"
 
 namespace vem {
-namespace {
+namespace priors_test {
 
 constexpr int64_t kLatent = 2;
 
@@ -192,5 +192,5 @@ TEST(MixturePrior, RaggedItemsAddTheirRows) {
   EXPECT_TRUE(at::allclose(prior->kl(q, ragged, globals).squeeze(-1), by_item(kl), 1e-12, 1e-12));
 }
 
-}  // namespace
+}  // namespace priors_test
 }  // namespace vem

@@ -7,7 +7,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace recovery_test {
 
 constexpr int64_t kRows = 3000, kColumns = 12, K = 3;
 constexpr double kRowsOfEach = 1000;
@@ -125,5 +125,5 @@ TEST(Recovery, StochasticPassesEndNearTheBatchBound) {
   EXPECT_NEAR(bound, best, 0.005 * std::abs(best));
 }
 
-}  // namespace
+}  // namespace recovery_test
 }  // namespace vem

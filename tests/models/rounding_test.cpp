@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace rounding_test {
 
 class Warnings final : public Callback {
  public:
@@ -81,5 +81,5 @@ TEST(Rounding, AccelerationNeedsABoundThatNoPassLowers) {
   EXPECT_THROW(fit(*model, data, options, {plugins()}), ConfigError);
 }
 
-}  // namespace
+}  // namespace rounding_test
 }  // namespace vem

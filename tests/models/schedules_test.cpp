@@ -11,7 +11,7 @@
 #include "vem/infer/schedule.h"
 
 namespace vem {
-namespace {
+namespace schedules_test {
 
 constexpr int64_t kEpochs = 30;
 
@@ -174,5 +174,5 @@ TEST(Schedules, RefuseInClearWords) {
             "steps, exponential, plateau, piecewise, cyclic, power, sequence, product");
 }
 
-}  // namespace
+}  // namespace schedules_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/infer/network.h"
 
 namespace vem {
-namespace {
+namespace sequence_latents_test {
 
 std::shared_ptr<Network> gru(const Shape& input, const Shape& output, const std::shared_ptr<GradientBlock>& block) {
   const auto network = plugins().create<Network>(
@@ -186,5 +186,5 @@ TEST(SequenceLatents, SayWhatTheyDoNotGoWith) {
   EXPECT_EQ(words(toml("prior = {kind = \"mixture\", num_components = 2}\n"), Sample::sequences), "no error");
 }
 
-}  // namespace
+}  // namespace sequence_latents_test
 }  // namespace vem

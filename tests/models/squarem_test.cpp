@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace squarem_test {
 
 FitOptions passes(int64_t epochs, bool squarem) {
   FitOptions options;
@@ -149,5 +149,5 @@ TEST(SquaremExample, IsRefusedWhereItMakesNoSense) {
   EXPECT_FALSE(started.started);
 }
 
-}  // namespace
+}  // namespace squarem_test
 }  // namespace vem

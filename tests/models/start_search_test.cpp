@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace start_search_test {
 
 /// `items` sequences of equal length with the states that they came from as labels.
 Dataset sequences(const Tensor& x, const Tensor& states, int64_t items) {
@@ -131,5 +131,5 @@ TEST(StartSearch, WhatOneComponentIsWorth) {
   EXPECT_GE(bound, expected - 1e-9);
 }
 
-}  // namespace
+}  // namespace start_search_test
 }  // namespace vem

@@ -16,7 +16,7 @@
 #include "vem/train/parameters.h"
 
 namespace vem {
-namespace {
+namespace starts_test {
 
 std::string resolved(const std::string& toml) {
   ChoiceOptions options("model", "gmm");
@@ -285,7 +285,7 @@ class LittleData : public testing::TestWithParam<Family> {
     const Tensor x = data_.columns.at("x");
     complete_ = x.index({x.isnan().any(1).logical_not()});
   }
-  Dataset with_rows(const Tensor& x) const { return vem::with_rows(data_, x, GetParam().chain()); }
+  Dataset with_rows(const Tensor& x) const { return starts_test::with_rows(data_, x, GetParam().chain()); }
   std::string toml(int64_t K, const std::string& estimate, const std::string& start) const {
     return fmt::format(
         "[model]\nkind = \"mixture\"\nnum_components = {}\nestimate = \"{}\"\nstart = \"{}\"\nallocation = "
@@ -356,7 +356,8 @@ class SideBySideOf : public testing::TestWithParam<Family> {};
 
 TEST_P(SideBySideOf, AreWhatEachIsAlone) {
   const Family& family = GetParam();
-  const Dataset data = vem::with_rows(sample_data(family.sample), sample_data(family.sample).columns.at("x"), false);
+  const Dataset data =
+      starts_test::with_rows(sample_data(family.sample), sample_data(family.sample).columns.at("x"), false);
   const Batch batch = data.batch(at::arange(data.size, at::kLong), 0, at::kDouble);
   const Tensor x = batch.at("x");
   const RowReader rows(x);
@@ -415,5 +416,5 @@ std::vector<Family> mixtures() {
 INSTANTIATE_TEST_SUITE_P(Families, SideBySideOf, testing::ValuesIn(mixtures()),
                          [](const auto& info) { return info.param.name; });
 
-}  // namespace
+}  // namespace starts_test
 }  // namespace vem

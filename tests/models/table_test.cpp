@@ -9,7 +9,7 @@
 #include "support/stop_after.h"
 
 namespace vem {
-namespace {
+namespace table_test {
 
 struct Case {
   Variant variant;
@@ -251,5 +251,5 @@ INSTANTIATE_TEST_SUITE_P(Table, EveryModel, testing::ValuesIn(cases()), [](const
   return info.param.variant.name + (info.param.exact ? "_float64" : "_float32");
 });
 
-}  // namespace
+}  // namespace table_test
 }  // namespace vem

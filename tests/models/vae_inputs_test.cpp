@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace vae_inputs_test {
 
 Dataset table_of(const Tensor& x, std::vector<std::string> names = {}) {
   Dataset data;
@@ -161,5 +161,5 @@ TEST(VaeInputs, AFirstStepThatFailsNamesTheColumnAndTheOption) {
   EXPECT_NE(many.find("; model.encoder_inputs = \"scaled\" brings them to one scale"), std::string::npos) << many;
 }
 
-}  // namespace
+}  // namespace vae_inputs_test
 }  // namespace vem

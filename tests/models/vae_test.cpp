@@ -9,7 +9,7 @@
 #include "vem/infer/network.h"
 
 namespace vem {
-namespace {
+namespace vae_test {
 
 const std::string kNetworks =
     "[model.encoder]\nkind = \"mlp\"\nwidths = [12]\nactivation = \"tanh\"\n"
@@ -713,5 +713,5 @@ TEST(Vae, ImputingEncodesRowsOnce) {
   EXPECT_EQ(CountingNetwork::calls, 1);
 }
 
-}  // namespace
+}  // namespace vae_test
 }  // namespace vem

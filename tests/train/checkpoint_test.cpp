@@ -7,7 +7,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace checkpoint_test {
 
 Schema images() { return {"set \"x\", part 1", {"length", "Größe", ""}, {1, 28, 28}, 10}; }
 
@@ -104,5 +104,5 @@ TEST(SchemaAsJson, HasOneFieldEach) {
   EXPECT_EQ(schema_from_json(to_json(Schema{})), Schema{});
 }
 
-}  // namespace
+}  // namespace checkpoint_test
 }  // namespace vem

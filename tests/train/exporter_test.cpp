@@ -21,7 +21,7 @@
 #include "vem/train/safetensors.h"
 
 namespace vem {
-namespace {
+namespace exporter_test {
 
 Tensor rows(int64_t n, int64_t columns, at::ScalarType dtype = at::kFloat) {
   return Rng(8).normal(at::arange(n, at::kLong), {columns}, "rows", dtype);
@@ -193,5 +193,5 @@ TEST(ExporterOfEveryModel, EveryListedOneHasAVariant) {
 TEST(ExporterOfEveryModel, MatchesInFloat32) { expect_exports_match(every_model("float32")); }
 TEST(ExporterOfEveryModel, MatchesInFloat64) { expect_exports_match(every_model("float64")); }
 
-}  // namespace
+}  // namespace exporter_test
 }  // namespace vem

@@ -9,7 +9,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace safetensors_test {
 
 /// A file with this header, padded or not, and so many bytes of data.
 std::string file_of(const std::string& header, size_t data) {
@@ -240,5 +240,5 @@ TEST_F(SafetensorsFile, RandomDamageNeverDoesMore) {
   EXPECT_LT(read, 700);
 }
 
-}  // namespace
+}  // namespace safetensors_test
 }  // namespace vem

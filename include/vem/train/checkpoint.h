@@ -8,6 +8,9 @@
 
 namespace vem {
 
+/// How the names of a model's own entries begin.
+inline const std::string kModelPrefix = "model/";
+
 struct Checkpoint {
   std::string config;  ///< the resolved configuration, TOML
   Schema schema;
