@@ -56,11 +56,27 @@ std::vector<std::string> written_options(const cxxopts::Options& options) {
   return names;
 }
 
-cxxopts::ParseResult parse(cxxopts::Options& options, const Verb& verb, int argc, char** argv) {
+/// The arguments, of which --name=value becomes two where a line end is in the value: cxxopts does not look beyond it.
+std::vector<std::string> separated(int argc, char** argv) {
+  std::vector<std::string> words;
+  bool options = true;
+  for (const std::string& word : std::vector<std::string>(argv, argv + argc)) {
+    options = options && word != "--";
+    const size_t equals = word.find('=');
+    const bool split = options && word.rfind("--", 0) == 0 && equals < word.find('\n') && word.find('\n') < word.size();
+    words.push_back(word.substr(0, split ? equals : word.size()));
+    if (split) words.push_back(word.substr(equals + 1));
+  }
+  return words;
+}
+
+cxxopts::ParseResult parse(cxxopts::Options& options, const Verb& verb, const std::vector<std::string>& words) {
   const std::string see = fmt::format("`vem {} --help` lists the options", verb.name);
   try {
     options.allow_unrecognised_options();
-    cxxopts::ParseResult parsed = options.parse(argc, argv);
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    cxxopts::ParseResult parsed = options.parse(static_cast<int>(argv.size()), argv.data());
     if (parsed.count("help") || parsed.unmatched().empty()) return parsed;
     // The first dash of an unknown option may stand behind words that were meant as its value.
     const auto& extra = parsed.unmatched();
@@ -90,7 +106,7 @@ int dispatch(int argc, char** argv, const Registry& registry) {
   verb.declare(options);
   options.positional_help(verb.positional);
   options.custom_help("[OPTIONS]");
-  cxxopts::ParseResult parsed = parse(options, verb, argc - 1, argv + 1);
+  cxxopts::ParseResult parsed = parse(options, verb, separated(argc - 1, argv + 1));
   if (parsed.count("help")) {
     fmt::print("{}\nExamples:\n{}", options.help(), verb.examples);
     return 0;
