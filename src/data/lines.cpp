@@ -75,14 +75,15 @@ std::optional<Line> LineReader::next() {
 /// Drops what was read and appends the next bytes; false where there are none.
 bool LineReader::read_block() {
   if (at_end_) return false;
-  constexpr int64_t kBlock = 1 << 20;
+  // The first block is small: who only looks at the first lines should not wait for more.
+  const int64_t block = number_ == 0 && buffer_.empty() ? 1 << 14 : 1 << 20;
   buffer_.erase(0, position_);
   position_ = 0;
   const size_t size = buffer_.size();
-  buffer_.resize(size + kBlock);
-  const int64_t got = file_.read(buffer_.data() + size, kBlock);
+  buffer_.resize(size + static_cast<size_t>(block));
+  const int64_t got = file_.read(buffer_.data() + size, block);
   buffer_.resize(size + static_cast<size_t>(got));
-  at_end_ = got < kBlock;
+  at_end_ = got < block;
   return true;
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "vem/core/error.h"
 #include "vem/data/mapped_files.h"

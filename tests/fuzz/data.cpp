@@ -55,7 +55,6 @@ void read_documents(const std::string& path, CorpusFormat format) {
   attempt([&] { take_all(read_corpus(path, options)); });
   options.min_document_frequency = 0;
   options.stream = true;
-  options.vocabulary = path + ".vocabulary";
   attempt([&] { take_all(read_corpus(path, options)); });
 }
 
