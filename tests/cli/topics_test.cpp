@@ -223,7 +223,7 @@ TEST(Topics, WrongFilesEndWithOneLineAndCode65) {
                              {"a.ldac", "1 0:99999999999\n", ":1: a count is"},
                              {"a.ldac", "2 1:1 1:1\r\n", ":1: word 1"},
                              {"docword.a.txt", "2\r4\r1\r1 5 1\r", ":4: a word is '5'"},
-                             {"docword.a.txt", "2\n4\n9\n1 1 1\n", ":5: truncated: the header announces 9 entries"},
+                             {"docword.a.txt", "2\n4\n9\n1 1 1\n", ":3: truncated: the header announces 9 entries"},
                              {"docword.a.txt", "9000000000000\n4\n1\n1 1 1\n", ":3: the header announces"}}) {
     const TemporaryFolder folder;
     const Outcome outcome =
