@@ -51,7 +51,8 @@ void check_resumed_settings(const Arguments& a) {
   for (const char* name : {"data", "seed", "threads", "device", "out", "force"})
     if (a.count(name))
       fail<UsageError>("train: --resume takes the configuration of the run; --{} does not go with it", name);
-  const std::vector<std::string> allowed{"train.epochs", "train.max_minutes", "train.patience", "train.tolerance"};
+  const std::vector<std::string> allowed{"train.epochs", "train.max_minutes", "train.patience", "train.tolerance",
+                                         "data.max_memory"};
   for (const std::string& assignment : assignments(a)) {
     std::string key = assignment.substr(0, assignment.find('='));
     key.erase(key.find_last_not_of(" \t") + 1);

@@ -77,7 +77,7 @@ TEST(CommandLine, ConfigurationErrors) {
                "--set nonsense: key=value is expected, for example --set train.epochs=20");
   expect_error({"train", "--resume", "run", "--set", "model.num_components=3"}, 78,
                "train: model.num_components can not change when a run is resumed; train.epochs, train.max_minutes, "
-               "train.patience, train.tolerance can");
+               "train.patience, train.tolerance, data.max_memory can");
   expect_error({"train", "gmm", "--device", "cuda"}, 78,
                "--set: device must be one of cpu, got \"cuda\"; did you mean \"cpu\"?");
 }

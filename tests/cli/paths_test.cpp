@@ -111,7 +111,7 @@ TEST_F(AwkwardPaths, DashesInFront) {
   done({"evaluate", "./" + run, "--data", data});
   done({"evaluate", "--data=" + data, "--", run});
   done({"encode", "./" + run, "--data", data, "--out", "-out\xff.csv"});
-  done({"train", "--resume", run, "--set", "train.epochs=200"});
+  done({"train", "--resume", run, "--set", "train.epochs=200", "--set", "data.max_memory=1G"});
   done({"describe", "./" + run, "--json", "-d.json"});
   done({"export", "./" + run, "--out", "-m.pt"});
   done({"sample", "./" + run, "--out", "-s.csv"});
