@@ -26,10 +26,15 @@ constexpr int64_t kVector = 8;
 constexpr int64_t kSweepNumbers = int64_t{1} << 17;
 int64_t padded(int64_t K) { return (K + kVector - 1) / kVector * kVector; }
 
-/// Whole vectors, whatever the machine has: the compiler turns loops of a known few numbers into scalars.
-using Vector = double __attribute__((vector_size(kVector * sizeof(double)), aligned(sizeof(double)), may_alias));
-VEM_INLINE Vector& vector(double* x) { return *reinterpret_cast<Vector*>(x); }
-VEM_INLINE const Vector& vector(const double* x) { return *reinterpret_cast<const Vector*>(x); }
+/// Whole vectors, whatever the machine has: the compiler turns loops of a known few numbers into scalars. Variables are
+/// of type Vector, which lies where vectors want to; numbers in arrays lie anywhere, and are read and written by way of
+/// a packed structure: references and template arguments lose the smaller alignment that a vector type can be given.
+using Vector = double __attribute__((vector_size(kVector * sizeof(double))));
+struct __attribute__((packed, aligned(sizeof(double)), may_alias)) Packed {
+  Vector numbers;
+};
+VEM_INLINE Packed& packed(double* x) { return *reinterpret_cast<Packed*>(x); }
+VEM_INLINE const Packed& packed(const double* x) { return *reinterpret_cast<const Packed*>(x); }
 
 /// For kRows rows and kWidth vectors of columns, all sums in registers: done(row, vector, sums). One row alone has four
 /// sums a column, each of every fourth term, so that not every term waits for the one before.
@@ -41,7 +46,7 @@ VEM_INLINE void tile(const double* a, const double* m, int64_t K, int64_t P, con
     for (int r = 0; r < kRows * kSums; ++r) {
       const int64_t row = kSums == 1 ? r : 0, term = kSums == 1 ? i : i + r;
       const double x = a[row * P + term];
-      for (int j = 0; j < kWidth; ++j) sum[r][j] += x * vector(m + term * P + j * kVector);
+      for (int j = 0; j < kWidth; ++j) sum[r][j] += x * packed(m + term * P + j * kVector).numbers;
     }
   for (int r = 0; r < kRows; ++r)
     for (int j = 0; j < kWidth; ++j)
@@ -85,9 +90,9 @@ VEM_INLINE void spread_maximum(Vector& x) {
 VEM_INLINE void load(const double* row, int64_t k, int64_t K, const double* end, Vector& x) {
   const Vector place = {0, 1, 2, 3, 4, 5, 6, 7}, nothing = Vector{} - kInfinity;
   if (k + kVector <= K) {
-    x = vector(row + k);
+    x = packed(row + k).numbers;
   } else if (row + k + kVector <= end) {
-    x = place < static_cast<double>(K - k) ? vector(row + k) : nothing;
+    x = place < static_cast<double>(K - k) ? packed(row + k).numbers : nothing;
   } else {
     x = nothing;
     for (int64_t i = k; i < K; ++i) x[i - k] = row[i];
@@ -109,7 +114,7 @@ VEM_INLINE double likelihoods(const double* row, double* b, int64_t K, int64_t P
     load(row, k, K, end, x);
     x -= top;
     exp_inside<Bits>(x, likelihood);
-    vector(b + k) = x < kLogExcluded ? Vector{} : likelihood;
+    packed(b + k).numbers = x < kLogExcluded ? Vector{} : likelihood;
   }
   return top[0];
 }
@@ -117,15 +122,15 @@ VEM_INLINE double likelihoods(const double* row, double* b, int64_t K, int64_t P
 /// filtered = g / sum g, gain = b / p where g is not zero. Returns p; the factors move on by a frame.
 VEM_INLINE double finish_row(const double* g, const double* b, double* filtered, double* gain, int64_t P,
                              FrameScale& scale) {
-  Vector part = vector(g);
-  for (int64_t k = kVector; k < P; k += kVector) part += vector(g + k);
+  Vector part = packed(g).numbers;
+  for (int64_t k = kVector; k < P; k += kVector) part += packed(g + k).numbers;
   const double sum = ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
   const double given = scale.sum * scale.next, p = scale.inverse == 0 ? 0 : sum / given;  // lost stays lost
   const double inverse = p < kLost ? 0 : 1 / sum, factor = given * inverse;               // NaN stays NaN
   for (int64_t k = 0; k < P; k += kVector) {
-    const Vector own = vector(g + k), likelihood = vector(b + k) * factor;
-    vector(filtered + k) = own * inverse;
-    vector(gain + k) = own == 0 ? Vector{} : likelihood;
+    const Vector own = packed(g + k).numbers, likelihood = packed(b + k).numbers * factor;
+    packed(filtered + k).numbers = own * inverse;
+    packed(gain + k).numbers = own == 0 ? Vector{} : likelihood;
   }
   scale = {sum, inverse, scale.after, factor};
   return p;
@@ -134,7 +139,7 @@ VEM_INLINE double finish_row(const double* g, const double* b, double* filtered,
 /// g where it is not excluded, in memory and in `kept`.
 VEM_INLINE void keep(double* out, const Vector& g, Vector& kept) {
   kept = g < kExcluded ? Vector{} : g;
-  vector(out) = kept;
+  packed(out).numbers = kept;
 }
 
 /// sum[i % 4] += g_i m_i over the first numbers of a row g of one vector, with rows m_i: none goes by way of memory.
@@ -142,7 +147,7 @@ template <int kVectors, int... i>
 VEM_INLINE void add_terms(const Vector& g, int64_t numbers, const double* m, Vector (&sum)[4][kVectors],
                           std::integer_sequence<int, i...>) {
   const auto add = [&](const Vector& number, const double* row, Vector* to) __attribute__((always_inline)) {
-    for (int j = 0; j < kVectors; ++j) to[j] += number * vector(row + j * kVector);
+    for (int j = 0; j < kVectors; ++j) to[j] += number * packed(row + j * kVector).numbers;
   };
   ((i < numbers ? add(__builtin_shufflevector(g, g, i, i, i, i, i, i, i, i), m + i * kVectors * kVector, sum[i % 4])
                 : void()),
@@ -168,17 +173,17 @@ VEM_INLINE void filter_alone(const Frames& f, const LogLik& log_lik, const doubl
   double *const last = frames % 2 == 0 ? f.state : f.to, *b = f.gain + first * P, *filtered = f.filtered + first * P;
   FrameScale scale = *f.scale;
   Vector g[kVectors];
-  for (int j = 0; j < kVectors; ++j) g[j] = vector(f.state + j * kVector);
+  for (int j = 0; j < kVectors; ++j) g[j] = packed(f.state + j * kVector).numbers;
   f.top[first] = likelihoods(from, b, f.K, P, log_lik.end);
   for (int64_t r = first; r < first + frames; ++r, b += P, filtered += P) {
     Vector product[kVectors];
     const bool is_start = f.begin == 0 && r == 0;
     row_times<kVectors>(g, f.K, matrix, product);
-    for (int j = 0; is_start && j < kVectors; ++j) product[j] = vector(start + j * kVector);
+    for (int j = 0; is_start && j < kVectors; ++j) product[j] = packed(start + j * kVector).numbers;
     from += f.K;
     if (r + 1 < first + frames) f.top[r + 1] = likelihoods(from, b + P, f.K, P, log_lik.end);
     for (int j = 0; j < kVectors; ++j)
-      keep(last + j * kVector, product[j] * (vector(b + j * kVector) * scale.next), g[j]);
+      keep(last + j * kVector, product[j] * (packed(b + j * kVector).numbers * scale.next), g[j]);
     f.p[r] = finish_row(last, b, filtered, is_start ? b : b - P, P, scale);
   }
   *f.scale = scale;
@@ -197,10 +202,12 @@ VEM_INLINE void filter_rows(const Frames& f, const LogLik& log_lik, const double
     double *const from = (t - f.begin) % 2 == 0 ? f.state : f.to, *const to = (t - f.begin) % 2 == 0 ? f.to : f.state;
     Vector kept;
     if (t == 0)
-      for (int64_t i = 0; i < rows * P; i += kVector) keep(to + i, vector(start + i % P) * vector(b + i), kept);
+      for (int64_t i = 0; i < rows * P; i += kVector)
+        keep(to + i, packed(start + i % P).numbers * packed(b + i).numbers, kept);
     else
-      product(rows, from, matrix, K, P,
-              [&](int64_t i, const Vector& sum) { keep(to + i, sum * (vector(b + i) * scale[i / P].next), kept); });
+      product(rows, from, matrix, K, P, [&](int64_t i, const Vector& sum) {
+        keep(to + i, sum * (packed(b + i).numbers * scale[i / P].next), kept);
+      });
     for (int64_t s = 0; s < rows; ++s)
       f.p[now + s] =
           finish_row(to + s * P, b + s * P, f.filtered + (now + s) * P, f.gain + (before + s) * P, P, scale[s]);
@@ -230,8 +237,8 @@ VEM_INLINE void add_pairs(int64_t rows, const double* filtered, const double* r,
     for (int64_t j = 0; j < P; j += kVector) {
       Vector sum[kVector] = {};
       for (int64_t n = 0; n < rows; ++n)
-        for (int a = 0; a < kVector; ++a) sum[a] += filtered[n * P + i + a] * vector(r + n * P + j);
-      for (int a = 0; a < kVector; ++a) vector(pairs + (i + a) * P + j) += sum[a];
+        for (int a = 0; a < kVector; ++a) sum[a] += filtered[n * P + i + a] * packed(r + n * P + j).numbers;
+      for (int a = 0; a < kVector; ++a) packed(pairs + (i + a) * P + j).numbers += sum[a];
     }
 }
 
@@ -246,28 +253,28 @@ VEM_INLINE void smooth_alone(const Frames& f, bool goes_on, const double* transp
   const int64_t first = f.row(f.begin), last = f.row(f.end) - 1, pairs_begin = std::max<int64_t>(first - 1, 0);
   double* out = marginals + (*f.start + f.end - 1) * f.K;
   Vector v[kVectors];
-  for (int j = 0; j < kVectors; ++j) v[j] = goes_on ? vector(f.back + j * kVector) : Vector{} + weight;
+  for (int j = 0; j < kVectors; ++j) v[j] = goes_on ? packed(f.back + j * kVector).numbers : Vector{} + weight;
   int64_t pending = last;  // rows from here on have had their pairs added
   for (int64_t r = last; r >= first; --r, out -= f.K) {
     const double* const filtered = f.filtered + r * P;
     for (int64_t j = 0; j < kVectors; ++j) {
-      const Vector smoothed = vector(filtered + j * kVector) * v[j];
+      const Vector smoothed = packed(filtered + j * kVector).numbers * v[j];
       if ((j + 1) * kVector <= f.K)
-        vector(out + j * kVector) = smoothed;
+        packed(out + j * kVector).numbers = smoothed;
       else
         for (int64_t k = j * kVector; k < f.K; ++k) out[k] = smoothed[k - j * kVector];
     }
     if (r == 0) break;  // the first frame of the sequence
     double* const gain = f.gain + (r - 1) * P;
     Vector gained[kVectors];
-    for (int j = 0; j < kVectors; ++j) gained[j] = vector(gain + j * kVector) *= v[j];
+    for (int j = 0; j < kVectors; ++j) gained[j] = packed(gain + j * kVector).numbers *= v[j];
     row_times<kVectors>(gained, f.K, transpose, v);
     if (pending - (r - 1) < kPairRows && r > first) continue;
     add_pairs(pending - (r - 1), f.filtered + (r - 1) * P, gain, pairs, P);
     pending = r - 1;
   }
   add_pairs(pending - pairs_begin, f.filtered + pairs_begin * P, f.gain + pairs_begin * P, pairs, P);
-  for (int j = 0; j < kVectors; ++j) vector(f.back + j * kVector) = v[j];
+  for (int j = 0; j < kVectors; ++j) packed(f.back + j * kVector).numbers = v[j];
 }
 
 /// The last frame first. f.back holds v of the last frame for the `after` sequences that go on after the block.
@@ -289,8 +296,8 @@ VEM_INLINE void smooth_rows(const Frames& f, int64_t after, const double* transp
     if (t == 0) break;
     const int64_t before = f.row(t - 1);
     double* const r = f.gain + before * P;
-    for (int64_t i = 0; i < rows * P; i += kVector) vector(r + i) *= vector(v + i);
-    product(rows, r, transpose, K, P, [&](int64_t i, const Vector& sum) { vector(v + i) = sum; });
+    for (int64_t i = 0; i < rows * P; i += kVector) packed(r + i).numbers *= packed(v + i).numbers;
+    product(rows, r, transpose, K, P, [&](int64_t i, const Vector& sum) { packed(v + i).numbers = sum; });
     pending += now - before;
     if (pending < kPairRows) continue;
     add_pairs(pending, f.filtered + before * P, r, pairs, P);
