@@ -2,6 +2,7 @@
 // the networks begin.
 #include "vae.h"
 #include "vem/core/error.h"
+#include "vem/infer/one_thread.h"
 #include "vem/infer/scaling.h"
 
 namespace vem {
@@ -190,9 +191,10 @@ std::pair<Tensor, Tensor> Vae::moments(const Dataset& train) const {
     require_support(batch);
     const Tensor& x = batch.at("x");
     const Tensor missing = x.isnan(), difference = (x - center).masked_fill(missing, 0), weight = batch.row_weight();
-    total = total + at::mv(missing.logical_not().to(at::kDouble).t(), weight);
-    sum = sum + at::mv(difference.t(), weight);
-    square = square + at::mv((difference * difference).t(), weight);
+    const auto weighted = [&](const Tensor& cells) { return on_one_thread([&] { return at::mv(cells.t(), weight); }); };
+    total = total + weighted(missing.logical_not().to(at::kDouble));
+    sum = sum + weighted(difference);
+    square = square + weighted(difference * difference);
   }
   if (const Tensor empty = (total <= 0).nonzero(); empty.size(0) > 0)
     fail<DataError>("vae: {} has no value in any row", feature_name(empty[0][0].item<int64_t>()));

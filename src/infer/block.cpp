@@ -1,7 +1,9 @@
-// The M-steps of the three kinds of block.
+// The M-steps of the three kinds of block. Those in closed form are on one thread, so that factorisations and sums have
+// the same bits for any number of them.
 #include "vem/infer/block.h"
 
 #include "vem/core/error.h"
+#include "vem/infer/one_thread.h"
 
 namespace vem {
 namespace {
@@ -11,8 +13,15 @@ Tensor zero() { return at::zeros({}, at::kDouble); }
 /// <a, t> [], where t may be -infinity, the log of a probability of 0: what is not positive (0, or 0 with its rounding
 /// after sums were replaced by others) times that is 0.
 Tensor linear_part(const Tensor& a, const Tensor& t) {
-  const Tensor products = a * t, sum = products.sum();
-  return std::isfinite(sum.item<double>()) ? sum : products.masked_fill(a.le(0).logical_and(t.isinf()), 0).sum();
+  return on_one_thread([&] {
+    const Tensor products = a * t, sum = products.sum();
+    return std::isfinite(sum.item<double>()) ? sum : products.masked_fill(a.le(0).logical_and(t.isinf()), 0).sum();
+  });
+}
+
+/// The sum of A(eta) over the rows: [].
+Tensor log_partition_of(const ExponentialFamily& family, const Tensor& eta) {
+  return on_one_thread([&] { return family.log_partition(eta).sum(); });
 }
 
 const Tensor& entry(const TensorMap& state, const std::string& key, const Tensor& like) {
@@ -59,7 +68,7 @@ void ConjugateBlock::set_prior(const Tensor& eta_prior) {
   at::NoGradGuard no_grad;
   eta_.copy_(eta_prior);
   if (estimate_ != Estimate::ml) eta_prior_.copy_(eta_prior);
-  t_.detach().copy_(family_->mean(eta_));
+  t_.detach().copy_(on_one_thread([&] { return family_->mean(eta_); }));
 }
 
 void ConjugateBlock::replace_prior(const Tensor& eta_prior) {
@@ -94,26 +103,26 @@ void ConjugateBlock::set_t(const Rng& rng) {
         return family_->improved(eta_, t_.detach());
     }
   };
-  t_.detach().copy_(functional());
+  t_.detach().copy_(on_one_thread(functional));
 }
 
 Tensor ConjugateBlock::coordinates() const {
   at::NoGradGuard no_grad;
-  return family_->unconstrained(eta_);
+  return on_one_thread([&] { return family_->unconstrained(eta_); });
 }
 
 void ConjugateBlock::set_coordinates(const Tensor& coordinates) {
   at::NoGradGuard no_grad;
-  const Tensor eta = family_->constrained(coordinates);
+  const Tensor eta = on_one_thread([&] { return family_->constrained(coordinates); });
   eta_.copy_(at::where(at::isfinite(eta).all(1, true), eta, eta_));
   set_t(Rng(0));
 }
 
 Tensor ConjugateBlock::kl_global() const {
   if (estimate_ == Estimate::ml || estimate_ == Estimate::gibbs) return zero();
-  const Tensor t = t_.detach(), prior = family_->log_partition(eta_prior_).sum();
+  const Tensor t = t_.detach(), prior = log_partition_of(*family_, eta_prior_);
   if (estimate_ == Estimate::map) return prior - linear_part(eta_prior_, t);
-  return linear_part(eta_ - eta_prior_, t) - family_->log_partition(eta_).sum() + prior;
+  return linear_part(eta_ - eta_prior_, t) - log_partition_of(*family_, eta_) + prior;
 }
 
 Tensor ConjugateBlock::linear(const Expectation& total) const {
@@ -123,14 +132,14 @@ Tensor ConjugateBlock::linear(const Expectation& total) const {
 // With sums = eta - eta_prior: A(eta) - A(eta_prior) for a posterior, <eta, t> less the prior's normaliser at a mode.
 Tensor ConjugateBlock::gain() const {
   if (estimate_ == Estimate::posterior)
-    return (family_->log_partition(eta_) - family_->log_partition(eta_prior_)).sum();
+    return log_partition_of(*family_, eta_) - log_partition_of(*family_, eta_prior_);
   const Tensor linear = linear_part(eta_, t_.detach());
-  return estimate_ == Estimate::map ? linear - family_->log_partition(eta_prior_).sum() : linear;
+  return estimate_ == Estimate::map ? linear - log_partition_of(*family_, eta_prior_) : linear;
 }
 
 std::map<std::string, double> ConjugateBlock::diagnostics() const {
   if (estimate_ == Estimate::posterior || estimate_ == Estimate::gibbs) return {};
-  const int64_t floored = family_->num_floored(eta_);
+  const int64_t floored = on_one_thread([&] { return family_->num_floored(eta_); });
   if (floored == 0) return {};
   return {{name() + ".floored", static_cast<double>(floored)}};
 }

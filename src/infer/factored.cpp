@@ -297,19 +297,6 @@ Part sum_chunks_of(const Batch& batch, const ChunkSums& sums) {
 
 }  // namespace
 
-Tensor with_history(const RowReader& rows, const Tensor& offsets, int64_t begin, int64_t end, int64_t lags) {
-  if (lags == 0) return rows(begin, end);
-  const int64_t first = std::max<int64_t>(0, begin - lags);
-  const Tensor x = rows(first, end), row = at::arange(begin, end, at::kLong);
-  const Tensor item = at::searchsorted(offsets, row, /*out_int32=*/false, /*right=*/true) - 1;
-  const Tensor place = row - offsets.index_select(0, item);
-  std::vector<Tensor> parts{x.slice(0, begin - first)};
-  for (int64_t lag = 1; lag <= lags; ++lag)
-    parts.push_back(x.index_select(0, (row - first - lag).clamp_min(0))
-                        .masked_fill(place.lt(lag).unsqueeze(-1), std::numeric_limits<double>::quiet_NaN()));
-  return at::cat(parts, 1);
-}
-
 std::vector<std::shared_ptr<ConjugateBlock>> Factored::blocks() const {
   std::vector<std::shared_ptr<ConjugateBlock>> blocks = allocation_->blocks();
   for (const auto& block : observation_->blocks()) blocks.push_back(block);
@@ -362,7 +349,8 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   TensorMap at_point;
   for (const auto& [key, value] : globals) at_point[key] = value.detach();
   const Tensor t = observation_->point(at_point);
-  const auto complete = observation_->kernel(t, log_r != nullptr), incomplete = observation_->incomplete_kernel(t);
+  const auto complete = on_one_thread([&] { return observation_->kernel(t, log_r != nullptr); }),
+             incomplete = on_one_thread([&] { return observation_->incomplete_kernel(t); });
   const RowReader wide = [&](int64_t begin, int64_t end) {
     return with_history(rows, batch.offsets, begin, end, observation_->lags());
   };
@@ -380,7 +368,7 @@ Expectation Factored::sum_rows(const RowReader& rows, const Batch& batch, const 
   if (total.components.defined()) add(statistics, complete->statistics(total.components));
   if (total.incomplete.defined()) add(statistics, incomplete->statistics(total.incomplete));
   Expectation e{total.count, total.bound, std::move(total.sums), {}, {}};
-  e.sums.merge(observation_->spread(statistics));
+  e.sums.merge(on_one_thread([&] { return observation_->spread(statistics); }));
   for (const auto& [key, values] : total.local) e.local[key] = at::cat(values);
   return e;
 }

@@ -36,7 +36,7 @@ Tensor distances(const Tensor& x, const Tensor& centers, const Tensor& labels) {
 
 /// Weighted means of the columns [D] over the cells that are there.
 Tensor column_means(const Tensor& x, const Tensor& weight) {
-  return at::mv(without_gaps(x).t(), weight) / at::mv(there(x).t(), weight);
+  return on_one_thread([&] { return at::mv(without_gaps(x).t(), weight) / at::mv(there(x).t(), weight); });
 }
 
 /// A row drawn with probability in proportion to mass [N], by the inverse of the cumulative sum; -1 if all is zero.

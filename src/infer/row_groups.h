@@ -2,30 +2,11 @@
 // of groups that depends on sizes only, each group is summed in order by one thread, and groups are added in order.
 #pragma once
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
-#include "vem/core/types.h"
-
-extern "C" int MKL_Set_Num_Threads_Local(int) __attribute__((weak));  // null where LibTorch has another BLAS
+#include "vem/infer/one_thread.h"
 
 namespace vem {
-
-/// Keeps the matrix products of this thread on it: MKL does not notice that it is inside a parallel region, and splits
-/// long sums into as many parts as the caller has threads.
-class OneThreadOfMkl {
- public:
-  OneThreadOfMkl() : before_(MKL_Set_Num_Threads_Local ? MKL_Set_Num_Threads_Local(1) : 0) {}
-  ~OneThreadOfMkl() {
-    if (MKL_Set_Num_Threads_Local) MKL_Set_Num_Threads_Local(before_);
-  }
-  OneThreadOfMkl(const OneThreadOfMkl&) = delete;
-  OneThreadOfMkl& operator=(const OneThreadOfMkl&) = delete;
-
- private:
-  int before_;
-};
 
 /// Rows of a chunk: its statistics stay in the cache between the two matrix products of an E-step.
 constexpr int64_t kRowsPerChunk = 256;
