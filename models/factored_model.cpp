@@ -4,8 +4,7 @@
 
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"
-#include "vem/core/warning.h"
-#include "vem/data/sequences.h"
+#include "vem/infer/one_thread.h"
 #include "vem/infer/scaling.h"
 
 namespace vem {
@@ -114,11 +113,6 @@ const Tensor& FactoredModel::rows_of(const Batch& batch) const {
   return x;
 }
 
-std::string FactoredModel::column_name(int64_t column) const {
-  const auto place = static_cast<size_t>(column);
-  return place < schema_.feature_names.size() ? "\"" + schema_.feature_names[place] + "\"" : fmt::format("{}", column);
-}
-
 RowReader FactoredModel::scaled_rows(const Batch& batch, std::atomic<bool>* gaps) const {
   const Tensor& x = rows_of(batch);
   // Several rows of each, so that a loop over them is long.
@@ -133,46 +127,13 @@ RowReader FactoredModel::scaled_rows(const Batch& batch, std::atomic<bool>* gaps
   };
 }
 
-void FactoredModel::require_support(const Tensor& x) const {
-  for_parts(x.size(0), [&](int64_t begin, int64_t end) {
-    const Tensor bad = part_.observation().supported(x.slice(0, begin, end)).logical_not().nonzero();
-    if (bad.size(0) == 0) return;
-    const int64_t row = begin + bad[0][0].item<int64_t>(), column = bad[0][1].item<int64_t>();
-    fail<DataError>("{}: x is {} in row {}, column {}; {} is expected", name_, x[row][column].item<double>(), row,
-                    column_name(column), part_.observation().support(column));
-  });
-}
-
-void FactoredModel::require_values(const Tensor& mean) const {
-  const Tensor empty = mean.isnan().nonzero();
-  if (empty.size(0) > 0)
-    fail<DataError>("{}: column {} has no value in any row of the training data; leave it out", name_,
-                    column_name(empty[0][0].item<int64_t>()));
-}
-
 void FactoredModel::set_scaling(const Moments& moments, at::ScalarType read_as) {
   const Tensor real = part_.observation().real_columns(), zero = at::zeros_like(moments.mean);
   scaling_->set("scaling.center", at::where(real, moments.mean, zero));
   if (!options_.standardize) return;
-  const Tensor deviation = at::where(real, moments.covariance.diagonal().sqrt(), zero);
+  const Tensor deviation = at::where(real, moments.variance.sqrt(), zero);
   scaling_->set("scaling.scale", scales_of(moments.mean, deviation, read_as, name_,
                                            [this](int64_t column) { return column_name(column); }));
-}
-
-void FactoredModel::warn_of_symbols() const {
-  const Tensor real = part_.observation().real_columns();
-  const bool sequences = !symbols_of(schema_.feature_names).empty();
-  for (int64_t d = 0; d < real.size(0); ++d) {
-    const auto place = static_cast<size_t>(d);
-    const bool words =
-        place < schema_.feature_names.size() && schema_.categories.count(schema_.feature_names[place]) > 0;
-    if ((sequences || words) && real[d].item<bool>())
-      warn(
-          "{}: {} {} numbered in alphabetical order and taken for real numbers; model.observation.kind = "
-          "\"categorical\" "
-          "gives each a probability instead",
-          name_, sequences ? "symbols" : column_name(d), sequences ? "are" : "holds words, which are");
-  }
 }
 
 void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
@@ -184,7 +145,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
   if (options_.estimate == Estimate::gibbs && !batch.weight.eq(1).all().item<bool>())
     fail<DataError>("{}: estimate = \"gibbs\" takes items of weight 1: it draws a component for each", name_);
   const Moments moments = vem::moments(batch.at("x"), weight);
-  require_values(moments.mean);
+  require_values(moments, batch.at("x"));
   warn_of_symbols();
   const bool warm = options_.start == Start::run;
   notes_ = {{"start", FactoredOptions::word(options_.start)}};
@@ -193,7 +154,7 @@ void FactoredModel::initialize(const Dataset& train, const Rng& rng) {
     scaling_->load(previous);
   else
     set_scaling(moments, batch.at("x").scalar_type());
-  const Moments ours{(moments.mean - center()) / scale(), moments.covariance / at::outer(scale(), scale())};
+  const Moments ours = moments.scaled(center(), scale());
   part_.set_priors(ours);
   if (warm)
     continue_from(previous, rng);
@@ -227,14 +188,15 @@ Tensor FactoredModel::log_units(const Batch& batch, const Tensor& count, bool ga
   const int64_t lags = part_.observation().lags();
   if (lags == 0 && gaps) {
     const Tensor weight = batch.row_weight(), units = at::empty_like(weight);
-    for_parts(x.size(0),
-              [&](int64_t begin, int64_t end) { units.slice(0, begin, end).copy_(log_unit(x.slice(0, begin, end))); });
-    return (weight * units).sum();
+    for_parts(x.size(0), [&](int64_t begin, int64_t end) {
+      units.slice(0, begin, end).copy_(on_one_thread([&] { return log_unit(x.slice(0, begin, end)); }));
+    });
+    return on_one_thread([&] { return (weight * units).sum(); });
   }
-  const Tensor whole = -scale().log().sum();
+  const Tensor whole = -on_one_thread([&] { return scale().log().sum(); });
   if (!batch.offsets.defined()) return whole * count;
   const Tensor lengths = batch.offsets.slice(0, 1) - batch.offsets.slice(0, 0, -1);
-  return whole * (batch.weight * (lengths - lags).clamp_min(0)).sum();
+  return whole * on_one_thread([&] { return (batch.weight * (lengths - lags).clamp_min(0)).sum(); });
 }
 
 Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rng& rng) const {
@@ -245,7 +207,10 @@ Expectation FactoredModel::e_step(const Batch& batch, const Step& step, const Rn
   std::atomic<bool> gaps{false};
   Expectation e = part_.expect(scaled_rows(batch, &gaps), batch, globals(), draw ? &rng : nullptr);
   e.bound = e.bound + log_units(batch, e.count, gaps);
-  if (!std::isfinite(e.bound.item<double>())) require_support(x);  // not before: it costs a pass over the data
+  if (!std::isfinite(e.bound.item<double>())) {  // not before: it costs passes over the data
+    require_support(x);
+    if (std::isnan(e.bound.item<double>())) fail_not_a_number(x, step);
+  }
   return e;
 }
 

@@ -93,7 +93,10 @@ class FactoredModel final : public Model, public ComponentModel {
   /// null, when it meets a missing cell.
   RowReader scaled_rows(const Batch& batch, std::atomic<bool>* gaps = nullptr) const;
   void require_support(const Tensor& x) const;
-  void require_values(const Tensor& mean) const;
+  /// Throws DataError for a column of x without any value, or whose squares are beyond or below the range of numbers.
+  void require_values(const Moments& moments, const Tensor& x) const;
+  /// Throws the NumericError of a bound that is NaN, which names the largest number among the rows x.
+  [[noreturn]] void fail_not_a_number(const Tensor& x, const Step& step) const;
   /// Warns where the numbers of symbols or words are explained as real numbers: their order and distances mean nothing.
   void warn_of_symbols() const;
   Tensor log_unit(const Tensor& rows) const;

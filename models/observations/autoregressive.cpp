@@ -63,10 +63,10 @@ class AutoregressiveRows final : public Observation {
   int64_t lags() const override { return options_.order; }
 
   void set_priors(const Moments& moments) override {
-    const Tensor variance = moments.covariance.diagonal();
+    const Tensor& variance = moments.variance;
     const Tensor width = at::maximum(variance, kFlat * variance.mean().clamp_min(kFlat));
     const Tensor inputs = at::cat({at::ones({1}, at::kDouble), width.repeat({options_.order})});
-    const Tensor V = moments.covariance + at::diag(width - variance) + kFlat * at::diag(width);
+    const Tensor V = moments.covariance() + at::diag(width - variance) + kFlat * at::diag(width);
     const Tensor prior = family_.natural(
         {options_.coefficient_strength * at::diag(inputs).unsqueeze(0), at::zeros({1, D(), R_}, at::kDouble),
          options_.covariance_scale * V.unsqueeze(0), at::full({1}, options_.degrees_of_freedom, at::kDouble)});

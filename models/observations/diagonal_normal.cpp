@@ -4,6 +4,7 @@
 // statistics.
 #include "normal.h"
 #include "vem/dist/normal_gamma.h"
+#include "vem/infer/one_thread.h"
 
 namespace vem {
 namespace {
@@ -23,8 +24,9 @@ class DiagonalNormalRows final : public Observation {
   }
 
   void set_priors(const Moments& moments) override {
-    const Tensor variance = moments.covariance.diagonal();
-    const Tensor scale = at::maximum(variance, kFlat * variance.mean().clamp_min(kFlat)).unsqueeze(0);
+    const Tensor& variance = moments.variance;
+    const Tensor typical = on_one_thread([&] { return variance.mean(); });
+    const Tensor scale = at::maximum(variance, kFlat * typical.clamp_min(kFlat)).unsqueeze(0);
     const Tensor one = at::ones_like(scale);
     blocks_[0]->set_prior(sharing_->prior(NormalGammaFamily::natural(
         {options_.mean_strength * one, moments.mean.unsqueeze(0), 0.5 * options_.degrees_of_freedom * one,
@@ -107,7 +109,7 @@ class DiagonalNormalRows final : public Observation {
   std::map<std::string, double> diagnostics() const override {
     if (context_.estimate == Estimate::ml) return {};
     const Tensor prior = NormalGammaFamily::parameters(sharing_->marginals(components().eta_prior())).b[0];
-    return flat_directions(prior.diag());
+    return flat_columns(prior);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include "normal.h"
 #include "vem/core/missing.h"
 #include "vem/dist/normal_wishart.h"
+#include "vem/infer/one_thread.h"
 
 namespace vem {
 namespace {
@@ -27,14 +28,8 @@ class FullNormal final : public Observation {
   }
 
   void set_priors(const Moments& moments) override {
-    Tensor covariance = moments.covariance;
-    const double flat = kFlat * std::max(covariance.trace().item<double>() / static_cast<double>(D()), kFlat);
-    const auto [values, vectors] = at::linalg_eigh(covariance);
-    if (values[0].item<double>() < flat) covariance = at::mm(vectors * values.clamp_min(flat), vectors.t());
-    const Tensor one = at::ones({1}, at::kDouble);
-    blocks_[0]->set_prior(sharing_->prior(
-        family_.natural({options_.mean_strength * one, moments.mean.unsqueeze(0),
-                         options_.covariance_scale * covariance.unsqueeze(0), options_.degrees_of_freedom * one})));
+    const Tensor covariance = moments.covariance();
+    blocks_[0]->set_prior(on_one_thread([&] { return prior(moments.mean, covariance); }));
   }
   using Observation::point;
   Tensor point(const TensorMap& globals) const override { return sharing_->expand(Observation::point(globals)); }
@@ -130,6 +125,16 @@ class FullNormal final : public Observation {
   struct Student {
     Tensor mean, scale, degrees;  // [K, D], [K, D, D], [K]
   };
+
+  Tensor prior(const Tensor& mean, Tensor covariance) const {
+    const double flat = kFlat * std::max(covariance.trace().item<double>() / static_cast<double>(D()), kFlat);
+    const auto [values, vectors] = at::linalg_eigh(covariance);
+    if (values[0].item<double>() < flat) covariance = at::mm(vectors * values.clamp_min(flat), vectors.t());
+    const Tensor one = at::ones({1}, at::kDouble);
+    return sharing_->prior(
+        family_.natural({options_.mean_strength * one, mean.unsqueeze(0),
+                         options_.covariance_scale * covariance.unsqueeze(0), options_.degrees_of_freedom * one}));
+  }
 
   Tensor second_moments(const Tensor& x) const { return x.index_select(1, row_) * x.index_select(1, column_); }
   Tensor with_moments(const Tensor& x, const Tensor& second) const {

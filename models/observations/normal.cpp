@@ -2,6 +2,7 @@
 #include "normal.h"
 
 #include "vem/core/error.h"
+#include "vem/data/memory.h"
 #include "vem/dist/multivariate_normal.h"
 
 namespace vem {
@@ -10,6 +11,7 @@ namespace {
 // Up to this distance of a component from the origin, in its own standard deviations, packed second moments keep the
 // log-likelihood to about 0.005 nats in float32 and 1e-6 in float64.
 constexpr double kFarFloat32 = 1e2, kFarFloat64 = 1e5;
+
 
 constexpr const char* kCovarianceNames[] = {"full", "diagonal", "tied", "spherical", "factor", "ppca"};
 
@@ -49,9 +51,24 @@ void check(const NormalOptions& options, const Observation::Context& context) {
                       kCovarianceNames[static_cast<size_t>(options.covariance)], nu);
 }
 
+/// Throws ConfigError where matrices of these sizes are beyond the memory of the machine, before any is allocated.
+void require_memory(const NormalOptions& options, const Observation::Context& context) {
+  constexpr double kMatrices = 8;  // of a component at most at a time: natural parameters, sums, products, factors
+  const auto D = static_cast<double>(context.num_features), K = static_cast<double>(context.num_components);
+  const double needed = kMatrices * sizeof(double) * K * D * D;
+  const auto memory = static_cast<double>(default_memory_limit());
+  if (needed > memory)
+    fail<ConfigError>(
+        "normal: {} components with covariance = \"{}\" of {} columns need about {} of memory, and there are {}; "
+        "covariance = \"diagonal\" needs no matrices",
+        context.num_components, kCovarianceNames[static_cast<size_t>(options.covariance)], context.num_features,
+        memory_text(needed), memory_text(memory));
+}
+
 std::shared_ptr<Observation> create_normal(const NormalOptions& options, const Observation::Context& context) {
   check(options, context);
   const bool full = has_full_covariance(options);
+  if (full) require_memory(options, context);
   return full ? full_normal(options, context) : diagonal_normal(options, context);
 }
 
@@ -88,6 +105,12 @@ double half_log_two_pi(int64_t num_features) { return 0.5 * static_cast<double>(
 Tensor spread_of(const Tensor& expected, const Tensor& at_mean) {
   const Tensor spread = expected + at_mean;
   return at::where(spread.abs() > 4 * std::numeric_limits<double>::epsilon() * at_mean, spread, at::zeros_like(spread));
+}
+
+std::map<std::string, double> flat_columns(const Tensor& scales) {
+  const double flat = (scales < 2 * kFlat * scales.mean()).sum().item<double>();
+  if (flat == 0) return {};
+  return {{"components.flat", flat}};
 }
 
 std::map<std::string, double> flat_directions(const Tensor& V) {

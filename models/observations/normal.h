@@ -25,8 +25,9 @@ double half_log_two_pi(int64_t num_features);
 /// E[-mu' Lambda mu] / 2 + m' E[Lambda] m / 2, which is -D / (2 beta), and 0 at a point: there it is all rounding.
 Tensor spread_of(const Tensor& expected, const Tensor& at_mean);
 /// The entry "components.flat" of Observation::diagnostics() for a prior whose scale is V [D, D]: directions that rest
-/// on kFlat.
+/// on kFlat. And of one whose columns are independent, with these scales [D].
 std::map<std::string, double> flat_directions(const Tensor& V);
+std::map<std::string, double> flat_columns(const Tensor& scales);
 /// log(1 + |w|^2 / divisor) of vectors w along `dim`, also where the square is beyond the range of numbers.
 Tensor log1p_squares(const Tensor& w, int64_t dim, const Tensor& divisor);
 /// Variances of q [rows, D]; ConfigError if it has none.

@@ -131,9 +131,7 @@ class ProductRows final : public Observation {
   }
 
   void set_priors(const Moments& moments) override {
-    for (const Part& p : parts_)
-      p.rows->set_priors({moments.mean.index_select(0, p.columns),
-                          moments.covariance.index_select(0, p.columns).index_select(1, p.columns)});
+    for (const Part& p : parts_) p.rows->set_priors(moments.of(p.columns));
   }
   using Observation::point;
   Tensor point(const TensorMap& globals) const override {

@@ -35,28 +35,58 @@ class PlainKernel final : public RowKernel {
 
 }  // namespace
 
+Moments::Moments(const Tensor& mean, const Tensor& covariance)
+    : Moments(mean, covariance.diagonal(), [covariance](const Tensor& columns) {
+        return covariance.index_select(0, columns).index_select(1, columns);
+      }) {}
+
+Tensor Moments::covariance() const { return covariance_of_(at::arange(mean.size(0), at::kLong)); }
+
+Moments Moments::of(const Tensor& columns) const {
+  return {mean.index_select(0, columns), variance.index_select(0, columns),
+          [all = covariance_of_, columns](const Tensor& some) { return all(columns.index_select(0, some)); }};
+}
+
+Moments Moments::scaled(const Tensor& center, const Tensor& scale) const {
+  return {(mean - center) / scale, variance / scale.square(), [all = covariance_of_, scale](const Tensor& columns) {
+            const Tensor own = scale.index_select(0, columns);
+            return all(columns) / at::outer(own, own);
+          }};
+}
+
 Moments moments(const Tensor& x, const Tensor& weight) {
   at::NoGradGuard no_grad;
   const int64_t N = x.size(0), D = x.size(1);
-  const auto rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end).to(at::kDouble); };
-  const auto weights = [&](int64_t begin, int64_t end) { return weight.slice(0, begin, end).unsqueeze(-1); };
+  const auto rows = [=](int64_t begin, int64_t end) { return x.slice(0, begin, end).to(at::kDouble); };
+  const auto weights = [=](int64_t begin, int64_t end) { return weight.slice(0, begin, end).unsqueeze(-1); };
+  const auto without_gaps = [](const Tensor& r) { return r.nan_to_num(0, kInfinity, -kInfinity); };
+  // One row, or less, has no spread to divide.
+  const auto divisor = [](const Tensor& n) { return at::where(n > 1, n - 1, at::ones_like(n)); };
   // Row 0: weights of the cells that are there; row 1: their weighted sums.
   const Tensor first = sum_chunks(N, at::zeros({2, D}, at::kDouble), [&](int64_t a, int64_t b) {
     const Tensor r = rows(a, b), w = weights(a, b) * r.isnan().logical_not();
-    return at::stack({w.sum(0), (r.nan_to_num(0, kInfinity, -kInfinity) * w).sum(0)});
+    return at::stack({w.sum(0), (without_gaps(r) * w).sum(0)});
   });
   const Tensor mean = first[1] / first[0];
-  // The last row: each column's own sum of squares.
-  const Tensor second = sum_chunks(N, at::zeros({D + 1, D}, at::kDouble), [&](int64_t a, int64_t b) {
-    const Tensor centred = (rows(a, b) - mean).nan_to_num(0, kInfinity, -kInfinity), weighted = centred * weights(a, b);
-    return at::cat({at::mm(weighted.t(), centred), (weighted * centred).sum(0, true)});
+  const Tensor squares = sum_chunks(N, at::zeros({D}, at::kDouble), [&](int64_t a, int64_t b) {
+    return (weights(a, b) * without_gaps(rows(a, b) - mean).square()).sum(0);
   });
-  const Tensor scatter = second.slice(0, 0, D), total = weight.sum();
-  // One row, or less, has no spread to divide.
-  const auto divisor = [](const Tensor& n) { return at::where(n > 1, n - 1, at::ones_like(n)); };
-  const Tensor covariance = 0.5 * (scatter + scatter.t()) / divisor(total);
-  const Tensor lost = (second[D] / divisor(first[0]) - covariance.diagonal()).clamp_min(0);
-  return {mean, covariance + at::diag(at::where(first[0] < total, lost, at::zeros_like(lost)))};
+  const Tensor variance = squares / divisor(first[0]);
+  const auto covariance_of = [=](const Tensor& columns) {
+    const at::NoGradGuard guard;
+    const Tensor about = mean.index_select(0, columns);
+    const int64_t size = columns.numel();
+    const Tensor scatter = sum_chunks(N, at::zeros({size, size}, at::kDouble), [&](int64_t a, int64_t b) {
+      const Tensor centred = without_gaps(rows(a, b).index_select(1, columns) - about);
+      return at::mm((weights(a, b) * centred).t(), centred);
+    });
+    const Tensor total =
+        sum_chunks(N, at::zeros({}, at::kDouble), [&](int64_t a, int64_t b) { return weight.slice(0, a, b).sum(); });
+    const Tensor covariance = 0.5 * (scatter + scatter.t()) / divisor(total);
+    covariance.diagonal().copy_(variance.index_select(0, columns));  // that of the cells that are there
+    return covariance;
+  };
+  return {mean, variance, covariance_of};
 }
 
 void ConjugateOptions::tell(const Choice& choice, Estimate estimate) {

@@ -159,7 +159,7 @@ TEST_P(EStep, WholeWeightsAreRepeatedRowsInAnyOrder) {
   for (const auto& [key, value] : a.sums) EXPECT_TRUE(at::allclose(value, b.sums.at(key), 1e-11, 1e-10)) << key;
   const Moments m = moments(x, weighted.weight),
                 n = moments(x.index_select(0, rows), at::ones({rows.size(0)}, at::kDouble));
-  EXPECT_TRUE(at::allclose(m.covariance, n.covariance, 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(m.covariance(), n.covariance(), 1e-12, 1e-12));
 }
 
 // Nobody is assigned to components 2 and 3; they must stay harmless whatever the estimate. Their weight may be 0, whose

@@ -19,11 +19,31 @@
 
 namespace vem {
 
-/// Mean [D] and covariance [D, D] that a data-dependent prior is centred on, float64.
-struct Moments {
-  Tensor mean, covariance;
+/// Means and variances [D], float64, that a data-dependent prior is centred on. Their covariance has D^2 numbers, so it
+/// is formed only for a family that asks for it, and only of the columns that the family explains.
+class Moments {
+ public:
+  Moments() = default;
+  /// Of a distribution whose covariance [D, D] is known.
+  Moments(const Tensor& mean, const Tensor& covariance);
+  /// covariance_of: columns [d] int64 to their covariance [d, d], whose diagonal is their variance.
+  using CovarianceOf = std::function<Tensor(const Tensor& columns)>;
+  Moments(Tensor mean, Tensor variance, CovarianceOf covariance_of)
+      : mean(std::move(mean)), variance(std::move(variance)), covariance_of_(std::move(covariance_of)) {}
+
+  /// [D, D], formed anew by each call.
+  Tensor covariance() const;
+  /// Those of some columns [d] int64.
+  Moments of(const Tensor& columns) const;
+  /// Those of (x - center) / scale, both [D].
+  Moments scaled(const Tensor& center, const Tensor& scale) const;
+
+  Tensor mean, variance;
+
+ private:
+  CovarianceOf covariance_of_;
 };
-/// Weighted moments of rows x [N, D] with weights [N]; the covariance has the divisor sum(weight) - 1, so that whole
+/// Weighted moments of rows x [N, D] with weights [N]; covariances have the divisor sum(weight) - 1, so that whole
 /// weights count as repeated rows. Of missing cells (NaN) a column's mean and variance know nothing; in covariances
 /// they stand at the mean, which keeps the matrix positive definite. The mean of a column without any cell is NaN. The
 /// same bits for any number of threads.
