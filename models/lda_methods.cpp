@@ -3,6 +3,7 @@
 
 #include "vem/core/error.h"
 #include "vem/dist/counts.h"
+#include "vem/dist/dirichlet.h"
 
 namespace vem {
 namespace {
@@ -86,8 +87,7 @@ std::vector<Tensor> Lda::complete(const std::vector<Tensor>& in) const {
 std::vector<Tensor> Lda::draw(int64_t n, const Rng& rng) const {
   const Tensor beta = topic_means();
   const auto length = static_cast<int64_t>(std::llround(fixed_->get("documents.mean_length").item<double>()));
-  const Tensor theta_draws = rng.gamma(alpha().expand({n, K()}).contiguous(), "theta").clamp_min(1e-300);
-  const Tensor theta = theta_draws / theta_draws.sum(1, true);
+  const Tensor theta = log_dirichlet_draw(alpha().expand({n, K()}), rng, "theta").exp();
   std::vector<int32_t> words, counts;
   std::vector<int64_t> offsets{0};
   constexpr int64_t kListed = int64_t{1} << 20;  // words of longer documents are drawn as counts

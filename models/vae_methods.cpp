@@ -98,8 +98,12 @@ std::vector<Method> Vae::methods() const {
         "responsibilities", "probability of each component of the prior", "x", "responsibilities",
         [this](const Tensor& in, const Rng& rng) { return responsibilities(in, rng); }, traced));
     methods.push_back(Method::of_rows(
-        "predict", "the most probable component of the prior", "x", "component",
-        [this](const Tensor& in, const Rng& rng) { return responsibilities(in, rng).argmax(-1); }, traced));
+        "predict", "the most probable component of the prior; -1 where none has a probability", "x", "component",
+        [this](const Tensor& in, const Rng& rng) {
+          const Tensor r = responsibilities(in, rng);
+          return r.argmax(-1).masked_fill(r.isnan().any(-1), -1);
+        },
+        traced));
   }
   return methods;
 }

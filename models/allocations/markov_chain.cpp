@@ -68,9 +68,8 @@ class MaskedDirichlet final : public ExponentialFamily {
     const Tensor uniform = -allowed_.sum(-1, true).to(at::kDouble).log();
     return allowed_only(at::where(unseen, uniform, log_normalized(weights)));
   }
-  Tensor sample(const Tensor& eta, const Rng& rng) const override {  // small alphas underflow to zero
-    return allowed_only(
-        log_normalized(masked(rng.gamma(eta + 1, "dirichlet").clamp_min(std::numeric_limits<double>::min()))));
+  Tensor sample(const Tensor& eta, const Rng& rng) const override {
+    return allowed_only(log_dirichlet_draw(masked(eta + 1), rng, "dirichlet"));
   }
   Tensor unconstrained(const Tensor& eta) const override { return masked(eta.log1p()); }
   Tensor constrained(const Tensor& coordinates) const override { return masked(coordinates.expm1()); }
@@ -337,11 +336,11 @@ constexpr const char* kViterbiScript = R"(    label = torch.zeros([log_lik.size(
             label[begin:end] = -1
             best = log_start + log_lik[begin]
             last = torch.argmax(best)
-            possible = begin if bool(torch.max(best) == -float("inf")) else begin + 1
+            possible = begin + 1 if bool(torch.max(best) > -float("inf")) else begin
             for t in range(begin + 1, end):
                 best, back[t] = torch.max(best.unsqueeze(1) + log_transition, 0)
                 best = best + log_lik[t]
-                if possible == t and bool(torch.max(best) != -float("inf")):
+                if possible == t and bool(torch.max(best) > -float("inf")):
                     last = torch.argmax(best)
                     possible = t + 1
             if possible > begin:

@@ -4,6 +4,7 @@
 // which treats the missing counts as negative multinomial with their exact expectations x_+ pi_m / (1 - sum_m pi_m).
 #include "dirichlet_rows.h"
 #include "vem/core/error.h"
+#include "vem/dist/counts.h"
 #include "vem/dist/incomplete.h"
 
 namespace vem {
@@ -60,10 +61,17 @@ class MultinomialRows final : public DirichletRows {
   }
   std::vector<std::string> parameters() const override { return {"probabilities"}; }
 
+  /// In a row whose total is too large, it is the largest count that can not be explained.
   Tensor supported(const Tensor& x) const override {
-    return x.isnan().logical_or((x >= 0).logical_and(x.isinf().logical_not()).logical_and(x.eq(x.floor())));
+    const Tensor counts = x.to(at::kDouble).nan_to_num(0), total = counts.sum(1, true);
+    const Tensor fits = (total <= kMostCounts).logical_or(counts < counts.amax(1, true));
+    return x.isnan().logical_or((x >= 0).logical_and(x.eq(x.floor())).logical_and(fits));
   }
-  std::string support(int64_t) const override { return "a whole number >= 0, or NaN where it is missing,"; }
+  std::string support(int64_t) const override {
+    return "a whole number >= 0 in a row of at most 2^46 counts (log-probabilities of more keep no digits), or NaN "
+           "where "
+           "it is missing,";
+  }
 
   Tensor statistics(const Tensor& x) const override { return x.to(at::kDouble); }
   Tensor log_base(const Tensor& s) const override { return log_coefficient(s); }
@@ -120,18 +128,22 @@ class MultinomialRows final : public DirichletRows {
   /// The probabilities of a row are drawn first: its cells are Dirichlet-multinomial.
   Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
     const Tensor alpha = (components().eta() + 1).index_select(0, component);
-    const Tensor edges = rng.gamma(alpha, "probabilities").cumsum(1).contiguous();
+    const Tensor edges = log_dirichlet_draw(alpha, rng, "probabilities").exp().cumsum(1).contiguous();
     const Tensor u = rng.uniform(at::arange(component.size(0), at::kLong), {num_trials_}, "row");
     return histogram(at::searchsorted(edges, (u * edges.slice(1, D() - 1)).contiguous()));
   }
+  /// Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms, in which small concentrations do not underflow.
   std::string sample_script() const override {
-    const std::string p =
-        context_.estimate == Estimate::posterior ? "torch._standard_gamma(p[:, 0][label])" : "p[:, 0][label]";
-    return weights_script() + fmt::format(
-                                  "    trial = torch.multinomial({}, {}, True)\n"
-                                  "    x = torch.zeros([n, {}], dtype=p.dtype).scatter_add(1, trial, torch.ones([n, "
-                                  "{}], dtype=p.dtype))\n",
-                                  p, num_trials_, D(), num_trials_);
+    const char* probabilities = context_.estimate == Estimate::posterior
+                                    ? "    p = torch.softmax(torch.log(torch._standard_gamma(p + 1.0)) + "
+                                      "torch.log(torch.rand_like(p)) / p, 1)\n"
+                                    : "";
+    return weights_script() + "    p = p[:, 0][label]\n" + probabilities +
+           fmt::format(
+               "    trial = torch.multinomial(p, {0}, True)\n"
+               "    x = torch.zeros([n, {1}], dtype=p.dtype).scatter_add(1, trial, torch.ones([n, {0}], "
+               "dtype=p.dtype))\n",
+               num_trials_, D());
   }
 
  private:

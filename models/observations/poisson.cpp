@@ -1,6 +1,7 @@
 // Rows of counts, each cell Poisson with a rate of its own a component: log p(x | k) = x log lambda - lambda - log x!.
 // The predictive density is negative binomial (Gelman et al., Bayesian Data Analysis, section 2.6).
 #include "gamma_rows.h"
+#include "vem/dist/counts.h"
 #include "vem/dist/incomplete.h"
 
 namespace vem {
@@ -37,9 +38,12 @@ class PoissonRows final : public GammaRows {
     set_prior_mean(at::where(moments.mean > 0, moments.mean, at::ones_like(moments.mean)));
   }
   Tensor supported(const Tensor& x) const override {
-    return x.isnan().logical_or((x >= 0).logical_and(x.isinf().logical_not()).logical_and(x.eq(x.floor())));
+    return x.isnan().logical_or((x >= 0).logical_and(x <= kMostCounts).logical_and(x.eq(x.floor())));
   }
-  std::string support(int64_t) const override { return "a whole number >= 0, or NaN where it is missing,"; }
+  std::string support(int64_t) const override {
+    return "a whole number in 0 .. 2^46 (log-probabilities of larger counts keep no digits), or NaN where it is "
+           "missing,";
+  }
 
   Tensor statistics(const Tensor& x) const override {
     const Tensor there = x.isnan().logical_not();

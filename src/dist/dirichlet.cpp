@@ -1,16 +1,12 @@
 // The Dirichlet distribution (Bishop, PRML, appendix B), by concentrations and in natural coordinates eta = alpha - 1.
 #include "vem/dist/dirichlet.h"
 
-#include <limits>
-
 #include "check.h"
 #include "draws.h"
 #include "vem/dist/special.h"
 
 namespace vem {
 namespace {
-
-constexpr double kSmallest = std::numeric_limits<double>::min();
 
 Tensor log_normalized(const Tensor& weights) { return weights.log() - weights.sum(-1, true).log(); }
 
@@ -34,6 +30,10 @@ Tensor expected_log(const Tensor& alpha) { return digamma_of(alpha) - digamma_of
 
 }  // namespace
 
+Tensor log_dirichlet_draw(const Tensor& alpha, const Rng& rng, const char* stream) {
+  return at::log_softmax(log_gamma_draw(alpha, {}, rng, stream), -1);
+}
+
 Tensor DirichletFamily::log_partition(const Tensor& eta) const { return log_normaliser(eta + 1); }
 Tensor DirichletFamily::mean(const Tensor& eta) const { return expected_log(eta + 1); }
 Tensor DirichletFamily::mode(const Tensor& eta) const {
@@ -41,7 +41,7 @@ Tensor DirichletFamily::mode(const Tensor& eta) const {
   return log_normalized(weights).masked_fill(unseen, -std::log(static_cast<double>(num_categories_)));
 }
 Tensor DirichletFamily::sample(const Tensor& eta, const Rng& rng) const {
-  return log_normalized(rng.gamma(eta + 1, "dirichlet").clamp_min(kSmallest));  // small alphas underflow to zero
+  return log_dirichlet_draw(eta + 1, rng, "dirichlet");
 }
 
 Tensor DirichletFamily::unconstrained(const Tensor& eta) const { return eta.log1p(); }

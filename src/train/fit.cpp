@@ -8,6 +8,7 @@
 #include "vem/core/activity.h"
 #include "vem/core/error.h"
 #include "vem/data/mapped_files.h"
+#include "vem/infer/one_thread.h"
 
 namespace vem {
 namespace {
@@ -16,6 +17,10 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 constexpr const char* kRemedy = "a lower learning rate, gradient clipping or float64 may help";
+// Closed form has neither rates nor gradients: there it is the numbers themselves.
+constexpr const char* kClosedFormRemedy =
+    "are there numbers in the data that are very large, or of very different sizes? Columns in other units, or "
+    "standardised, may help";
 
 class Fit {
  public:
@@ -26,9 +31,12 @@ class Fit {
         context_(context),
         comm_(context.communicator ? *context.communicator : local_comm_),
         root_(options.seed),
-        total_weight_(train.total_weight()) {
+        total_weight_(on_one_thread([&] { return train.total_weight(); })) {
     if (train.size == 0) fail<DataError>("fit: the training data are empty");
     if (!(total_weight_ > 0)) fail<DataError>("fit: the training data have no item of any weight");
+    if (!std::isfinite(total_weight_))
+      fail<DataError>("fit: the weights of the training items add up to {}; divide them all by one number",
+                      total_weight_);
     const int64_t size = options.batch_size > 0 ? std::min(options.batch_size, train.size) : train.size;
     batch_size_ = size;
     batches_ = (train.size + size - 1) / size;
@@ -479,7 +487,7 @@ class Fit {
       if (!names.empty())
         culprits += fmt::format("{} {} {}", culprits.empty() ? "; not finite:" : ",", what, some(names));
     fail<NumericError>("fit: the bound is {} at iteration {}{}; {}", e.bound.item<double>(), state_.iteration, culprits,
-                       kRemedy);
+                       closed_form_ ? kClosedFormRemedy : kRemedy);
   }
 
   /// Impossible training items are learnt from all the same (see Factored), so this is no end.

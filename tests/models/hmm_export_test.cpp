@@ -41,5 +41,26 @@ TEST(HmmExport, DensitiesAndPathsAreTheSameElsewhere) {
     }
 }
 
+// Exported normal rows take complete ones: from a row with a gap on there is no path.
+TEST(HmmExport, ARowWithAGapEndsThePath) {
+  const Dataset data = sample_data(Sample::sequences);
+  const auto model = make_model("[model]\nkind = \"hmm\"\nnum_components = 3\n", data);
+  FitOptions options;
+  options.epochs = 2;
+  fit(*model, data, options, {plugins()});
+  const TemporaryFolder folder;
+  const std::string path = folder.file("model.pt");
+  export_torchscript(*model, "", path);
+  const torch::jit::Module module = torch::jit::load(path);
+  const at::NoGradGuard off;
+  const Tensor x = data.columns.at("x").slice(0, 0, 6).to(at::kDouble).clone(),
+               offsets = at::tensor({0, 4, 6}, at::kLong);
+  const Tensor whole = module.get_method("predict")({x, offsets}).toTensor();
+  x[2][1] = std::nan("");
+  const Tensor cut = module.get_method("predict")({x, offsets}).toTensor();
+  EXPECT_TRUE(at::equal(cut.lt(0), at::tensor({0, 0, 1, 1, 0, 0}, at::kLong).to(at::kBool))) << cut;
+  EXPECT_TRUE(at::equal(cut.slice(0, 4), whole.slice(0, 4)));
+}
+
 }  // namespace hmm_export_test
 }  // namespace vem

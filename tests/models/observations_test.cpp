@@ -225,7 +225,7 @@ TEST(Observations, ErrorsSayWhatIsWrong) {
   for (const auto& [kind, wanted] : std::map<std::string, std::string>{
            {"bernoulli", "0 or 1, or NaN where it is missing, is expected"},
            {"categorical", "a whole number in [0, 1] (num_symbols = 2), or NaN where it is missing, is expected"},
-           {"poisson", "a whole number >= 0, or NaN where it is missing, is expected"}}) {
+           {"poisson", "a whole number in 0 .. 2^46 (log-probabilities of larger counts keep no digits), or NaN"}}) {
     const auto model = make_model("[model]\nkind = \"mixture\"\nobservation = \"" + kind + "\"\n", data);
     const std::string text = message([&] { model->initialize(data, Rng(1)); });
     EXPECT_NE(text.find("in row 0, column 0; " + wanted), std::string::npos) << text;

@@ -82,8 +82,7 @@ TEST(Threads, ChangeNoBitOfAChain) {
   for (const std::string observation : {"kind = \"normal\"\n", "kind = \"autoregressive\"\norder = 1\n"})
     expect_equal_bits(
         observation,
-        "[model]\nkind = \"hmm\"\nnum_components = 3\nstart = \"segments\"\n[model.observation]\n" + observation, data,
-        2);
+        "[model]\nkind = \"hmm\"\nnum_components = 3\nstart = \"segments\"\n[model.observation]\n" + observation, data);
 }
 
 // A sum of more than 32768 numbers is one that LibTorch splits.

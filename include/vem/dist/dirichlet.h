@@ -6,6 +6,10 @@
 
 namespace vem {
 
+/// log of a draw from Dirichlet(alpha) along the last dimension of alpha [..., K] >= 0, float64. Exact where alpha is
+/// so small that every gamma variate would underflow; -infinity where alpha is 0, which must not be so of a whole row.
+Tensor log_dirichlet_draw(const Tensor& alpha, const Rng& rng, const char* stream);
+
 /// For conjugate blocks: eta = alpha - 1, t = log pi.
 class DirichletFamily final : public ExponentialFamily {
  public:
