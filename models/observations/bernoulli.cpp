@@ -5,11 +5,11 @@
 namespace vem {
 namespace {
 
-using BernoulliOptions = DirichletRowsOptions;
+using BernoulliObservationOptions = DirichletRowsOptions;
 
 class BernoulliRows final : public DirichletRows {
  public:
-  BernoulliRows(const BernoulliOptions& options, const Context& context)
+  BernoulliRows(const BernoulliObservationOptions& options, const Context& context)
       : DirichletRows("bernoulli", options, context, context.num_features, 2) {}
 
   TensorMap describe(const Tensor& t) const override {
@@ -52,10 +52,11 @@ class BernoulliRows final : public DirichletRows {
 }  // namespace
 
 void register_bernoulli_observation(Registry& registry) {
-  registry.add<Observation, BernoulliOptions>("bernoulli", "rows of zeros and ones, exact beta prior",
-                                              [](const BernoulliOptions& options, const Observation::Context& context) {
-                                                return std::make_shared<BernoulliRows>(options, context);
-                                              });
+  registry.add<Observation, BernoulliObservationOptions>(
+      "bernoulli", "rows of zeros and ones, exact beta prior",
+      [](const BernoulliObservationOptions& options, const Observation::Context& context) {
+        return std::make_shared<BernoulliRows>(options, context);
+      });
 }
 
 }  // namespace vem

@@ -9,9 +9,9 @@
 namespace vem {
 namespace {
 
-class FullNormal final : public Observation {
+class FullNormalRows final : public Observation {
  public:
-  FullNormal(const NormalOptions& options, const Context& context)
+  FullNormalRows(const NormalOptions& options, const Context& context)
       : Observation(context), options_(options), family_(context.num_features, options.variance_floor) {
     if (options_.degrees_of_freedom == 0) options_.degrees_of_freedom = static_cast<double>(D());
     const Tensor ij = at::triu_indices(D(), D(), 0, at::kLong);
@@ -177,7 +177,7 @@ class FullNormal final : public Observation {
 };
 
 /// A Student-t of the same degrees of freedom for any subset of the columns.
-Tensor FullNormal::log_predictive(const Tensor& x) const {
+Tensor FullNormalRows::log_predictive(const Tensor& x) const {
   const Student s = student();
   const auto log_density = [&](const Tensor& rows, const Tensor& mean, const Tensor& scale) {
     const auto dimensions = static_cast<double>(rows.size(1));
@@ -202,7 +202,7 @@ Tensor FullNormal::log_predictive(const Tensor& x) const {
 }
 
 /// E[z | x] = W' C^-1 (x - mu), linear in x: missing cells stand at their conditional means.
-Tensor FullNormal::latents(const Tensor& x) const {
+Tensor FullNormalRows::latents(const Tensor& x) const {
   const TensorMap own = sharing_->describe(components().t().detach());
   const Tensor t = point(), L = precision(t), mean = form(t).mean;
   std::vector<Tensor> latents;
@@ -217,7 +217,7 @@ Tensor FullNormal::latents(const Tensor& x) const {
 }  // namespace
 
 std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context) {
-  return std::make_shared<FullNormal>(options, context);
+  return std::make_shared<FullNormalRows>(options, context);
 }
 
 }  // namespace vem

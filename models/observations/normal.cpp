@@ -12,7 +12,6 @@ namespace {
 // log-likelihood to about 0.005 nats in float32 and 1e-6 in float64.
 constexpr double kFarFloat32 = 1e2, kFarFloat64 = 1e5;
 
-
 constexpr const char* kCovarianceNames[] = {"full", "diagonal", "tied", "spherical", "factor", "ppca"};
 
 bool has_full_covariance(const NormalOptions& options) {

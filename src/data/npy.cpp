@@ -103,7 +103,7 @@ Tensor in_c_order(const Tensor& transposed, int64_t map_from, const std::string&
   return temporary_tensor(values.sizes().vec(), values.scalar_type(), path).copy_(values);
 }
 
-[[noreturn]] void fail_truncated(const std::string& path, int64_t got, double wanted) {
+[[noreturn]] void fail_missing_values(const std::string& path, int64_t got, double wanted) {
   fail<DataError>("{}: truncated: got {} bytes of values, {:.0f} are wanted", path, got, wanted);
 }
 
@@ -114,7 +114,7 @@ Tensor in_c_order(const Tensor& transposed, int64_t map_from, const std::string&
 /// Values that stay in the file, from byte `begin` on; `wanted` bytes.
 Tensor mapped_values(const std::string& path, int64_t begin, const Shape& shape, at::ScalarType type, double wanted) {
   const auto got = static_cast<int64_t>(std::filesystem::file_size(path)) - begin;
-  if (static_cast<double>(got) < wanted) fail_truncated(path, got, wanted);
+  if (static_cast<double>(got) < wanted) fail_missing_values(path, got, wanted);
   if (static_cast<double>(got) > wanted) fail_too_long(path, got, static_cast<int64_t>(wanted));
   return map_file(path, begin, shape, type);
 }
@@ -146,7 +146,7 @@ Tensor read_npy(const std::string& path, int64_t map_from) {
     values = at::empty(possible ? header.shape : Shape{0}, type);
     const auto bytes = static_cast<int64_t>(values.nbytes());
     const int64_t got = possible ? file.read(values.data_ptr(), bytes) : file.skip_rest();
-    if (!possible || got < bytes) fail_truncated(path, got, wanted);
+    if (!possible || got < bytes) fail_missing_values(path, got, wanted);
     if (const int64_t rest = file.skip_rest(); rest > 0) fail_too_long(path, bytes + rest, bytes);
   }
   if (swapped) swap_bytes(values);

@@ -257,7 +257,7 @@ TEST(Run, AConfigurationWithoutLaterOptionsKeepsItsMeaning) {
     for (const char* setting : {"model.likelihood=poisson", "model.encoder.widths=[8]", "model.decoder.widths=[8]",
                                 "model.latent_dim=2", "train.epochs=2"})
       arguments.insert(arguments.end(), {"--set", setting});
-    for (const char* setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+    for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
     done(arguments);
   };
   const auto evaluated = [&](const std::string& of) { return done({"evaluate", of, "--samples", "5"}); };

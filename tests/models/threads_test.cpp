@@ -5,7 +5,7 @@
 #include "support/models.h"
 
 namespace vem {
-namespace {
+namespace threads_test {
 
 class NumThreads {
  public:
@@ -114,5 +114,5 @@ TEST(Threads, ChangeNoBitOfAnyClosedFormModel) {
     if (variant.closed_form) expect_equal_bits(variant.name, variant.toml, sample_data(variant.sample));
 }
 
-}  // namespace
+}  // namespace threads_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/dist/dirichlet.h"
 
 namespace vem {
-namespace {
+namespace unusual_numbers_test {
 
 /// Forty rows of the columns "small" and "odd": normal numbers, those of the second from `odd`.
 Dataset rows_with(const Tensor& odd) {
@@ -156,5 +156,5 @@ TEST(UnusualNumbers, TinyConcentrationsDrawCorners) {
   }
 }
 
-}  // namespace
+}  // namespace unusual_numbers_test
 }  // namespace vem

@@ -8,7 +8,7 @@
 #include "vem/core/error.h"
 
 namespace vem {
-namespace {
+namespace wide_rows_test {
 
 constexpr int64_t kRows = 50, kColumns = 10000;
 // What a matrix of the columns takes is 800 MB.
@@ -110,5 +110,5 @@ TEST(WideRows, MatricesBeyondTheMachineAreRefusedAtOnce) {
   }
 }
 
-}  // namespace
+}  // namespace wide_rows_test
 }  // namespace vem

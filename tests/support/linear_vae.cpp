@@ -5,7 +5,7 @@
 namespace vem {
 namespace {
 
-constexpr int64_t kRows = 40, kFeatures = 5, kLatent = 2;
+constexpr int64_t kRows = 40, kColumns = 5, kFactors = 2;
 constexpr double kSigma = 0.7;
 
 void put(const Model& model, const std::string& name, const Tensor& value) {
@@ -17,13 +17,13 @@ void put(const Model& model, const std::string& name, const Tensor& value) {
 LinearVae linear_vae(const std::string& top) {
   LinearVae v;
   v.sigma = kSigma;
-  const Tensor columns = std::get<0>(at::linalg_qr(random({kFeatures, kLatent}, "columns")));
+  const Tensor columns = std::get<0>(at::linalg_qr(random({kColumns, kFactors}, "columns")));
   v.W = columns * at::tensor({1.5, 0.6}, at::kDouble);
-  v.b = random({kFeatures}, "offset");
+  v.b = random({kColumns}, "offset");
   v.data.size = kRows;
-  v.data.schema.item_shape = {kFeatures};
-  const Tensor z = random({kRows, kLatent}, "z");
-  v.data.columns["x"] = at::mm(z, v.W.t()) + v.b + kSigma * random({kRows, kFeatures}, "noise");
+  v.data.schema.item_shape = {kColumns};
+  const Tensor z = random({kRows, kFactors}, "z");
+  v.data.columns["x"] = at::mm(z, v.W.t()) + v.b + kSigma * random({kRows, kColumns}, "noise");
   const bool encoder = top.find("\"local\"") == std::string::npos;
   v.model =
       make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\nlatent_dim = 2\n" + top +
