@@ -102,6 +102,7 @@ int info(const Arguments&, const Registry&) {
   fmt::print("vem        {}\nLibTorch   {}\nsystem     {} {} {}, {}\ndevice     cpu\nthreads    {}\n", VEM_VERSION,
              TORCH_VERSION, system.sysname, system.release, system.machine, vector_instructions(),
              at::get_num_threads());
+  fmt::print("waiting    threads look for work, and sleep while other programs take cores\n");
   fmt::print("BLAS       {}\n", blas.library);
   if (!blas.config.empty()) fmt::print("           {}\n", blas.config);
   const double single_speed = measured_gflops(at::kFloat), double_speed = measured_gflops(at::kDouble);

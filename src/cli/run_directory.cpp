@@ -240,8 +240,8 @@ LoadedRun load_run(const std::string& path, const Registry& registry, const std:
                             path, run.checkpoint_name);
   run.checkpoint = load_checkpoint(file);
   tune_platform(threads.value_or(run.options.threads));
-  run.model = load_model(run.options, run.checkpoint, file, registry);
   check_configuration(run.options, run.directory, run.checkpoint, file, registry);
+  run.model = load_model(run.options, run.checkpoint, file, registry);
   if (run.model->swap_averages()) fmt::print(stderr, "using the average of parameters (optimizer.average)\n");
   return run;
 }

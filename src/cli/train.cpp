@@ -7,6 +7,7 @@
 #include "draws.h"
 #include "inputs.h"
 #include "metrics_log.h"
+#include "neighbours.h"
 #include "preparation.h"
 #include "progress.h"
 #include "remarks.h"
@@ -161,7 +162,8 @@ int fit_run(const Job& job, std::vector<Callback*> callbacks, const Checkpoint* 
   Checkpoints checkpoints(job.directory, std::move(blank), epochs);
   if (from) checkpoints.follow(*from);
   Signals signals;
-  for (Callback* callback : std::initializer_list<Callback*>{&metrics, &checkpoints, &progress, &signals})
+  Neighbours neighbours;
+  for (Callback* callback : std::initializer_list<Callback*>{&metrics, &checkpoints, &progress, &signals, &neighbours})
     callbacks.push_back(callback);
   const Dataset* validation = job.splits.validation.size > 0 ? &job.splits.validation : nullptr;
   const FitContext context{job.registry,
@@ -218,8 +220,8 @@ int resume(const Arguments& a, const Registry& registry) {
   prepare(options);
   const Checkpoint checkpoint = load_checkpoint(file);
   warn_of_other_environment(checkpoint);
-  const auto model = load_model(options, checkpoint, file, registry);
   check_configuration(options, directory, checkpoint, file, registry);
+  const auto model = load_model(options, checkpoint, file, registry);
   const Splits splits = as_taken(load_splits(options.data), options.model);
   check_same_data(splits.train, checkpoint, options.data.source);
   fmt::print(stderr, "resuming {} after {}\n", one_line(directory.path()), counted(epochs_done(checkpoint), "epoch"));

@@ -3,12 +3,19 @@
 
 #include <ATen/Version.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <omp.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
 #include <string>
+#include <vector>
+
+#include "vem/core/error.h"
+#include "vem/core/warning.h"
 
 namespace vem {
 
@@ -27,10 +34,54 @@ void choose_blas_kernels() {
   init();
 }
 
+/// As many threads as are asked for (0: all cores, or OMP_NUM_THREADS), but no more than there are cores.
+int64_t allowed_threads(int64_t wanted) {
+  const int64_t cores = omp_get_num_procs(), asked = wanted > 0 ? wanted : omp_get_max_threads();
+  if (asked <= cores) return asked;
+  warn("{} threads are asked for, and there are {} cores: {} threads are used", asked, cores, cores);
+  return cores;
+}
+
+/// Lets OpenBLAS take its buffers now, one a thread, while it is known that there are addresses for them.
+void take_blas_buffers(int64_t threads) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  static int64_t taken = 1;  // with the libraries, as OpenBLAS was loaded
+  if (threads <= taken) return;
+  const int64_t left = static_cast<int64_t>(limit.rlim_cur) - address_space_in_use(),
+                needed = blas_address_space(threads) - blas_address_space(taken);
+  if (left < needed)
+    fail<Error>(
+        "ulimit -v leaves {} MiB of addresses, and {} threads of OpenBLAS take {} MiB more; raise it, or ask for fewer "
+        "threads",
+        left >> 20, threads, needed >> 20);
+  const at::Tensor a = at::ones({256, 256}, at::kFloat);
+  std::vector<at::Tensor> products(static_cast<size_t>(threads));
+#pragma omp parallel num_threads(static_cast <int>(threads))
+  {
+#pragma omp barrier
+    products[static_cast<size_t>(omp_get_thread_num())] = at::mm(a, a);
+  }
+  taken = threads;
+}
+
 }  // namespace
+
+int64_t address_space_in_use() {
+  // Read without a stream: this may run before the C++ library is initialised.
+  char text[64] = "";
+  const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const ssize_t size = ::read(file, text, sizeof(text) - 1);
+  ::close(file);
+  return size > 0 ? std::atol(text) * sysconf(_SC_PAGESIZE) : 0;
+}
+
+int64_t blas_address_space(int64_t threads) { return (threads + 2) * (int64_t{128} << 20); }
 
 void tune_platform(int64_t threads) {
   choose_blas_kernels();
+  threads = allowed_threads(threads);
   // Activations and gradients are megabytes that come and go each step: keep them instead of asking the kernel. Without
   // effect where tcmalloc is linked, which does so by itself.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);  // the largest that glibc takes
@@ -39,10 +90,11 @@ void tune_platform(int64_t threads) {
   // Results are the same for any number of threads; of MKL, where LibTorch has it, this must be asked.
   setenv("MKL_CBWR", "AUTO,STRICT", /*overwrite=*/0);
   // LibTorch itself counts physical cores; the second thread of one is worth having. OMP_NUM_THREADS is heeded.
-  at::set_num_threads(threads > 0 ? static_cast<int>(threads) : omp_get_max_threads());
+  at::set_num_threads(static_cast<int>(threads));
   at::globalContext().setFlushDenormal(true);
 #pragma omp parallel
   at::globalContext().setFlushDenormal(true);  // the flag belongs to a thread
+  take_blas_buffers(threads);
 }
 
 std::string vector_instructions() {

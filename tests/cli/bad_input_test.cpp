@@ -141,7 +141,7 @@ TEST_F(BadInput, MethodsThatAModelLacksAndPicturesOfTables) {
   EXPECT_EQ(outcome.err.rfind("vem: mixture has no 'reconstruct'; it has: log_prob, ", 0), 0u) << outcome.err;
   const Outcome picture = vem({"sample", out, "--out", folder_.file("s.png")});
   EXPECT_EQ(picture.code, 64);
-  EXPECT_EQ(picture.err, "vem: items of shape [2] are no images; write .npy or .csv\n");
+  EXPECT_EQ(picture.err, "vem: " + folder_.file("s.png") + ": items of shape [2] are no images; write .npy or .csv\n");
   EXPECT_FALSE(fs::exists(folder_.file("s.png")));
 }
 

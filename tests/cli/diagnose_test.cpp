@@ -41,7 +41,7 @@ class Diagnose : public testing::Test {
   }
   Json diagnose(std::vector<std::string> runs) {
     runs.insert(runs.begin(), "diagnose");
-    runs.insert(runs.end(), {"--json", folder_.file("posterior.json")});
+    runs.insert(runs.end(), {"--json", folder_.file("posterior.json"), "--force"});
     outcome_ = vem(runs);
     EXPECT_EQ(outcome_.code, 0) << outcome_.err;
     return parsed(folder_.file("posterior.json"));

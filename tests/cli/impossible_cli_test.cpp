@@ -42,11 +42,13 @@ TEST_F(ImpossibleCli, ImpossibleRowsAreCountedBesideTheMeanOfTheOthers) {
   EXPECT_NEAR(result.at("log_likelihood_of_others").get<double>(), std::log(.5), 1e-14);
   expect_in(
       "2 of 4 rows are impossible under the model (probability 0), the first is row 0: responsibilities is missing",
-      done({"encode", run_, "--data", test, "--out", out_}));
+      done({"encode", run_, "--data", test, "--out", out_, "--force"}));
   EXPECT_EQ(read_bytes(out_), "responsibilities_0\nNaN\n1\nNaN\n1\n");
-  expect_in("label there is -1", done({"encode", run_, "--data", test, "--out", out_, "--method", "predict"}));
+  expect_in("label there is -1",
+            done({"encode", run_, "--data", test, "--out", out_, "--force", "--method", "predict"}));
   EXPECT_EQ(read_bytes(out_), "label_0\n-1\n0\n-1\n0\n");
-  expect_in("log_prob is -inf there", done({"encode", run_, "--data", test, "--out", out_, "--method", "log_prob"}));
+  expect_in("log_prob is -inf there",
+            done({"encode", run_, "--data", test, "--out", out_, "--force", "--method", "log_prob"}));
 }
 
 TEST_F(ImpossibleCli, OfASequenceTheStepIsNamedAndNothingIsForecast) {
@@ -59,7 +61,8 @@ TEST_F(ImpossibleCli, OfASequenceTheStepIsNamedAndNothingIsForecast) {
   const std::string text = done({"evaluate", run_, "--data", test});
   expect_in("1 of 2 items impossible (probability 0): sequence 0 at its step 2\n", text);
   expect_in("the same per time step", text);
-  expect_in("1 sequence is impossible", done({"forecast", run_, "--data", test, "--horizon", "1", "--out", out_}));
+  expect_in("1 sequence is impossible",
+            done({"forecast", run_, "--data", test, "--horizon", "1", "--out", out_, "--force"}));
   const Table forecast = read_csv(out_, ',', {"most_probable_symbol"});
   EXPECT_EQ(forecast.names, (std::vector<std::string>{"sequence", "step", "states_0", "probability_a", "probability_b",
                                                       "probability_c"}));
@@ -110,7 +113,7 @@ TEST_F(ImpossibleCli, ForecastsOfAProductNameTheirColumns) {
              {"data.categories=kind", "data.columns=\"size, eggs\"",
               "model.observation={kind=\"product\", normal_columns=\"size\", poisson_columns=\"eggs\", "
               "categorical_columns=\"kind\"}"}));
-  done({"forecast", run_, "--horizon", "2", "--level", "0.5", "--out", out_});
+  done({"forecast", run_, "--horizon", "2", "--level", "0.5", "--out", out_, "--force"});
   const Table forecast = read_csv(out_, ',', {"most_probable_kind"});
   EXPECT_EQ(forecast.names,
             (std::vector<std::string>{"sequence", "step", "states_0", "states_1", "mean_size", "mean_eggs",

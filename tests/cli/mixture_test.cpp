@@ -57,7 +57,7 @@ TEST(MixtureRun, SelectsTrainsImputesAndDescribes) {
                     run_folder = folder.file("run"), complete = folder.file("complete.csv");
   const std::string columns = "data.columns=\"length, weight\"";
   const std::string printed =
-      done({"select", "gmm", "--data", data, "--components", "1..4", "--set", columns, "--out", out});
+      done({"select", "gmm", "--data", data, "--components", "1..4", "--set", columns, "--out", out, "--force"});
   EXPECT_NE(printed.find("chosen by ELBO + ln K!: model.num_components = 2"), std::string::npos) << printed;
   const auto scores = json(out);
   EXPECT_EQ(scores.at("num_components"), 2);
@@ -69,13 +69,13 @@ TEST(MixtureRun, SelectsTrainsImputesAndDescribes) {
   EXPECT_NE(points.find("chosen by BIC: model.num_components = 2"), std::string::npos) << points;
 
   done({"train", "gmm", "--data", data, "--set", columns, "--out", run_folder});
-  EXPECT_EQ(done({"impute", run_folder, "--out", complete}),
+  EXPECT_EQ(done({"impute", run_folder, "--out", complete, "--force"}),
             complete + "\n36 cells filled in 150 train items of " + data + "\n");
   const Table filled = read_csv(complete, ',');
   EXPECT_EQ(filled.names, (std::vector<std::string>{"length", "weight"}));
   EXPECT_FALSE(filled.values.isnan().any().item<bool>());
   EXPECT_NEAR(filled.values[7][1].item<double>(), 3500, 200);  // row 7 is an adelie
-  const std::string description = done({"describe", run_folder, "--json", folder.file("parameters.json")});
+  const std::string description = done({"describe", run_folder, "--json", folder.file("parameters.json"), "--force"});
   EXPECT_NE(description.find(fmt::format("means\n{:>6}{:>14}{:>14}\n", "", "length", "weight")), std::string::npos)
       << description;
   const auto parameters = json(folder.file("parameters.json"));
@@ -97,7 +97,7 @@ TEST(MixtureRun, ImputedRowsKeepWhatWasObserved) {
       "model.observation={kind=\"product\", normal_columns=\"a,b\", categorical_columns=\"w\"}";
   done({"train", "mixture", "--data", data, "--set", "data.categories=w", "--set", "data.columns=\"a,b\"", "--set",
         observation, "--set", "model.num_components=1", "--out", folder.file("run")});
-  done({"impute", folder.file("run"), "--out", folder.file("full.csv")});
+  done({"impute", folder.file("run"), "--out", folder.file("full.csv"), "--force"});
   std::istringstream full(read_bytes(folder.file("full.csv")));
   std::string line;
   std::getline(full, line);
@@ -125,7 +125,7 @@ TEST(MixtureRun, ImputedRowsKeepWhatWasObserved) {
     else
       command.insert(command.end(), {"--set", "model.num_components=1"});
     done(command);
-    done({"impute", folder.file(model), "--out", folder.file("y.npy")});
+    done({"impute", folder.file(model), "--out", folder.file("y.npy"), "--force"});
     const Tensor y = read_npy(folder.file("y.npy"));
     EXPECT_EQ(y.scalar_type(), at::kFloat);
     EXPECT_TRUE(at::equal(y.masked_select(x.isnan().logical_not()), x.masked_select(x.isnan().logical_not())));
@@ -159,7 +159,7 @@ TEST(MixtureRun, ColumnsOfWordsAreCategories) {
         "data.columns=\"length, weight, eggs\"", "--set", columns});
   EXPECT_NE(done({"describe", run_folder}).find("species: 0 = adelie, 1 = gentoo\n"), std::string::npos);
   const std::string complete = folder.file("complete.csv");
-  done({"impute", run_folder, "--out", complete});
+  done({"impute", run_folder, "--out", complete, "--force"});
   const Table filled = read_csv(complete, ',', {"species"});
   EXPECT_EQ(filled.names, (std::vector<std::string>{"length", "weight", "eggs"}));
   EXPECT_EQ(filled.words[0][0], "gentoo");
@@ -170,12 +170,12 @@ TEST(MixtureRun, ColumnsOfWordsAreCategories) {
   const std::string big = folder.write("big.csv", "species,eggs,weight,length\ngentoo,3,5100,60.5\n"),
                     all = folder.write("all.csv", "species,eggs,weight,length\ngentoo,3,5100,60.5\nadelie,1,3500,40\n");
   const auto encoded = [&](const std::string& path) {
-    done({"encode", run_folder, "--data", path, "--out", folder.file("r.csv")});
+    done({"encode", run_folder, "--data", path, "--out", folder.file("r.csv"), "--force"});
     return read_csv(folder.file("r.csv"), ',').values[0];
   };
   EXPECT_TRUE(at::equal(encoded(big), encoded(all)));
   const std::string unknown = folder.write("unknown.csv", "species,eggs,weight,length\nemperor,1,30000,100\n");
-  const Outcome wrong = vem({"encode", run_folder, "--data", unknown, "--out", folder.file("r.csv")});
+  const Outcome wrong = vem({"encode", run_folder, "--data", unknown, "--out", folder.file("r.csv"), "--force"});
   EXPECT_EQ(wrong.code, 65);
   EXPECT_EQ(wrong.err, "vem: " + unknown + ": column 'species' holds 'emperor'; the model knows adelie, gentoo\n");
   EXPECT_EQ(vem({"train", "mixture", "--data", data, "--out", folder.file("other"), "--set",
@@ -200,7 +200,7 @@ TEST(MixtureRun, ChainsAreDiagnosed) {
     command.push_back(folder.file("chain" + seed));
     done(gibbs(command.back(), seed, {}));
   }
-  command.insert(command.end(), {"--json", posterior});
+  command.insert(command.end(), {"--json", posterior, "--force"});
   const std::string printed = done(command);
   EXPECT_NE(printed.find("3 chains of 200 draws"), std::string::npos) << printed;
   const auto result = json(posterior);

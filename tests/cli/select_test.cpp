@@ -36,7 +36,7 @@ TEST(Select, CriteriaOfPoissonChainsAreThePublishedOnes) {
   const std::string printed =
       done({"select", "hmm", "--data", data, "--components", "1..4", "--set", "model.observation.kind=poisson", "--set",
             "model.estimate=ml", "--set", "model.restarts=4", "--set", "train.epochs=1000", "--set",
-            "train.tolerance=1e-10", "--json", out});
+            "train.tolerance=1e-10", "--json", out, "--force"});
   EXPECT_NE(printed.find("N of BIC and ICL: 107 time steps\n"), std::string::npos) << printed;
   EXPECT_NE(printed.find("chosen by BIC: model.num_components = 2\n"), std::string::npos) << printed;
   const auto scores = json(out).at("scores");
@@ -63,8 +63,8 @@ const char* const kFewDistinctRows =
 TEST(Select, KeepsWhatItHasWhenAFitFails) {
   const TemporaryFolder folder;
   const std::string data = folder.write("few.csv", kFewDistinctRows), out = folder.file("s.json");
-  const std::string printed =
-      done({"select", "gmm", "--data", data, "--components", "1..10", "--set", "model.estimate=ml", "--json", out});
+  const std::string printed = done({"select", "gmm", "--data", data, "--components", "1..10", "--set",
+                                    "model.estimate=ml", "--json", out, "--force"});
   const std::string reason = "k-means: 9 distinct rows are too few for 10 clusters";
   EXPECT_NE(printed.find("\n  10      -      -  no fit: " + reason + "\n"), std::string::npos) << printed;
   EXPECT_NE(printed.find("\nchosen by BIC: model.num_components = "), std::string::npos) << printed;
@@ -74,7 +74,7 @@ TEST(Select, KeepsWhatItHasWhenAFitFails) {
   EXPECT_EQ(result["scores"][9], (nlohmann::json{{"num_components", 10}, {"failure", reason}}));
   EXPECT_LT(result.at("num_components"), 10);
   // none is left: the error of the only fit
-  const Outcome none = vem({"select", "gmm", "--data", data, "--components", "10", "--json", out});
+  const Outcome none = vem({"select", "gmm", "--data", data, "--components", "10", "--json", out, "--force"});
   EXPECT_EQ(none.code, 65);
   EXPECT_EQ(none.err, "vem: " + reason + "\n");
   EXPECT_EQ(json(out)["scores"][0]["failure"], reason);
@@ -85,7 +85,7 @@ TEST(Select, AddsLabelingsOnlyWhereComponentsAreExchangeable) {
   const TemporaryFolder folder;
   const std::string data = folder.write("earthquakes.csv", column_csv(kEarthquakes)), out = folder.file("s.json");
   const std::vector<std::string> common{
-      "--data", data, "--components", "1..3", "--set", "model.observation.kind=poisson", "--json", out};
+      "--data", data, "--components", "1..3", "--set", "model.observation.kind=poisson", "--json", out, "--force"};
   const auto select = [&](const std::string& model, const std::string& setting) {
     std::vector<std::string> command{"select", model, "--set", setting};
     command.insert(command.end(), common.begin(), common.end());
@@ -118,7 +118,8 @@ TEST(Select, FitsWhatTrainFits) {
     command.insert(command.end(), settings.begin(), settings.end());
     return command;
   };
-  const std::string printed = done(with({"select", "gmm", "--data", data, "--components", "2..3", "--out", out}));
+  const std::string printed =
+      done(with({"select", "gmm", "--data", data, "--components", "2..3", "--out", out, "--force"}));
   EXPECT_NE(printed.find(" on 126 items, held out: 54 validation items\n"), std::string::npos) << printed;
   EXPECT_EQ(json(out)["held_out_split"], "validation");
   const auto score = json(out)["scores"][1];

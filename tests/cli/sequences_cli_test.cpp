@@ -41,15 +41,15 @@ TEST_F(SequencesCli, FromTrainingToForecasts) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_NE(outcome.out.find("bound per time step"), std::string::npos) << outcome.out;
   EXPECT_NE(outcome.out.find("log-likelihood per time step"), std::string::npos) << outcome.out;
-  ASSERT_EQ(vem({"encode", run, "--method", "predict", "--out", out}).code, 0);
+  ASSERT_EQ(vem({"encode", run, "--method", "predict", "--out", out, "--force"}).code, 0);
   const Tensor path = read_csv(out, ',').values;
   EXPECT_EQ(path.sizes(), at::IntArrayRef({23, 1}));  // the last two sequences have 11 and 12 rows
   // The states are the levels: they change every three rows.
   const Tensor steps = (path.slice(0, 1) - path.slice(0, 0, -1)).abs().view({-1});
   for (int64_t t = 0; t < 10; ++t) EXPECT_EQ(steps[t].item<double>(), t % 3 == 2 ? 1 : 0) << t;
-  ASSERT_EQ(vem({"encode", run, "--out", out}).code, 0);
+  ASSERT_EQ(vem({"encode", run, "--out", out, "--force"}).code, 0);
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({23, 2}));
-  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
+  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out, "--force"}).code, 0);
   const Table forecast = read_csv(out, ',');
   EXPECT_EQ(forecast.names,
             (std::vector<std::string>{"sequence", "step", "states_0", "states_1", "mean_a", "mean_b", "variance_a",
@@ -60,7 +60,7 @@ TEST_F(SequencesCli, FromTrainingToForecasts) {
   EXPECT_TRUE(at::allclose(forecast.values.slice(1, 2, 4).sum(1), at::ones({6}, at::kDouble)));
   EXPECT_EQ(vem({"forecast", run, "--horizon", "0"}).code, 64);
   EXPECT_EQ(vem({"forecast", run, "--level", "1"}).code, 64);
-  ASSERT_EQ(vem({"sample", run, "-n", "30", "--out", out}).code, 0);
+  ASSERT_EQ(vem({"sample", run, "-n", "30", "--out", out, "--force"}).code, 0);
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({30, 2}));
   EXPECT_EQ(vem({"export", run}).code, 0);
 }
@@ -77,19 +77,19 @@ TEST_F(SequencesCli, DescribesChainsAndForecastsAutoregressions) {
   Outcome outcome = vem({"train", "hmm", "--data", table(), "--out", run, "--set", "data.sequence=who", "--set",
                          "model.observation={kind=\"autoregressive\",order=2}", "--set", "train.epochs=20"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  outcome = vem({"describe", run, "--json", json});
+  outcome = vem({"describe", run, "--json", json, "--force"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   for (const char* name : {"intercepts", "coefficients", "covariances", "start", "transition", "duration"})
     EXPECT_NE(outcome.out.find("\n" + std::string(name) + "\n"), std::string::npos) << outcome.out;
   const std::string text = read_bytes(json);
   for (const char* name : {"\"allocation_parameters\"", "\"duration\"", "\"coefficients\""})
     EXPECT_NE(text.find(name), std::string::npos) << text;
-  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out}).code, 0);
+  ASSERT_EQ(vem({"forecast", run, "--horizon", "3", "--out", out, "--force"}).code, 0);
   const Tensor forecast = read_csv(out, ',').values;
   EXPECT_EQ(forecast.sizes(), at::IntArrayRef({24, 2 + 2 + 4 * 2}));
   EXPECT_GT(forecast.slice(1, 6, 8).min().item<double>(), 0);  // variances
   EXPECT_TRUE((forecast.slice(1, 8, 10) < forecast.slice(1, 10)).all().item<bool>());
-  outcome = vem({"sample", run, "-n", "7", "--out", out});
+  outcome = vem({"sample", run, "-n", "7", "--out", out, "--force"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({7, 2}));
 }
@@ -99,7 +99,7 @@ TEST_F(SequencesCli, PrincipalComponentsAreEncoded) {
   Outcome outcome = vem({"train", "factor-analysis", "--data", table(), "--out", run, "--set", "data.columns=\"a, b\"",
                          "--set", "train.epochs=20"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
-  ASSERT_EQ(vem({"encode", run, "--out", out}).code, 0);
+  ASSERT_EQ(vem({"encode", run, "--out", out, "--force"}).code, 0);
   EXPECT_EQ(read_csv(out, ',').values.sizes(), at::IntArrayRef({68, 1}));
   outcome = vem({"train", "ppca", "--data", table(), "--out", run, "--force", "--set", "data.columns=\"a, b\"", "--set",
                  "model.estimate=posterior"});
@@ -128,21 +128,21 @@ TEST_F(SequencesCli, NewSymbolsAreReadAsTheRunsOwn) {
   ASSERT_EQ(trained.code, 0) << trained.err;
   const std::string config = read_bytes(run + "/config.toml");
   EXPECT_NE(config.find("symbol_unit = \"words\""), std::string::npos) << config;
-  done({"encode", run, "--method", "log_prob", "--out", out, "--data", folder_.write("one.txt", "10\n")});
+  done({"encode", run, "--method", "log_prob", "--out", out, "--force", "--data", folder_.write("one.txt", "10\n")});
   const Tensor one = read_csv(out, ',').values;
   // One state, so the posterior is Dirichlet(1 + 4, 1 + 4, 1 + 5), and 10 is the second of 0, 10, 2.
   EXPECT_EQ(one.sizes(), at::IntArrayRef({1, 1}));
   EXPECT_LT(one.item<double>(), std::log(5. / 16) + 0.01);
   EXPECT_GT(one.item<double>(), std::log(5. / 16) - 0.2);
   const std::string other = folder_.write("other.txt", "10 7\n");
-  const Outcome refused = vem({"encode", run, "--method", "log_prob", "--out", out, "--data", other});
+  const Outcome refused = vem({"encode", run, "--method", "log_prob", "--out", out, "--force", "--data", other});
   EXPECT_EQ(refused.code, 65);
   EXPECT_NE(refused.err.find("has the symbol '7', which the model was not trained on"), std::string::npos)
       << refused.err;
-  done({"encode", run, "--method", "log_prob", "--out", out, "--data", other, "--unseen", "missing"});
+  done({"encode", run, "--method", "log_prob", "--out", out, "--force", "--data", other, "--unseen", "missing"});
   EXPECT_NEAR(read_csv(out, ',').values.item<double>(), one.item<double>(), 1e-12);  // as if 7 were not there
-  EXPECT_EQ(vem({"encode", run, "--out", out, "--data", other, "--unseen", "x"}).code, 64);
-  const Outcome table = vem({"encode", run, "--out", out, "--data", folder_.write("t.svm", "1 1:1 2:1\n")});
+  EXPECT_EQ(vem({"encode", run, "--out", out, "--force", "--data", other, "--unseen", "x"}).code, 64);
+  const Outcome table = vem({"encode", run, "--out", out, "--force", "--data", folder_.write("t.svm", "1 1:1 2:1\n")});
   EXPECT_EQ(table.code, 65) << table.err;
 }
 

@@ -108,21 +108,22 @@ TEST_F(TopicsOfARun, EvaluateCompletesDocuments) {
 
 TEST_F(TopicsOfARun, EncodeSampleAndExportWriteFiles) {
   const std::string theta = folder_.file("theta.npy");
-  ASSERT_EQ(
-      vem({"encode", run_, "--data", folder_.write("new.txt", "apple lemon apple\ndrill saw saw\n"), "--out", theta})
-          .code,
-      0);
+  ASSERT_EQ(vem({"encode", run_, "--data", folder_.write("new.txt", "apple lemon apple\ndrill saw saw\n"), "--out",
+                 theta, "--force"})
+                .code,
+            0);
   const Tensor proportions = read_npy(theta);
   EXPECT_EQ(proportions.sizes(), (at::IntArrayRef{2, 2}));
   EXPECT_GT(std::abs(proportions[0][0].item<double>() - proportions[1][0].item<double>()), 0.8);
   const std::string sparse = folder_.file("theta.mtx");
-  ASSERT_EQ(vem({"encode", run_, "--data", folder_.file("new.txt"), "--out", sparse, "--least", "0.5"}).code, 0);
+  ASSERT_EQ(vem({"encode", run_, "--data", folder_.file("new.txt"), "--out", sparse, "--force", "--least", "0.5"}).code,
+            0);
   EXPECT_EQ(read_bytes(sparse),
             fmt::format("%%MatrixMarket matrix coordinate real general\n2 2 2\n1 {} {}\n2 {} {}\n",
                         proportions[0].argmax().item<int64_t>() + 1, proportions[0].max().item<double>(),
                         proportions[1].argmax().item<int64_t>() + 1, proportions[1].max().item<double>()));
   const std::string drawn = folder_.file("drawn.ldac");
-  ASSERT_EQ(vem({"sample", run_, "-n", "5", "--out", drawn}).code, 0);
+  ASSERT_EQ(vem({"sample", run_, "-n", "5", "--out", drawn, "--force"}).code, 0);
   const Dataset sampled = read_corpus(drawn, {});
   EXPECT_EQ(sampled.size, 5);
   EXPECT_EQ(sampled.columns.at("count").sum().item<int64_t>(), 5 * 12);
@@ -189,8 +190,8 @@ TEST_F(DocumentsInAVae, EncodesExportsAndResumes) {
   const Tensor mean = read_npy(z).slice(1, 0, 2);
   EXPECT_LT((mean[0] - mean[2]).norm().item<double>(), 0.5 * (mean[0] - mean[1]).norm().item<double>());
   EXPECT_EQ(vem({"export", run_}).code, 0);
-  EXPECT_EQ(vem({"sample", run_, "-n", "3", "--out", folder_.file("x.csv")}).code, 0);
-  const Outcome none = vem({"impute", run_, "--out", folder_.file("x.csv")});
+  EXPECT_EQ(vem({"sample", run_, "-n", "3", "--out", folder_.file("x.csv"), "--force"}).code, 0);
+  const Outcome none = vem({"impute", run_, "--out", folder_.file("x.csv"), "--force"});
   EXPECT_NE(none.err.find("impute: documents have no missing cells"), std::string::npos) << none.err;
   const std::string whole = folder_.file("whole"), part = folder_.file("part");
   ASSERT_EQ(train(whole, 3).code, 0);
@@ -207,7 +208,7 @@ TEST(Topics, AMixtureTakesDocumentsAsRowsOfCounts) {
                 .code,
             0);
   const std::string out = folder.file("theme.npy");
-  ASSERT_EQ(vem({"encode", run, "--out", out}).code, 0);
+  ASSERT_EQ(vem({"encode", run, "--out", out, "--force"}).code, 0);
   const Tensor theme = read_npy(out).argmax(1);
   EXPECT_TRUE((theme == theme[0]).eq(at::arange(120).remainder(2) == 0).all().item<bool>());
 }
@@ -293,7 +294,7 @@ TEST(Topics, CountsInTheBillions) {
   const std::string half = folder.write("b.svmlight", "1 1:1000000000 2:1000000000\n0 1:1 2:1000000000\n");
   done({"train", "lda", "--data", half, "--out", run, "--force", "--set", "model.num_topics=2", "--set",
         "train.epochs=2"});
-  done({"sample", run, "-n", "2", "--out", folder.file("drawn.ldac")});
+  done({"sample", run, "-n", "2", "--out", folder.file("drawn.ldac"), "--force"});
   const Dataset drawn = read_corpus(folder.file("drawn.ldac"), {});
   EXPECT_EQ(drawn.columns.at("count").to(at::kLong).sum().item<int64_t>(), 2 * 1500000001LL);
 }
@@ -338,9 +339,10 @@ TEST_F(TopicsOfARun, RemembersHowItsTextWasRead) {
     EXPECT_NE(config.find(line), std::string::npos) << config;
   const std::string theta = folder_.file("theta.csv");
   // By its content alone this would be a corpus of GibbsLDA: a number, then a line of words for each document.
-  done({"encode", run_, "--data", folder_.write("new", "2\napple\nsaw\n"), "--out", theta});
+  done({"encode", run_, "--data", folder_.write("new", "2\napple\nsaw\n"), "--out", theta, "--force"});
   EXPECT_EQ(read_csv(theta, ',').values.size(0), 3);
-  const Outcome latin = vem({"encode", run_, "--data", folder_.write("latin.txt", "caf\xe9\n"), "--out", theta});
+  const Outcome latin =
+      vem({"encode", run_, "--data", folder_.write("latin.txt", "caf\xe9\n"), "--out", theta, "--force"});
   EXPECT_EQ(latin.code, 65);
   EXPECT_NE(latin.err.find("latin.txt:1: is not UTF-8"), std::string::npos) << latin.err;
   EXPECT_NE(latin.err.find("format = \"text\""), std::string::npos) << latin.err;

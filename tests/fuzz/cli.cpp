@@ -154,7 +154,8 @@ void use_run(const std::string& path) {
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"vem", "describe", run.string()},
         {"vem", "evaluate", run.string(), "--data", data.string()},
-        {"vem", "train", "--resume", run.string(), "--set", "train.max_minutes=0.01", "--set", "train.epochs=3"}})
+        {"vem", "train", "--resume", run.string(), "--set", "train.max_minutes=0.01", "--set", "train.epochs=3",
+         "--set", "data.source=" + data.string()}})
     if (!codes.count(call(words))) throw std::logic_error("an exit code of its own: vem " + words[1]);
 }
 
