@@ -176,7 +176,10 @@ void check_configuration(RunOptions& options, const RunDirectory& directory, con
   RunOptions written = saved_options(written_config(Config::parse(checkpoint.config, path)), registry);
   const Config now = Config::parse(to_toml(options, registry), directory.config()),
                then = Config::parse(to_toml(written, registry), path);
-  for (const Config::Difference& d : now.differences(then)) {
+  std::vector<Config::Difference> differences = now.differences(then);
+  std::stable_partition(differences.begin(), differences.end(),
+                        [](const Config::Difference& d) { return d.key == "model.kind"; });  // says most
+  for (const Config::Difference& d : differences) {
     if (std::find(kMayDiffer.begin(), kMayDiffer.end(), d.key) != kMayDiffer.end()) continue;
     const auto shown = [](const std::string& value) { return value.empty() ? "not set" : value; };
     fail<ConfigError>(

@@ -207,6 +207,7 @@ int start(const Arguments& a, const Registry& registry) {
   return fit_run({options, directory, splits, *model, registry}, {&create}, nullptr);
 }
 
+/// Goes on with a run.
 int resume(const Arguments& a, const Registry& registry) {
   check_resumed_settings(a);
   const RunDirectory directory = RunDirectory::open(a["resume"].as<std::string>());

@@ -95,9 +95,8 @@ TEST_F(BadInput, CheckpointOfAnotherModel) {
   }
   for (const auto& arguments : std::vector<std::vector<std::string>>{{"evaluate", out}, {"train", "--resume", out}}) {
     const Outcome outcome = vem(arguments);
-    EXPECT_EQ(outcome.code, 65) << outcome.err;
-    EXPECT_NE(outcome.err.find(".safetensors: does not fit the model of config.toml (mixture): "), std::string::npos)
-        << outcome.err;
+    EXPECT_EQ(outcome.code, 78) << outcome.err;
+    EXPECT_NE(outcome.err.find("config.toml: model.kind is \"mixture\", but "), std::string::npos) << outcome.err;
   }
 }
 
