@@ -6,6 +6,7 @@
 # Usage: sh tests/fuzz/run.sh [SECONDS] [HARNESS ...]      (default: 600 seconds each, every harness)
 set -eu
 cd "$(dirname "$0")/../.."
+sh experiments/install.sh clang-14 libclang-rt-14-dev libomp-14-dev
 seconds=600
 case ${1:-} in [0-9]*) seconds=$1; shift ;; esac
 build=${VEM_FUZZ_BUILD:-build-fuzz}
