@@ -1,8 +1,7 @@
 // What a closed-form model refuses of its data or warns of, naming the column and what may be done.
-#include <limits>
-
 #include "factored_model.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/warning.h"
 #include "vem/data/sequences.h"
 
@@ -11,7 +10,7 @@ namespace {
 
 /// A column's values that are there: the largest and the smallest, and the largest without its sign and where it is.
 struct Extent {
-  double most = -std::numeric_limits<double>::infinity(), least = -most, largest = 0;
+  double most = -kInfinity, least = -most, largest = 0;
   int64_t row = 0;
 };
 Extent extent_of(const Tensor& column) {

@@ -6,6 +6,7 @@
 
 #include "factored_model.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/infer/kmeans.h"
 
 namespace vem {
@@ -118,8 +119,7 @@ class Delete final : public RowMove {
     if (components.size() < 2 || attempt >= static_cast<int64_t>(components.size())) return {};
     const Tensor gone = at::tensor({components[static_cast<size_t>(attempt)]}, at::kLong);
     return [log_joint = view.log_joint, gone](int64_t begin, int64_t end) {
-      constexpr double kInfinity = std::numeric_limits<double>::infinity(),
-                       kLowest = -std::numeric_limits<double>::max();
+      constexpr double kLowest = -std::numeric_limits<double>::max();
       return at::softmax(log_joint(begin, end).clamp_min(kLowest).index_fill(1, gone, -kInfinity), 1);
     };
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lda_documents.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/special.h"
 
 namespace vem {
@@ -100,7 +101,7 @@ class DocumentStep {
 
   /// phi of one word in logarithms; returns log sum_k theta_k beta_kw.
   double set_phi(int64_t word) {
-    double top = -std::numeric_limits<double>::infinity(), sum = 0;
+    double top = -kInfinity, sum = 0;
     for (size_t k = 0; k < K(); ++k) {
       phi_[k] = log_theta()[k] + topics_.log_beta[static_cast<int64_t>(k) * topics_.V + word];
       top = std::max(top, phi_[k]);

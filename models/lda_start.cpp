@@ -2,9 +2,8 @@
 #include "lda_start.h"
 
 #include <cmath>
-#include <limits>
-
 #include "lda_documents.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
@@ -36,8 +35,7 @@ class Clustering {
   /// Sums [K, V] over clusters of one document each.
   Tensor seeds(const Rng& rng) const {
     const Tensor uniform = rng.uniform(at::arange(K_, at::kLong), {kCandidates}, "seed");
-    Tensor nearest = at::full({documents_.size()}, std::numeric_limits<double>::infinity(), at::kDouble),
-           mass = weight_;
+    Tensor nearest = at::full({documents_.size()}, kInfinity, at::kDouble), mass = weight_;
     const Tensor counts = at::zeros({K_, V_}, at::kDouble);
     for (int64_t k = 0; k < K_; ++k) {
       const Tensor candidates = draw(mass, uniform[k]);

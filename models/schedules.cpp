@@ -1,9 +1,8 @@
 // The schedules: numbers as functions of training progress. Epochs are counted with the fraction of the current one.
 #include "vem/infer/schedule.h"
 
-#include <limits>
-
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
@@ -112,7 +111,7 @@ class FunctionSchedule final : public Schedule {
 };
 
 double plateau(const PlateauOptions& o, const Step& step) {
-  double best = -std::numeric_limits<double>::infinity();
+  double best = -kInfinity;
   int64_t bad = 0, cooling = 0, reductions = 0;
   const int64_t epochs = step.bounds.defined() ? step.bounds.numel() : 0;
   for (int64_t i = 0; i < epochs; ++i) {

@@ -3,10 +3,8 @@
 # threads or ranks under ThreadSanitizer. By clang 14.
 # Usage: sh tests/sanitize.sh [memory] [threads]      (default: both, about an hour on two cores)
 #   SANITIZE_FILTER in the environment: a --gtest_filter for a part of the tests.
-# Suppressions, each with its reason, are in tests/sanitizers/.
 set -eu
 cd "$(dirname "$0")/.."
-root=$(pwd)
 [ $# -gt 0 ] || set -- memory threads
 sh experiments/install.sh clang-14 libclang-rt-14-dev libomp-14-dev llvm-14
 export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-14
@@ -21,7 +19,6 @@ build() {  # FOLDER FLAGS
 memory() {
   build build-asan "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-sanitize=vptr"
   export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1:allocator_may_return_null=1
-  export LSAN_OPTIONS=suppressions=$root/tests/sanitizers/leaks.txt:print_suppressions=0
   export UBSAN_OPTIONS=print_stacktrace=1
   for layer in core data dist infer train models cli; do
     echo "-- memory: $layer"
@@ -33,7 +30,7 @@ threads() {
   build build-tsan -fsanitize=thread
   # The tests whose names speak of threads, ranks, shards or of restarts side by side.
   filter='*Thread*:*Rank*:*Shard*:*SideBySide*:*Lock*'
-  export TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=$root/tests/sanitizers/threads.txt
+  export TSAN_OPTIONS=ignore_noninstrumented_modules=1  # LibTorch and its OpenMP know nothing of ThreadSanitizer
   for layer in core infer train models cli; do
     echo "-- threads: $layer"
     "build-tsan/tests/${layer}_test" --gtest_brief=1 --gtest_filter="${SANITIZE_FILTER:-$filter}"

@@ -4,6 +4,7 @@
 // sequences start with rows at the mean of the data. The prior of (A, C^-1) is matrix-normal-Wishart about A = 0.
 // Legend: D features, K components, R = 1 + order D inputs.
 #include "normal.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/matrix_normal_wishart.h"
 #include "vem/dist/normal_wishart.h"
 
@@ -217,7 +218,7 @@ ColumnForecast AutoregressiveRows::forecast(const Tensor& next, const Tensor& tr
     const Tensor total = now.sum(1);
     means.push_back(total.select(1, 0).slice(1, 1, 1 + D()));
     const Tensor variance = total.diagonal(0, 1, 2).slice(1, 1, 1 + D()) - means.back().square();
-    variances.push_back(variance.masked_fill(diverged.unsqueeze(-1), std::numeric_limits<double>::infinity()));
+    variances.push_back(variance.masked_fill(diverged.unsqueeze(-1), kInfinity));
     before = at::einsum("njab,jk->nkab", {now, transition});
   }
   constexpr int64_t kDraws = 4000, kRows = 1 << 18;  // continuations of an item, and of all items at a time

@@ -1,6 +1,7 @@
 // Rows of durations, each cell exponential with a rate of its own a component: log p(x | k) = log lambda - lambda x.
 // The predictive density is that of Lomax: a b^a / (b + x)^(a + 1).
 #include "gamma_rows.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
@@ -54,7 +55,7 @@ class ExponentialRows final : public GammaRows {
   Marginals marginals() const override {
     const bool predictive = context_.estimate == Estimate::posterior;
     const Tensor a = shape(), b = rate(), rates = predictive ? a / b : -point().slice(1, D()).contiguous();
-    const Tensor scale = 1 / rates, infinite = at::full({}, std::numeric_limits<double>::infinity(), at::kDouble);
+    const Tensor scale = 1 / rates, infinite = at::full({}, kInfinity, at::kDouble);
     Marginals all{scale, scale.square(), scale, scale, at::zeros({D()}, at::kBool), {}, {}};
     all.symbols.resize(static_cast<size_t>(D()));
     if (predictive) {

@@ -1,6 +1,7 @@
 // Rows of counts, each cell Poisson with a rate of its own a component: log p(x | k) = x log lambda - lambda - log x!.
 // The predictive density is negative binomial (Gelman et al., Bayesian Data Analysis, section 2.6).
 #include "gamma_rows.h"
+#include "vem/core/infinity.h"
 #include "vem/dist/counts.h"
 #include "vem/dist/incomplete.h"
 
@@ -32,7 +33,7 @@ Tensor poisson(const Tensor& rates, const Rng& rng) {
 class PoissonRows final : public GammaRows {
  public:
   PoissonRows(const PoissonOptions& options, const Context& context)
-      : GammaRows("poisson", options, context, 0, std::numeric_limits<double>::infinity()) {}
+      : GammaRows("poisson", options, context, 0, kInfinity) {}
 
   void set_priors(const Moments& moments) override {
     set_prior_mean(at::where(moments.mean > 0, moments.mean, at::ones_like(moments.mean)));

@@ -46,7 +46,7 @@ void end_cleanly_on_signals() {
     if (std::signal(signal, end_program) == SIG_IGN) std::signal(signal, SIG_IGN);  // as nohup wants it
 }
 
-Signals::Signals(int notice, int patience) : last_update_(std::chrono::steady_clock::now()) {
+Signals::Signals(int notice, int patience) : last_update_(Clock::now()) {
   g_signal = 0;
   g_notice = notice;
   g_patience = patience;
@@ -63,9 +63,8 @@ Signals::~Signals() {
 }
 
 bool Signals::on_update(const Model&, const Expectation&, const Step&) {
-  const auto now = std::chrono::steady_clock::now();
-  const double seconds = std::chrono::duration<double>(now - last_update_).count();
-  last_update_ = now;
+  const double seconds = seconds_since(last_update_);
+  last_update_ = Clock::now();
   g_patience = std::max(static_cast<int>(g_patience), static_cast<int>(std::min(2 * seconds, 1e6)));
   if (received() != 0) alarm(0);
   return received() == 0;

@@ -1,8 +1,7 @@
 // Ctrl-C and SIGTERM end a training run after the current update, with a checkpoint.
 #pragma once
 
-#include <chrono>
-
+#include "clock.h"
 #include "vem/train/callback.h"
 
 namespace vem {
@@ -22,7 +21,7 @@ class Signals final : public Callback {
   static int received();
 
  private:
-  std::chrono::steady_clock::time_point last_update_;
+  Clock::time_point last_update_;
 };
 
 }  // namespace vem

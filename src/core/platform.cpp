@@ -48,7 +48,7 @@ void take_blas_buffers(int64_t threads) {
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
   static int64_t taken = 1;  // with the libraries, as OpenBLAS was loaded
   if (threads <= taken) return;
-  const int64_t left = static_cast<int64_t>(limit.rlim_cur) - address_space_in_use(),
+  const int64_t left = static_cast<int64_t>(limit.rlim_cur) - memory_in_use().addresses,
                 needed = blas_address_space(threads) - blas_address_space(taken);
   if (left < needed)
     fail<Error>(
@@ -57,7 +57,8 @@ void take_blas_buffers(int64_t threads) {
         left >> 20, threads, needed >> 20);
   const at::Tensor a = at::ones({256, 256}, at::kFloat);
   std::vector<at::Tensor> products(static_cast<size_t>(threads));
-#pragma omp parallel num_threads(static_cast <int>(threads))
+  const int count = static_cast<int>(threads);
+#pragma omp parallel num_threads(count)
   {
 #pragma omp barrier
     products[static_cast<size_t>(omp_get_thread_num())] = at::mm(a, a);
@@ -67,14 +68,17 @@ void take_blas_buffers(int64_t threads) {
 
 }  // namespace
 
-int64_t address_space_in_use() {
-  // Read without a stream: this may run before the C++ library is initialised.
-  char text[64] = "";
+MemoryInUse memory_in_use() {
+  char text[256] = "";
   const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return 0;
+  if (file < 0) return {};
   const ssize_t size = ::read(file, text, sizeof(text) - 1);
   ::close(file);
-  return size > 0 ? std::atol(text) * sysconf(_SC_PAGESIZE) : 0;
+  if (size <= 0) return {};
+  int64_t pages[6] = {};  // of proc(5): size, resident, shared, text, lib, data
+  char* at = text;
+  for (int64_t& number : pages) number = std::strtol(at, &at, 10);
+  return {pages[0] * sysconf(_SC_PAGESIZE), pages[5] * sysconf(_SC_PAGESIZE)};
 }
 
 int64_t blas_address_space(int64_t threads) { return (threads + 2) * (int64_t{128} << 20); }

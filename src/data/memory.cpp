@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "vem/core/error.h"
+#include "vem/core/platform.h"
 
 namespace vem {
 namespace {
@@ -51,14 +52,12 @@ int64_t control_group_memory() {
 
 /// What the limits of the process leave of its address space and of its data.
 int64_t process_memory() {
-  int64_t pages[7] = {};  // of proc(5): size, resident, shared, text, lib, data, dt
-  std::ifstream sizes("/proc/self/statm");
-  for (int64_t& number : pages) sizes >> number;
+  const MemoryInUse in_use = memory_in_use();
   int64_t least = kNone;
-  for (const auto& [resource, used] : {std::pair{RLIMIT_AS, pages[0]}, {RLIMIT_DATA, pages[5]}}) {
+  for (const auto& [resource, used] : {std::pair{RLIMIT_AS, in_use.addresses}, {RLIMIT_DATA, in_use.data}}) {
     rlimit limit{};
     if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) continue;
-    const int64_t bytes = static_cast<int64_t>(limit.rlim_cur) - used * sysconf(_SC_PAGESIZE);
+    const int64_t bytes = static_cast<int64_t>(limit.rlim_cur) - used;
     least = std::min(least, std::max<int64_t>(bytes, 0));
   }
   return least;

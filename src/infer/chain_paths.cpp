@@ -1,8 +1,7 @@
 // Whole paths through a Markov chain: the best one, and draws.
-#include <limits>
-
 #include "chain_layout.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/target_clones.h"
 
 #include <ATen/Parallel.h>
@@ -59,7 +58,7 @@ int64_t possible_steps(const Potentials& p, int64_t item) {
 double best_possible_path(const Potentials& p, int64_t item, int64_t* states) {
   if (p.length(item) == 0) return 0;
   const double value = best_path(p, item, p.length(item), states);
-  if (value != -std::numeric_limits<double>::infinity()) return value;
+  if (value != -kInfinity) return value;
   const int64_t steps = possible_steps(p, item);
   std::fill(states + steps, states + p.length(item), -1);
   if (steps > 0) best_path(p, item, steps, states);

@@ -1,10 +1,10 @@
 // Importance weights: log-likelihood, effective sample size and Pareto k-hat. Legend: S samples, N items.
 #include "vem/infer/importance.h"
 
-#include <limits>
 #include <numeric>
 
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
@@ -74,9 +74,9 @@ double pareto_k(std::vector<double> log_weights) {
   for (auto it = first; it != log_weights.end(); ++it)
     if (*it > cutoff) excesses.push_back(std::exp(*it - top) * -std::expm1(cutoff - *it));
   excesses.erase(std::remove_if(excesses.begin(), excesses.end(), [](double x) { return !(x > 0); }), excesses.end());
-  if (excesses.size() < kSmallestTail) return -std::numeric_limits<double>::infinity();
+  if (excesses.size() < kSmallestTail) return -kInfinity;
   const double k = generalized_pareto_shape(excesses);
-  return std::isnan(k) ? std::numeric_limits<double>::infinity() : k;
+  return std::isnan(k) ? kInfinity : k;
 }
 
 Tensor importance_bound(const Tensor& log_weights, int64_t size) {

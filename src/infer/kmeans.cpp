@@ -3,10 +3,9 @@
 // mean of them.
 #include "vem/infer/kmeans.h"
 
-#include <limits>
-
 #include "row_groups.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/missing.h"
 
 namespace vem {
@@ -56,8 +55,7 @@ int64_t draw_row(const Tensor& mass, double uniform) {
 
 Tensor seeds(const Tensor& x, const Tensor& weight, int64_t K, const Rng& rng) {
   const Tensor uniform = rng.uniform(at::arange(K, at::kLong), {}, "k-means++");
-  Tensor nearest = at::full({x.size(0)}, std::numeric_limits<double>::infinity(), at::kDouble),
-         mass = weight.contiguous();
+  Tensor nearest = at::full({x.size(0)}, kInfinity, at::kDouble), mass = weight.contiguous();
   const bool gaps = has_missing(x);
   const Tensor fallback = gaps ? column_means(x, weight) : Tensor();  // of the cells that a seed lacks
   std::vector<Tensor> centers;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/core/target_clones.h"
 
 namespace vem {
@@ -139,7 +140,7 @@ void Optimizer::update(std::vector<Parameter>& parameters, const std::vector<Ten
 /// An outlier enters the running mean as the largest norm that is none, so a lasting rise is followed in the end.
 bool Optimizer::is_outlier(double norm, OptimizerState& state) const {
   if (!std::isfinite(norm)) return true;
-  double limit = std::numeric_limits<double>::infinity();
+  double limit = kInfinity;
   if (state.seen >= kNormsBefore)
     limit = options_.skip_above * state.norm / (1 - std::pow(kNormDecay, static_cast<double>(state.seen)));
   state.norm = kNormDecay * state.norm + (1 - kNormDecay) * std::min(norm, limit);

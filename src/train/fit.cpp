@@ -7,6 +7,7 @@
 #include "squarem.h"
 #include "vem/core/activity.h"
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 #include "vem/data/mapped_files.h"
 #include "vem/infer/one_thread.h"
 
@@ -192,7 +193,7 @@ class Fit {
     } catch (const NumericError&) {
       Expectation none;
       none.count = at::zeros({}, at::kDouble);
-      none.bound = at::full({}, -std::numeric_limits<double>::infinity(), at::kDouble);
+      none.bound = at::full({}, -kInfinity, at::kDouble);
       for (const auto& [key, value] : model_.globals()) none.sums[key] = at::zeros_like(value.detach());
       tell_others(none);
       return none;
@@ -477,7 +478,7 @@ class Fit {
   /// The sums of conjugate blocks and the gradients of others are looked at where they are used, in the M-step.
   void check_finite(const Expectation& e) {
     if (std::isfinite(e.bound.item<double>())) return;
-    if (closed_form_ && e.bound.item<double>() == -std::numeric_limits<double>::infinity()) return tell_impossible();
+    if (closed_form_ && e.bound.item<double>() == -kInfinity) return tell_impossible();
     const std::vector<std::pair<const char*, std::vector<std::string>>> parts{
         {"the term", not_finite(e.metrics)},
         {"the parameter", not_finite(gradient_parameters())},

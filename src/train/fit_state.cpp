@@ -5,6 +5,7 @@
 #include <set>
 
 #include "vem/core/error.h"
+#include "vem/core/infinity.h"
 
 namespace vem {
 namespace {
@@ -95,10 +96,7 @@ std::string type_and_shape(at::ScalarType type, at::IntArrayRef sizes) {
 }
 
 FitState::FitState()
-    : best(-std::numeric_limits<double>::infinity()),
-      previous(std::nan("")),
-      pass_end(std::nan("")),
-      bounds(at::empty({0}, at::kDouble)) {}
+    : best(-kInfinity), previous(std::nan("")), pass_end(std::nan("")), bounds(at::empty({0}, at::kDouble)) {}
 
 TensorMap FitState::to_tensors() const {
   TensorMap out;

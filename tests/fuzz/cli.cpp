@@ -2,7 +2,6 @@
 // folder of a run as a whole.
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <stdexcept>
 
@@ -21,11 +20,6 @@ namespace fs = std::filesystem;
 const Registry& built_in() {
   static const Registry registry = builtin_registry();
   return registry;
-}
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
 /// What was read is written and read back without a difference.

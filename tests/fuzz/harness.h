@@ -19,6 +19,9 @@ struct Harness {
 /// The harnesses of the layer that this program is about.
 const std::vector<Harness>& harnesses();
 
+/// The content of a file.
+std::string bytes_of(const std::string& path);
+
 /// Writes `bytes` as the harness's file into `folder` and reads it, with at most 64 MiB for what the file holds.
 /// vem::Error is an answer; any other exception leaves this function, and is a finding.
 void read_as(const Harness& harness, const std::string& folder, const std::string& bytes);

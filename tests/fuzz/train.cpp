@@ -1,8 +1,6 @@
 // Harnesses for the files of tensors: safetensors, and JSON with parameters, draws or the schema of data. What is read
 // must also be written and read back equal.
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include "fuzz/harness.h"
@@ -32,8 +30,7 @@ void read_and_copy_tensors(const std::string& path) {
 }
 
 void read_json(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::string text = bytes_of(path);
   const std::vector<std::function<void()>> ways{[&] { load_parameters(path); },
                                                 [&] { tensors_from_json(tensors_json(tensors_from_json(text))); },
                                                 [&] { schema_from_json(to_json(schema_from_json(text))); }};

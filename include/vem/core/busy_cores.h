@@ -5,7 +5,6 @@
 // take its core for looking. Then they should sleep while they wait.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 

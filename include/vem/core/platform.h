@@ -14,8 +14,12 @@ namespace vem {
 /// (ulimit -v) is too small for the buffers that OpenBLAS takes for so many threads: it would ask for them for ever.
 void tune_platform(int64_t threads);
 
-/// Bytes of addresses that this program has in use; 0 where the system does not say.
-int64_t address_space_in_use();
+/// Bytes that this program has in use, as the limits RLIMIT_AS and RLIMIT_DATA count them; 0 where the system does not
+/// say. May be called before the C++ library is initialised.
+struct MemoryInUse {
+  int64_t addresses = 0, data = 0;
+};
+MemoryInUse memory_in_use();
 /// Bytes of addresses that OpenBLAS takes for its buffers with so many threads: one for each, one for the caller and
 /// one to spare.
 int64_t blas_address_space(int64_t threads);
