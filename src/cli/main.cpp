@@ -23,7 +23,8 @@ void require_address_space(int, char**, char** environment) {
     if (std::strncmp(*entry, "OMP_NUM_THREADS=", 16) == 0 && std::atol(*entry + 16) > 0)
       threads = std::atol(*entry + 16);
   const auto megabytes = [](int64_t bytes) { return static_cast<long>(bytes >> 20); };
-  const auto needed = vem::memory_in_use().addresses + vem::blas_address_space(threads);
+  constexpr int64_t kStart = int64_t{128} << 20;  // what the libraries take beside, and the stacks of threads
+  const auto needed = vem::memory_in_use().addresses + vem::blas_address_space(threads) + kStart;
   if (static_cast<int64_t>(limit.rlim_cur) >= needed) return;
   char text[256];
   const int size =

@@ -46,7 +46,7 @@ int64_t allowed_threads(int64_t wanted) {
 void take_blas_buffers(int64_t threads) {
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
-  static int64_t taken = 1;  // with the libraries, as OpenBLAS was loaded
+  static int64_t taken = 0;  // beside those of the libraries, as OpenBLAS was loaded
   if (threads <= taken) return;
   const int64_t left = static_cast<int64_t>(limit.rlim_cur) - memory_in_use().addresses,
                 needed = blas_address_space(threads) - blas_address_space(taken);
