@@ -1,7 +1,7 @@
 // What information criteria are made of: free parameters counted by hand, equivalent labelings, entropies of paths.
 #include <gtest/gtest.h>
 
-#include "../models/factored_model.h"
+#include "../models/factored/model.h"
 #include "support/amortised.h"
 #include "support/chain_reference.h"
 #include "support/models.h"

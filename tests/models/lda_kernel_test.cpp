@@ -1,5 +1,5 @@
 // The CSR kernel of latent Dirichlet allocation against the dense reference, and its sampler against enumeration.
-#include "../models/lda_kernel.h"
+#include "../models/lda/kernel.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

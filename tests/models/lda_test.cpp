@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/serialization/import.h>
 
-#include "../models/lda_kernel.h"
+#include "../models/lda/kernel.h"
 #include "support/amortised.h"
 #include "support/lda_reference.h"
 #include "support/long_tests.h"

@@ -1,5 +1,5 @@
 // Both products of moments against the plain ones, for every set of instructions that this machine has.
-#include "../models/observations/moment_product.h"
+#include "../models/factored/observations/moment_product.h"
 
 #include <gtest/gtest.h>
 

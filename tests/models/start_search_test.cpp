@@ -1,7 +1,7 @@
 // Starts that compete by default: chains of symbols, chains whose states have an order, data with nothing to find.
 #include <gtest/gtest.h>
 
-#include "../models/factored_model.h"
+#include "../models/factored/model.h"
 #include "support/amortised.h"
 #include "support/models.h"
 #include "vem/core/error.h"

@@ -3,8 +3,8 @@
 
 #include <limits>
 
-#include "../models/factored_model.h"
-#include "../models/side_by_side.h"
+#include "../models/factored/model.h"
+#include "../models/factored/side_by_side.h"
 #include "support/amortised.h"
 #include "support/faithful.h"
 #include "support/memory_limit.h"

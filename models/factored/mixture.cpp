@@ -1,6 +1,6 @@
 // A mixture of any observation family in closed form: EM for maximum likelihood and MAP, variational Bayes with the
 // exact bound for a posterior (Bishop, PRML, sections 9.2 and 10.2).
-#include "factored_model.h"
+#include "model.h"
 
 namespace vem {
 namespace {

@@ -1,10 +1,10 @@
 // Sweeps over documents in whole vectors. A word's row is exp(log beta) scaled so that its largest entry is one; where
 // a product of scaled weights underflows nevertheless, that word is done in logarithms.
-#include "lda_kernel.h"
+#include "kernel.h"
 
 #include <cmath>
 
-#include "lda_documents.h"
+#include "documents.h"
 #include "vem/core/infinity.h"
 #include "vem/dist/special.h"
 

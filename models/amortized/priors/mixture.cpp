@@ -1,7 +1,7 @@
 // A conjugate mixture as the prior of a deep model: allocation x observation, updated in closed form by the same loop.
 // It has no mathematics of its own: log p(z) and KL(q || p) are the part's log_norm at a point and at E_q[s]
 // (Johnson et al. 2016, "Composing graphical models with neural networks", section 4; Jiang et al. 2017, VaDE).
-#include "../factored_model.h"
+#include "../../factored/model.h"
 #include "vem/infer/kmeans.h"
 #include "vem/infer/prior.h"
 

@@ -1,4 +1,4 @@
-#include "lda_sweep.h"
+#include "sweep.h"
 
 #include <cstring>
 

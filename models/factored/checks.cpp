@@ -1,5 +1,5 @@
 // What a closed-form model refuses of its data or warns of, naming the column and what may be done.
-#include "factored_model.h"
+#include "model.h"
 #include "vem/core/error.h"
 #include "vem/core/infinity.h"
 #include "vem/core/warning.h"

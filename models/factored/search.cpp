@@ -4,7 +4,7 @@
 // to differ where states last long. And whether several components are worth having.
 #include <array>
 
-#include "factored_model.h"
+#include "model.h"
 #include "side_by_side.h"
 #include "vem/core/error.h"
 

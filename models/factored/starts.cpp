@@ -1,6 +1,6 @@
 // Where a closed-form model starts: k-means++, the nearest of random rows, runs of neighbouring rows (symbols have too
 // few different ones for k-means), parts of each sequence in order, or a column of labels. Or where another run ended.
-#include "factored_model.h"
+#include "model.h"
 #include "vem/core/config.h"
 #include "vem/core/error.h"
 #include "vem/infer/kmeans.h"

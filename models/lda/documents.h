@@ -3,8 +3,8 @@
 
 #include <ATen/Parallel.h>
 
-#include "lda_kernel.h"
-#include "lda_sweep.h"
+#include "kernel.h"
+#include "sweep.h"
 
 namespace vem {
 

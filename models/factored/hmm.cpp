@@ -1,6 +1,6 @@
 // Hidden Markov models of any observation family in closed form: Baum-Welch for maximum likelihood and MAP, variational
 // Bayes with the exact bound for a posterior (Rabiner 1989; MacKay 1997). Items are sequences.
-#include "factored_model.h"
+#include "model.h"
 
 namespace vem {
 namespace {

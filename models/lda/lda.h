@@ -1,7 +1,7 @@
-// The model class of latent Dirichlet allocation; what it does is said in lda.cpp, its methods are in lda_methods.cpp.
+// The model class of latent Dirichlet allocation; what it does is said in lda.cpp, its methods are in methods.cpp.
 #pragma once
 
-#include "lda_kernel.h"
+#include "kernel.h"
 #include "vem/infer/model.h"
 
 namespace vem {

@@ -1,6 +1,6 @@
 // Rows are taken about a centre that is fixed in initialize(), and with `standardize` in units of each column's
 // standard deviation; densities come back in the user's units. Counts and categories are taken as they are.
-#include "factored_model.h"
+#include "model.h"
 
 #include "vem/core/error.h"
 #include "vem/core/target_clones.h"

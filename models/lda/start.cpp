@@ -1,8 +1,8 @@
 // Legend: D documents, V words, K clusters; a table [V, columns] has a row for each word, padded to whole vectors.
-#include "lda_start.h"
+#include "start.h"
 
 #include <cmath>
-#include "lda_documents.h"
+#include "documents.h"
 #include "vem/core/infinity.h"
 
 namespace vem {

@@ -1,5 +1,5 @@
 // What a closed-form model can do: its allocation's readouts of the log-likelihoods of rows, its parameters, and draws.
-#include "factored_model.h"
+#include "model.h"
 
 namespace vem {
 

@@ -1,7 +1,7 @@
 // Uncollapsed Gibbs sampling of documents: topics of words given theta and beta, then theta given them.
 #include <cmath>
 
-#include "lda_documents.h"
+#include "documents.h"
 #include "vem/dist/counts.h"
 
 namespace vem {

@@ -10,7 +10,7 @@
 // Not allocation x observation: gathered columns [rows, K] would be a stored phi, K numbers for every pair.
 #include "lda.h"
 
-#include "lda_start.h"
+#include "start.h"
 #include "vem/core/error.h"
 #include "vem/dist/dirichlet.h"
 #include "vem/dist/dirichlet_concentration.h"

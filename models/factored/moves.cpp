@@ -4,7 +4,7 @@
 // variational inference for Dirichlet process mixture models", section 4).
 #include <limits>
 
-#include "factored_model.h"
+#include "model.h"
 #include "vem/core/error.h"
 #include "vem/core/infinity.h"
 #include "vem/infer/kmeans.h"
