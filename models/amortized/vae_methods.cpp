@@ -27,16 +27,10 @@ std::vector<Method> Vae::methods() const {
       "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
       [this](const Tensor& in, const Rng& rng) { return decoded(mean_of(encoded(in, {}, rng))); }, traced));
   if (prior_->independent_rows()) {
-    methods.push_back({"sample",
-                       "mean of p(x | z) for n draws of z from the prior",
-                       {"n"},
-                       {"x"},
-                       [this](const std::vector<Tensor>& in, const Rng& rng) {
-                         return std::vector<Tensor>{decoded(prior_->sample(in[0].item<int64_t>(), rng))};
-                       },
-                       {},
-                       "def sample(self, n: int):\n" + prior_->sample_script() + "    return self.decode(z)\n",
-                       {"n"}});
+    methods.push_back(Method::of_draws("sample", "mean of p(x | z) for n draws of z from the prior", {"x"},
+                                       [this](const Tensor& index, const Rng& rng) {
+                                         return std::vector<Tensor>{decoded(prior_->sample(index, rng))};
+                                       }));
     methods.push_back({"importance",
                        "log importance weights [samples, rows] of draws from q, by the density that z is sampled from",
                        {"x", "samples"},
@@ -45,7 +39,6 @@ std::vector<Method> Vae::methods() const {
                          return std::vector<Tensor>{log_weights(rows(in[0]), in[1].item<int64_t>(), rng)};
                        },
                        {},
-                       "",
                        {"samples"}});
     if (!posterior_->discrete()) add_annealing(methods);
     methods.push_back({"simulate",
@@ -54,12 +47,11 @@ std::vector<Method> Vae::methods() const {
                        {"x", "z"},
                        [this](const std::vector<Tensor>& in, const Rng& rng) {
                          const at::NoGradGuard no_grad;
-                         const Tensor z = prior_->sample(in[0].item<int64_t>(), rng);
+                         const Tensor z = prior_->sample(at::arange(in[0].item<int64_t>(), at::kLong), rng);
                          const Tensor x = unscaled(likelihood_->sample(decoder_->forward(z), rng.fold("likelihood")));
                          return std::vector<Tensor>{x, z};
                        },
                        {},
-                       "",
                        {"n"}});
     methods.push_back(Method::of_rows("impute", "rows with expected values in their missing cells", "x", "x",
                                       [this](const Tensor& in, const Rng& rng) { return impute(in, {}, rng); }));
@@ -116,7 +108,8 @@ void Vae::add_annealing(std::vector<Method>& methods) const {
                   {}};
   annealed.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
     const int64_t chains = in[1].item<int64_t>(), rows = in[0].size(0);
-    const Tensor draws = prior_->sample(chains * rows, rng).view({chains, rows, o_.latent_dim});
+    const Tensor index = at::arange(chains * rows, at::kLong),
+                 draws = prior_->sample(index, rng).view({chains, rows, o_.latent_dim});
     return this->annealed(in[0], draws, in[2].item<int64_t>(), false, rng);
   };
   annealed.integers = {"chains", "temperatures"};

@@ -1,27 +1,8 @@
 // What can be asked of an amortised model whose sequences have one latent each. A trace freezes the lengths that a
-// batch happens to have, so what is traced takes one sequence, and source goes from one to the next.
+// batch happens to have, so what is traced takes one sequence, and an export goes from one to the next.
 #include "vae.h"
 
 namespace vem {
-namespace {
-
-/// encode() of the exported model, by way of encode_sequence().
-std::string encode_script(const std::vector<std::string>& outputs) {
-  std::string begin, one, append, end;
-  for (const std::string& name : outputs) {
-    const std::string comma = one.empty() ? "" : ", ";
-    begin += fmt::format("    {}: List[Tensor] = []\n", name);
-    one += fmt::format("{}one_{}", comma, name);
-    append += fmt::format("        {0}.append(one_{0})\n", name);
-    end += fmt::format("{}torch.cat({})", comma, name);
-  }
-  return fmt::format(
-      "def encode(self, x: Tensor, offsets: Tensor):\n{}    for i in range(offsets.size(0) - 1):\n"
-      "        {} = self.encode_sequence(x[int(offsets[i]):int(offsets[i + 1])])\n{}    return {}\n",
-      begin, one, append, end);
-}
-
-}  // namespace
 
 Tensor Vae::decoded_sequences(const Tensor& z) const {
   const at::NoGradGuard no_grad;
@@ -44,7 +25,7 @@ std::vector<Method> Vae::sequence_methods() const {
                      posterior_->names(),
                      [named](const std::vector<Tensor>& in, const Rng& rng) { return named(in[0], in[1], rng); }});
   if (o_.e_step == EStep::amortized) {
-    methods.back().script = encode_script(posterior_->names());
+    methods.back().of_each_sequence = "encode_sequence";
     methods.push_back({"encode_sequence",
                        "the same of one sequence",
                        {"x"},
@@ -87,14 +68,18 @@ std::vector<Method> Vae::sequence_methods() const {
                      {"x"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
                        const at::NoGradGuard no_grad;
-                       return std::vector<Tensor>{decoded_sequences(prior_->sample(in[0].item<int64_t>(), rng))};
+                       const Tensor index = at::arange(in[0].item<int64_t>(), at::kLong);
+                       return std::vector<Tensor>{decoded_sequences(prior_->sample(index, rng))};
                      },
                      {},
-                     "def sample(self, n: int):\n" + prior_->sample_script() +
-                         "    steps = int(self.sequences.length)\n    rows: List[Tensor] = []\n    for i in range(n):\n"
-                         "        rows.append(self.decode_sequence(z[i:i + 1].expand(steps, z.size(1))))\n"
-                         "    return torch.cat(rows)\n",
                      {"n"}});
+  methods.back().draws = [this](const Tensor& index, const Rng& rng) {  // a row of z for each step, and where they end
+    const at::NoGradGuard no_grad;
+    const Tensor lengths = scaling_->get(kLength).to(at::kLong).expand_as(index);
+    return std::vector<Tensor>{at::repeat_interleave(prior_->sample(index, rng), lengths, 0),
+                               at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)})};
+  };
+  methods.back().of_each_sequence = "decode_sequence";
   methods.push_back({"importance",
                      "log importance weights [samples, items] of draws from q",
                      {"x", "offsets", "samples"},
@@ -104,7 +89,6 @@ std::vector<Method> Vae::sequence_methods() const {
                        return std::vector<Tensor>{log_weights(batch, in[2].item<int64_t>(), rng)};
                      },
                      {},
-                     "",
                      {"samples"}});
   for (Method& method : prior_->methods()) methods.push_back(std::move(method));
   return methods;

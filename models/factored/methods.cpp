@@ -1,5 +1,6 @@
 // What a closed-form model can do: its allocation's readouts of the log-likelihoods of rows, its parameters, and draws.
 #include "model.h"
+#include "vem/infer/torchscript_library.h"
 
 namespace vem {
 
@@ -17,7 +18,8 @@ Tensor FactoredModel::row_log_lik(const Tensor& rows, bool predictive) const {
 
 Tensor FactoredModel::log_lik(const Tensor& x, const Tensor& offsets, bool predictive) const {
   const int64_t lags = part_.observation().lags(), N = x.size(0);
-  if (lags == 0 && N <= kMethodRows) return row_log_lik(x, predictive);  // what is traced
+  if (lags == 0 && N <= kMethodRows) return row_log_lik(x, predictive);
+  if (torchscript::recording()) return row_log_lik(with_history(x.to(at::kDouble), offsets, lags), predictive);
   const RowReader rows = [&](int64_t begin, int64_t end) { return x.slice(0, begin, end).to(at::kDouble); };
   Tensors blocks;
   for (int64_t begin = 0; begin == 0 || begin < N; begin += kMethodRows)
@@ -31,7 +33,10 @@ Method FactoredModel::method_of(const Allocation::Readout& readout) const {
   const bool rows = part_.allocation().independent_rows();
   Method method{readout.name, readout.help, {"x"}, readout.outputs, {}};
   if (!rows) method.inputs.push_back("offsets");
-  if (rows) method.example = {at::zeros({2, schema_.num_features()}, at::kDouble)};
+  if (readout.traceable) {
+    method.example = {at::zeros({2, schema_.num_features()}, at::kDouble)};
+    if (!rows) method.example.push_back(at::tensor({0, 2}, at::kLong));
+  }
   method.call = [this, readout, rows](const Tensors& in, const Rng&) {
     Batch batch;
     if (!rows) batch.offsets = in[1];
@@ -40,28 +45,7 @@ Method FactoredModel::method_of(const Allocation::Readout& readout) const {
     batch.weight = at::ones({items}, at::kDouble);
     return readout.call(log_lik(in[0], batch.offsets, readout.predictive), batch, part_.point());
   };
-  if (!readout.script.empty())
-    method.script = fmt::format("def {}(self, x, offsets):\n{}{}", readout.name, log_lik_script(readout.predictive),
-                                readout.script);
   return method;
-}
-
-/// TorchScript statements that set `log_lik` given `x` and `offsets`.
-std::string FactoredModel::log_lik_script(bool predictive) const {
-  const int64_t lags = part_.observation().lags();
-  if (lags == 0) return fmt::format("    log_lik = self.{}(x)\n", row_method(predictive));
-  constexpr const char* kScript = R"(    rows = torch.full([x.size(0), {D} * {width}], float("nan"), dtype=7)
-    rows[:, :{D}] = x
-    for i in range(offsets.size(0) - 1):
-        first = int(offsets[i])
-        last = int(offsets[i + 1])
-        for lag in range(1, {width}):
-            if last - first > lag:
-                rows[first + lag:last, lag * {D}:(lag + 1) * {D}] = x[first:last - lag]
-    log_lik = self.{method}(rows)
-)";
-  return fmt::format(fmt::runtime(kScript), fmt::arg("D", schema_.num_features()), fmt::arg("width", 1 + lags),
-                     fmt::arg("method", row_method(predictive)));
 }
 
 Method FactoredModel::component_parameters() const {
@@ -109,7 +93,7 @@ const char* FactoredModel::row_method(bool predictive) const {
   return predictive && posterior() ? "log_predictive" : "log_lik";
 }
 
-/// What scripts of dependent rows call.
+/// Densities of single rows, where rows depend on each other.
 std::vector<Method> FactoredModel::row_methods() const {
   const int64_t lags = part_.observation().lags();
   std::vector<Method> all;
@@ -139,20 +123,12 @@ Method FactoredModel::impute() const {
 }
 
 Method FactoredModel::sample() const {
-  Method method{"sample",
-                "rows drawn from the density that log_prob gives, and their components",
-                {"n"},
-                {"x", "label"},
-                [this](const Tensors& in, const Rng& rng) {
-                  const auto [x, component] = part_.sample(in[0].item<int64_t>(), rng);
-                  return Tensors{x * scale() + center(), component.div(part_.allocation().per_state(), "floor")};
-                }};
-  method.integers = {"n"};
-  method.script = "def sample(self, n: int):\n    label = " + part_.allocation().sample_script() + "\n" +
-                  part_.observation().sample_script() +
-                  fmt::format("    return x * self.scaling.scale + self.scaling.center, label // {}\n",
-                              part_.allocation().per_state());
-  return method;
+  return Method::of_draws(
+      "sample", "rows drawn from the density that log_prob gives, and their components", {"x", "label"},
+      [this](const Tensor& index, const Rng& rng) {
+        const auto [x, component] = part_.sample(index, rng);
+        return Tensors{x * scale() + center(), component.div(part_.allocation().per_state(), "floor")};
+      });
 }
 
 /// Rows to come, where rows depend on each other: states, moments and intervals of numbers, probabilities of symbols.

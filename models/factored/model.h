@@ -159,7 +159,6 @@ class FactoredModel final : public Model, public ComponentModel {
   Method method_of(const Allocation::Readout& readout) const;
   const char* row_method(bool predictive) const;
   std::vector<Method> row_methods() const;
-  std::string log_lik_script(bool predictive) const;
   Method component_parameters() const;
   Method allocation_parameters() const;
   Method encode() const;

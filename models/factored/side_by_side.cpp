@@ -46,10 +46,9 @@ class Copies final : public Allocation {
   }
   bool independent_rows() const override { return copies_[0]->independent_rows(); }
   int64_t per_state() const override { return copies_[0]->per_state(); }
-  Tensor sample(int64_t, const TensorMap&, const Rng&) const override {
+  Tensor sample(const Tensor&, const Rng&) const override {
     fail<Error>("restarts: several models side by side have no row in common to draw");
   }
-  std::string sample_script() const override { fail<Error>("restarts: several models side by side are not exported"); }
 
  private:
   std::vector<Tensor> split(const Tensor& log_lik) const {

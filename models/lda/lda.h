@@ -68,7 +68,6 @@ class Lda final : public Model {
   Tensor proportions(const std::vector<Tensor>& in) const;
   std::vector<Tensor> complete(const std::vector<Tensor>& in) const;
   std::vector<Tensor> draw(int64_t n, const Rng& rng) const;
-  std::string encode_script() const;
   Method encode() const;
   Method topics() const;
   Method completion() const;

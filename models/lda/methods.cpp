@@ -4,6 +4,7 @@
 #include "vem/core/error.h"
 #include "vem/dist/counts.h"
 #include "vem/dist/dirichlet.h"
+#include "vem/infer/torchscript_library.h"
 
 namespace vem {
 namespace {
@@ -60,6 +61,9 @@ LdaExpectation Lda::infer(const Batch& batch) const {
 }
 
 Tensor Lda::proportions(const Tensors& in) const {
+  if (torchscript::recording())
+    return torchscript::topic_proportions(in[0], in[1], in[2], log_topics(), alpha(), posterior(),
+                                          options_.held_out_iterations, options_.held_out_tolerance);
   const Batch batch = documents_of(in[0], in[1], in[2]);
   require_documents(batch);
   const Tensor gamma = infer(batch).gamma.to(at::kDouble);
@@ -107,46 +111,13 @@ std::vector<Tensor> Lda::draw(int64_t n, const Rng& rng) const {
   return {at::tensor(words, at::kInt), at::tensor(counts, at::kInt), at::tensor(offsets, at::kLong)};
 }
 
-std::string Lda::encode_script() const {
-  const std::string means = options_.estimate == LdaEstimate::gibbs
-                                ? "torch.log((self.topic_words.eta + 1.0) / (self.topic_words.eta + 1.0).sum(1, True))"
-                                : "self.topic_words.t";
-  const std::string weights = posterior() ? "torch.exp(torch.digamma(gamma) - torch.digamma(gamma.sum(1, True)))"
-                                          : "gamma / gamma.sum(1, True)";
-  return "def encode(self, word: Tensor, count: Tensor, offsets: Tensor):\n"
-         "    log_beta = " +
-         means +
-         "\n"
-         "    alpha = self.document_prior.t[0, :-1]\n"
-         "    rows = torch.exp(log_beta - log_beta.max(0)[0]).t().index_select(0, word.to(4))\n"  // int64
-         "    counts = count.to(alpha).unsqueeze(1)\n"
-         "    ends = offsets.to(4)\n"
-         "    item = torch.repeat_interleave(ends[1:] - ends[:-1])\n"
-         "    zero = alpha.new_zeros([offsets.size(0) - 1, alpha.size(0)])\n"
-         "    gamma = alpha + zero.index_add(0, item, (counts / alpha.size(0)).expand_as(rows))\n"
-         "    for i in range(" +
-         std::to_string(options_.held_out_iterations) +
-         "):\n"
-         "        weights = " +
-         weights +
-         "\n"
-         "        norm = (weights.index_select(0, item) * rows).sum(1, True)\n"
-         "        old = gamma\n"
-         "        gamma = alpha + weights * zero.index_add(0, item, rows * (counts / norm))\n"
-         "        if gamma.size(0) == 0 or bool(((gamma - old).abs().mean(1) < " +
-         fmt::format("{:.17g}", options_.held_out_tolerance) +
-         ").all()):\n"
-         "            break\n"
-         "    return gamma / gamma.sum(1, True)\n";
-}
-
 Method Lda::encode() const {
   Method method{"encode",
                 "expected topic weights of each document",
                 kDocuments,
                 {"proportions"},
                 [this](const Tensors& in, const Rng&) { return Tensors{proportions(in)}; }};
-  method.script = encode_script();
+  method.example = {at::zeros({2}, at::kInt), at::ones({2}, at::kDouble), at::tensor({0, 2}, at::kLong)};
   return method;
 }
 

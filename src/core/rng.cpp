@@ -158,6 +158,19 @@ Tensor coins(const Plan& plan, const Tensor& x, float scale) {
   return result;
 }
 
+/// Zeros [rows, *row] of this type, whose number of rows stays that of `index` in a trace.
+Tensor zeros_like_rows(const Tensor& index, const Shape& row, at::ScalarType dtype) {
+  Shape ones(row.size() + 1, 1), wide(row.size() + 1, -1);
+  ones[0] = -1;
+  std::copy(row.begin(), row.end(), wide.begin() + 1);
+  return at::zeros_like(index, at::TensorOptions(dtype)).view(ones).expand(wide);
+}
+
+/// LibTorch's uniform numbers lie on [0, 1); 0 becomes half of the smallest step.
+Tensor open_uniform(const Tensor& like) {
+  return at::rand_like(like).clamp_min(like.scalar_type() == at::kFloat ? 0x1.0p-25 : 0x1.0p-54);
+}
+
 void require_floating(const char* where, at::ScalarType dtype) {
   if (dtype != at::kFloat && dtype != at::kDouble)
     fail<Error>("{}: dtype is {}, float32 or float64 is expected", where, toString(dtype));
@@ -172,13 +185,15 @@ std::array<uint32_t, 4> philox4x32(const std::array<uint32_t, 4>& counter, uint6
   return {w[0], w[kLanes], w[2 * kLanes], w[3 * kLanes]};
 }
 
-Rng Rng::at(int64_t epoch) const { return Rng(key_, static_cast<uint32_t>(epoch)); }
-Rng Rng::fold(uint64_t tag) const { return Rng(mix(key_ ^ mix(tag)), epoch_); }
+Rng Rng::recorded() { return Rng(0, 0, true); }
+Rng Rng::at(int64_t epoch) const { return Rng(key_, static_cast<uint32_t>(epoch), recorded_); }
+Rng Rng::fold(uint64_t tag) const { return Rng(mix(key_ ^ mix(tag)), epoch_, recorded_); }
 Rng Rng::fold(std::string_view tag) const { return fold(hash(tag)); }
 
 Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,
                     const Tensor& place) const {
   require_floating("rng.uniform", dtype);
+  if (recorded_) return open_uniform(zeros_like_rows(index, shape, dtype));
   const Plan plan(stream_key(key_, stream), epoch_, index, shape, place);
   return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_23) : filled<double>(plan, kHalf, &fill_53);
 }
@@ -186,12 +201,14 @@ Tensor Rng::uniform(const Tensor& index, const Shape& shape, std::string_view st
 Tensor Rng::normal(const Tensor& index, const Shape& shape, std::string_view stream, at::ScalarType dtype,
                    const Tensor& place) const {
   require_floating("rng.normal", dtype);
+  if (recorded_) return at::randn_like(zeros_like_rows(index, shape, dtype));
   const Plan plan(stream_key(key_, stream), epoch_, index, shape, place);
   return dtype == at::kFloat ? filled<float>(plan, kGroup, &fill_normal) : filled<double>(plan, kGroup, &fill_normal);
 }
 
 Tensor Rng::bernoulli(const Tensor& index, const Tensor& x, double scale, std::string_view stream,
                       const Tensor& place) const {
+  if (recorded_) return at::bernoulli(x.to(at::kFloat) / scale);
   const Plan plan(stream_key(key_, stream), epoch_, index, x.sizes().slice(1), place);
   const auto probability_scale = static_cast<float>(scale);
   return x.scalar_type() == at::kByte ? coins<uint8_t>(plan, x.contiguous(), probability_scale)
@@ -199,6 +216,7 @@ Tensor Rng::bernoulli(const Tensor& index, const Tensor& x, double scale, std::s
 }
 
 Tensor Rng::gamma(const Tensor& concentration, std::string_view stream) const {
+  if (recorded_) return at::_standard_gamma(concentration.to(at::kDouble));
   const uint64_t key = stream_key(key_, stream);
   const Tensor shapes = concentration.to(at::kDouble).contiguous();
   Tensor out = at::empty_like(shapes);

@@ -19,7 +19,7 @@ Tensor Bernoulli::log_prob(const Tensor& logits, const Tensor& x) {
 }
 
 Tensor Bernoulli::draw(const Shape& sample_shape, const Rng& rng) const {
-  const Tensor u = uniform_noise(sample_shape, batch_shape(), rng);
+  const Tensor u = uniform_noise(sample_shape, logits_, rng);
   return (u < mean()).to(logits_.scalar_type());
 }
 

@@ -8,7 +8,7 @@ namespace vem {
 namespace {
 
 Tensor noisy(const Tensor& logits, const Shape& sample_shape, const Rng& rng) {
-  return logits + gumbel_noise(sample_shape, logits.sizes().vec(), rng, logits.scalar_type());
+  return logits + gumbel_noise(sample_shape, logits, rng);
 }
 
 }  // namespace

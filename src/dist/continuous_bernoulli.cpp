@@ -86,7 +86,7 @@ Tensor ContinuousBernoulli::quantile(const Tensor& logits, const Tensor& u) {
 }
 
 Tensor ContinuousBernoulli::draw(const Shape& sample_shape, const Rng& rng) const {
-  return quantile(logits_, uniform_noise(sample_shape, batch_shape(), rng).to(logits_.scalar_type()));
+  return quantile(logits_, uniform_noise(sample_shape, logits_, rng).to(logits_.scalar_type()));
 }
 
 Tensor ContinuousBernoulli::log_partition(const Tensor& eta) const {

@@ -54,7 +54,7 @@ Tensor DiscretizedLogistic::log_prob(const Tensor& x) const {
 
 Tensor DiscretizedLogistic::draw(const Shape& sample_shape, const Rng& rng) const {
   const auto intervals = static_cast<double>(num_levels_ - 1);
-  const Tensor noise = at::logit(uniform_noise(sample_shape, batch_shape(), rng)).to(mean_.scalar_type());
+  const Tensor noise = at::logit(uniform_noise(sample_shape, mean_, rng)).to(mean_.scalar_type());
   return ((mean_ + scale_ * noise) * intervals).round().clamp(0, intervals) / intervals;
 }
 

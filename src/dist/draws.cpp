@@ -13,6 +13,18 @@ constexpr double kFewCounts = 10;
 
 Tensor draw_index(const Shape& sample_shape) { return at::arange(c10::multiply_integers(sample_shape), at::kLong); }
 
+/// `draw`(index, shape of a row) for the draws of the sample shape, each of the shape of `like`. A recording takes
+/// every number for a row of its own, since a trace keeps the sizes of tensors open and freezes those of a shape.
+template <class Draw>
+Tensor noise_like(const Shape& sample_shape, const Tensor& like, const Rng& rng, const Draw& draw) {
+  if (!rng.is_recorded()) {
+    const Shape shape = like.sizes().vec();
+    return draw(draw_index(sample_shape), shape).reshape(concatenated(sample_shape, shape));
+  }
+  const Tensor all = like.expand(concatenated(sample_shape, Shape(static_cast<size_t>(like.dim()), -1)));
+  return draw(all.flatten(), Shape()).view_as(all);
+}
+
 double by_inversion(double rate, double u) {
   double count = 0, p = std::exp(-rate), below = p;
   while (u > below && p > 0) {  // p is zero when u is beyond every count that 53 bits can tell from none
@@ -36,17 +48,19 @@ double by_rejection(double rate, double u, double v) {
 
 }  // namespace
 
-Tensor uniform_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, const char* stream) {
-  return rng.uniform(draw_index(sample_shape), shape, stream).reshape(concatenated(sample_shape, shape));
+Tensor uniform_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng, const char* stream) {
+  return noise_like(sample_shape, like, rng,
+                    [&](const Tensor& index, const Shape& shape) { return rng.uniform(index, shape, stream); });
 }
 
-Tensor normal_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, at::ScalarType dtype,
-                    const char* stream) {
-  return rng.normal(draw_index(sample_shape), shape, stream, dtype).reshape(concatenated(sample_shape, shape));
+Tensor normal_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng, const char* stream) {
+  return noise_like(sample_shape, like, rng, [&](const Tensor& index, const Shape& shape) {
+    return rng.normal(index, shape, stream, like.scalar_type());
+  });
 }
 
-Tensor gumbel_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, at::ScalarType dtype) {
-  return uniform_noise(sample_shape, shape, rng, "gumbel").log_().neg_().log_().neg_().to(dtype);
+Tensor gumbel_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng) {
+  return uniform_noise(sample_shape, like, rng, "gumbel").log_().neg_().log_().neg_().to(like.scalar_type());
 }
 
 double smallest_positive(const Tensor& like) {
@@ -60,6 +74,7 @@ double epsilon(const Tensor& like) {
 
 Tensor poisson_draw(const Tensor& rate, const Rng& rng) {
   const Tensor rates = rate.detach().to(at::kDouble).contiguous();
+  if (rng.is_recorded()) return at::poisson(rates);
   Tensor counts = at::empty_like(rates);
   const double* r = rates.data_ptr<double>();
   double* out = counts.data_ptr<double>();

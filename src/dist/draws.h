@@ -6,13 +6,12 @@
 
 namespace vem {
 
-/// Uniform on (0, 1) [sample_shape, shape], float64; draw s is a function of (rng, s) alone.
-Tensor uniform_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, const char* stream = "uniform");
-/// Standard normal, likewise.
-Tensor normal_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, at::ScalarType dtype,
-                    const char* stream = "normal");
+/// Uniform on (0, 1) [sample_shape, the shape of `like`], float64; draw s is a function of (rng, s) alone.
+Tensor uniform_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng, const char* stream = "uniform");
+/// Standard normal, likewise, of the type of `like`.
+Tensor normal_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng, const char* stream = "normal");
 /// Standard Gumbel, likewise: -log(-log u).
-Tensor gumbel_noise(const Shape& sample_shape, const Shape& shape, const Rng& rng, at::ScalarType dtype);
+Tensor gumbel_noise(const Shape& sample_shape, const Tensor& like, const Rng& rng);
 
 /// log of a draw from Gamma(a, rate 1) [sample_shape, a], differentiable in a; finite for every a, however small.
 Tensor log_gamma_draw(const Tensor& a, const Shape& sample_shape, const Rng& rng, const char* stream = "gamma");

@@ -93,11 +93,10 @@ double gamma_quantile_slope(double a, double x) {
 }
 
 Tensor log_gamma_draw(const Tensor& a, const Shape& sample_shape, const Rng& rng, const char* stream) {
-  const Shape shape(a.sizes().vec());
-  const Tensor full = a.expand(concatenated(sample_shape, shape)).contiguous();
+  const Tensor full = a.expand(concatenated(sample_shape, Shape(static_cast<size_t>(a.dim()), -1))).contiguous();
   const Rng key = rng.fold(stream);
   const Tensor y = key.gamma(full.detach().to(at::kDouble) + 1, "gamma");
-  return LogGammaDraw::apply(full, y, uniform_noise(sample_shape, shape, key).log());
+  return LogGammaDraw::apply(full, y, uniform_noise(sample_shape, a, key).log());
 }
 
 }  // namespace vem

@@ -45,7 +45,7 @@ Tensor FullNormal::log_prob(const Tensor& x) const {
 }
 Tensor FullNormal::rsample(const Tensor& noise) const { return mean_ + product(cholesky_, noise); }
 Tensor FullNormal::draw(const Shape& sample_shape, const Rng& rng) const {
-  return rsample(normal_noise(sample_shape, mean_.sizes().vec(), rng, mean_.scalar_type()));
+  return rsample(normal_noise(sample_shape, mean_, rng));
 }
 
 Tensor FullNormal::natural() const {
@@ -103,10 +103,8 @@ Tensor LowRankNormal::rsample(const Tensor& noise) const {
   return mean_ + product(factor_, parts[1]) + diagonal_.sqrt() * parts[0];
 }
 Tensor LowRankNormal::draw(const Shape& sample_shape, const Rng& rng) const {
-  const at::ScalarType dtype = mean_.scalar_type();
-  const Shape few = concatenated(batch_shape(), {factor_.size(-1)});
-  return rsample(at::cat({normal_noise(sample_shape, mean_.sizes().vec(), rng, dtype, "diagonal"),
-                          normal_noise(sample_shape, few, rng, dtype, "factor")},
+  return rsample(at::cat({normal_noise(sample_shape, mean_, rng, "diagonal"),
+                          normal_noise(sample_shape, factor_.select(-2, 0), rng, "factor")},
                          -1));
 }
 

@@ -44,7 +44,7 @@ Tensor Normal::log_prob(const Tensor& x) const {
 }
 Tensor Normal::rsample(const Tensor& noise) const { return mean_ + std_ * noise; }
 Tensor Normal::draw(const Shape& sample_shape, const Rng& rng) const {
-  return rsample(normal_noise(sample_shape, batch_shape(), rng, mean_.scalar_type()));
+  return rsample(normal_noise(sample_shape, mean_, rng));
 }
 
 Tensor Normal::natural() const { return at::stack(natural_of(mean_, variance()), -1); }
@@ -72,7 +72,8 @@ Tensor DiagonalNormal::log_prob(const Tensor& x) const {
 }
 Tensor DiagonalNormal::rsample(const Tensor& noise) const { return normal_sample(mean_, log_std_, noise); }
 Tensor DiagonalNormal::draw(const Shape& sample_shape, const Rng& rng) const {
-  return rsample(normal_noise(sample_shape, concatenated(batch_shape(), event_shape()), rng, mean_.scalar_type()));
+  const Tensor noise = normal_noise(sample_shape, mean_, rng);
+  return rng.is_recorded() ? mean_ + log_std_.exp() * noise : rsample(noise);  // a trace would not see its loop
 }
 
 Tensor DiagonalNormal::natural() const { return at::cat(natural_of(mean_, variance()), -1); }

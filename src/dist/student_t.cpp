@@ -41,7 +41,7 @@ Tensor StudentT::log_prob(const Tensor& x) const {
 
 Tensor StudentT::draw(const Shape& sample_shape, const Rng& rng) const {
   const Tensor log_gamma = log_gamma_draw(0.5 * df_, sample_shape, rng);
-  const Tensor noise = normal_noise(sample_shape, batch_shape(), rng, mean_.scalar_type());
+  const Tensor noise = normal_noise(sample_shape, mean_, rng);
   return mean_ + scale_ * noise * (0.5 * ((0.5 * df_).log() - log_gamma)).exp();
 }
 

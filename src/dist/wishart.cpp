@@ -49,9 +49,8 @@ Tensor Wishart::log_prob(const Tensor& x) const {
 
 // L A A' L' for the scale L L'.
 Tensor Wishart::draw(const Shape& sample_shape, const Rng& rng) const {
-  const Shape shape = scale_.sizes().vec();
   const Tensor gamma = log_gamma_draw(bartlett_shapes(df_, scale_.size(-1)), sample_shape, rng);
-  const Tensor noise = normal_noise(sample_shape, shape, rng, scale_.scalar_type());
+  const Tensor noise = normal_noise(sample_shape, scale_, rng);
   const Tensor root = at::matmul(cholesky_, bartlett(noise, gamma));
   return at::matmul(root, root.transpose(-2, -1));
 }

@@ -31,7 +31,7 @@ Tensor ZeroInflated::log_prob(const Tensor& x) const {
 
 Tensor ZeroInflated::draw(const Shape& sample_shape, const Rng& rng) const {
   const Tensor x = base_->sample(sample_shape, rng.fold("value"));
-  return at::where(uniform_noise(sample_shape, batch_shape(), rng, "gate") < gate_logits_.sigmoid(), at::zeros_like(x),
+  return at::where(uniform_noise(sample_shape, gate_logits_, rng, "gate") < gate_logits_.sigmoid(), at::zeros_like(x),
                    x);
 }
 

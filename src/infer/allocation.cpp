@@ -40,14 +40,16 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
            true,
            [this](const Tensor& log_lik, const Batch&, const TensorMap&) {
              return Tensors{at::logsumexp(log_lik + log_weights(), -1)};
-           }},
+           },
+           true},
           {"responsibilities",
            "posterior probability of each component for each row, as in the E-step; NaN where the row is impossible",
            {"responsibilities"},
            false,
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
              return Tensors{log_responsibilities(log_lik, globals).exp()};
-           }},
+           },
+           true},
           {"entropy",
            "entropy of the posterior over the component of each row, in nats",
            {"entropy"},
@@ -55,7 +57,8 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
              const Tensor r = log_responsibilities(log_lik, globals).exp();
              return Tensors{-at::xlogy(r, r).sum(-1)};
-           }},
+           },
+           true},
           {"predict",
            "the most probable component of each row; -1 where the row is impossible",
            {"label"},
@@ -63,7 +66,8 @@ std::vector<Allocation::Readout> Allocation::readouts() const {
            [=](const Tensor& log_lik, const Batch&, const TensorMap& globals) {
              const Tensor log_r = log_responsibilities(log_lik, globals);
              return Tensors{log_r.argmax(-1).masked_fill(log_r.isnan().any(-1), -1)};
-           }}};
+           },
+           true}};
 }
 
 Allocation::Counts Allocation::draw(const Tensor&, const Batch&, const TensorMap&, const Rng&) const {

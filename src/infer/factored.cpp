@@ -378,12 +378,12 @@ void Factored::start(const RowReader& rows, const Batch& batch, const RowReader&
   for (const auto& block : blocks()) block->m_step(total, Step(), rng);
 }
 
-std::pair<Tensor, Tensor> Factored::sample(int64_t n, const Rng& rng) const {
+std::pair<Tensor, Tensor> Factored::sample(const Tensor& index, const Rng& rng) const {
   at::NoGradGuard no_grad;
-  const Tensor component = allocation_->sample(n, point(), rng);
+  const Tensor component = allocation_->sample(index, rng);
   const bool predictive = observation_->context().estimate == Estimate::posterior;
-  return {predictive ? observation_->sample_predictive(component, rng)
-                     : observation_->sample(component, observation_->point(), rng),
+  return {predictive ? observation_->sample_predictive(index, component, rng)
+                     : observation_->sample(index, component, observation_->point(), rng),
           component};
 }
 

@@ -27,6 +27,16 @@ Method Method::of_rows(const std::string& name, const std::string& help, const s
   return method;
 }
 
+Method Method::of_draws(const std::string& name, const std::string& help, const std::vector<std::string>& outputs,
+                        const std::function<std::vector<Tensor>(const Tensor&, const Rng&)>& draws) {
+  Method method{name, help, {"n"}, outputs, [draws](const std::vector<Tensor>& inputs, const Rng& rng) {
+                  return draws(at::arange(inputs[0].item<int64_t>(), at::kLong), rng);
+                }};
+  method.integers = {"n"};
+  method.draws = draws;
+  return method;
+}
+
 Schedules Model::schedules() const {
   Schedules all;
   for (const auto& block : blocks_) all.merge(block->schedules());

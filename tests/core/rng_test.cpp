@@ -64,17 +64,38 @@ TEST(Rng, UniformNumbersAreInsideTheUnitInterval) {
 
 // 200,000 draws: five standard errors of each moment.
 TEST(Rng, MomentsAreRight) {
-  const Tensor u = Rng(1).uniform(items(50000), {4}, "u"), z = Rng(1).normal(items(50000), {4}, "z");
-  const double n = 200000;
-  EXPECT_GT(u.min().item<double>(), 0);
-  EXPECT_LT(u.max().item<double>(), 1);
-  EXPECT_NEAR(u.mean().item<double>(), 0.5, 5 * std::sqrt(1 / 12. / n));
-  EXPECT_NEAR(u.var().item<double>(), 1 / 12., 5 * std::sqrt(1 / 180. / n));
-  EXPECT_NEAR(z.mean().item<double>(), 0, 5 / std::sqrt(n));
-  EXPECT_NEAR(z.var().item<double>(), 1, 5 * std::sqrt(2 / n));
-  EXPECT_NEAR(z.pow(4).mean().item<double>(), 3, 5 * std::sqrt(96 / n));
-  const Tensor lag = (z.select(1, 0) * z.select(1, 1)).mean();  // the two numbers of one Box-Muller pair
-  EXPECT_NEAR(lag.item<double>(), 0, 5 / std::sqrt(50000.));
+  at::manual_seed(1);
+  for (const Rng& rng : {Rng(1), Rng::recorded()}) {
+    const Tensor u = rng.uniform(items(50000), {4}, "u"), z = rng.normal(items(50000), {4}, "z");
+    const double n = 200000;
+    EXPECT_GT(u.min().item<double>(), 0);
+    EXPECT_LT(u.max().item<double>(), 1);
+    EXPECT_NEAR(u.mean().item<double>(), 0.5, 5 * std::sqrt(1 / 12. / n));
+    EXPECT_NEAR(u.var().item<double>(), 1 / 12., 5 * std::sqrt(1 / 180. / n));
+    EXPECT_NEAR(z.mean().item<double>(), 0, 5 / std::sqrt(n));
+    EXPECT_NEAR(z.var().item<double>(), 1, 5 * std::sqrt(2 / n));
+    EXPECT_NEAR(z.pow(4).mean().item<double>(), 3, 5 * std::sqrt(96 / n));
+    const Tensor lag = (z.select(1, 0) * z.select(1, 1)).mean();  // the two numbers of one Box-Muller pair
+    EXPECT_NEAR(lag.item<double>(), 0, 5 / std::sqrt(50000.));
+  }
+}
+
+TEST(Rng, RecordedDrawsHaveTheShapesAndTypesOfTheOthers) {
+  const Rng rng = Rng::recorded().at(3).fold("purpose");
+  EXPECT_TRUE(rng.is_recorded());
+  EXPECT_FALSE(Rng(1).fold(2).at(3).is_recorded());
+  for (const int64_t n : {0, 1, 7})
+    for (const at::ScalarType dtype : {at::kFloat, at::kDouble})
+      for (const Shape& shape : {Shape{}, Shape{4}, Shape{2, 3}}) {
+        const Tensor u = rng.uniform(items(n), shape, "u", dtype), z = rng.normal(items(n), shape, "z", dtype);
+        EXPECT_EQ(u.sizes(), Rng(1).uniform(items(n), shape, "u", dtype).sizes());
+        EXPECT_EQ(z.sizes(), u.sizes());
+        EXPECT_EQ(u.scalar_type(), dtype);
+        EXPECT_EQ(z.scalar_type(), dtype);
+      }
+  const Tensor coins = rng.bernoulli(items(20000), at::full({20000, 2}, 51, at::kByte), 255, "coin");
+  EXPECT_EQ(coins.scalar_type(), at::kFloat);
+  EXPECT_NEAR(coins.mean().item<double>(), 0.2, 5 * std::sqrt(.2 * .8 / 40000));
 }
 
 // A pair of normal numbers gives back the two 32-bit words that it came from, to a thousandth of their last bit: the
@@ -97,13 +118,15 @@ TEST(Rng, CoinsAreUniformNumbersBelowAProbability) {
 }
 
 TEST(Rng, GammaHasItsMeanAndVariance) {
-  for (const double shape : {0.05, 0.4, 1.0, 7.5, 300.0}) {
-    const Tensor g = Rng(5).gamma(at::full({40000}, shape, at::kDouble), "g");
-    // the variance of a squared deviation of a gamma is 2 a^2 + 6 a
-    EXPECT_NEAR(g.mean().item<double>(), shape, 5 * std::sqrt(shape / 40000));
-    EXPECT_NEAR(g.var().item<double>(), shape, 5 * std::sqrt((2 * shape * shape + 6 * shape) / 40000));
-    EXPECT_GE(g.min().item<double>(), 0);
-  }
+  at::manual_seed(1);
+  for (const Rng& rng : {Rng(5), Rng::recorded()})
+    for (const double shape : {0.05, 0.4, 1.0, 7.5, 300.0}) {
+      const Tensor g = rng.gamma(at::full({40000}, shape, at::kDouble), "g");
+      // the variance of a squared deviation of a gamma is 2 a^2 + 6 a
+      EXPECT_NEAR(g.mean().item<double>(), shape, 5 * std::sqrt(shape / 40000));
+      EXPECT_NEAR(g.var().item<double>(), shape, 5 * std::sqrt((2 * shape * shape + 6 * shape) / 40000));
+      EXPECT_GE(g.min().item<double>(), 0);
+    }
 }
 
 TEST(Rng, APermutationHoldsEveryItemOnce) {

@@ -354,7 +354,7 @@ TEST(Factored, DrawsFollowTheirComponents) {
       o.covariance = covariance;
       o.estimate = estimate;
       const Factored part = started(o, blobs(120, 3));
-      const auto [x, component] = part.sample(40000, Rng(8));
+      const auto [x, component] = part.sample(at::arange(40000, at::kLong), Rng(8));
       const TensorMap parts = part.observation().describe(part.observation().point());
       for (int64_t k = 0; k < 3; ++k) {
         const Tensor rows = x.index_select(0, component.eq(k).nonzero().squeeze(-1));
@@ -385,7 +385,7 @@ TEST(Factored, PredictiveDrawsMatchThePredictiveDensity) {
     const Tensor x = blobs(6, 3);  // few rows, so that the tails are heavy
     part.set_priors(moments(x, at::ones({6}, at::kDouble)));
     m_step(part, part.expect(x, rows_batch(6), globals_of(part)));
-    const Tensor draws = part.sample(60000, Rng(8)).first;
+    const Tensor draws = part.sample(at::arange(60000, at::kLong), Rng(8)).first;
     const Tensor log_q = part.observation().log_predictive(draws);
     const TensorMap parts = part.observation().describe(part.observation().point());
     const Tensor S =

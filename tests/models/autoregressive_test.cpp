@@ -232,7 +232,8 @@ TEST(Autoregressive, FindsTheRegimesThatItDrew) {
 
 TEST(Autoregressive, DrawsGoOnFromTheirPast) {
   const auto observation = seen(Estimate::ml, 1);
-  const Tensor x = observation->sample(at::zeros({20000}, at::kLong), observation->point(), Rng(3));
+  const Tensor index = at::arange(20000, at::kLong),
+               x = observation->sample(index, at::zeros_like(index), observation->point(), Rng(3));
   const TensorMap parts = observation->describe(observation->point());
   const Tensor u = at::cat({at::ones({19998, 1}, at::kDouble), x.slice(0, 1, -1), x.slice(0, 0, -2)}, 1),
                y = x.slice(0, 2);

@@ -65,7 +65,7 @@ TEST(CategoricalPrior, ItsKlIsTheSumOverStates) {
       return prior->kl(*posterior->at(in[0]), blank_batch(kItems), {}).sum();
     };
     EXPECT_LT(gradient_error(value, {parameters()}), 1e-6);
-    const Tensor drawn = prior->sample(20000, Rng(2)).mean(0), p = log_p.select(1, 0).exp();
+    const Tensor drawn = prior->sample(at::arange(20000, at::kLong), Rng(2)).mean(0), p = log_p.select(1, 0).exp();
     const Tensor mean = (p.unsqueeze(-1) * all_states().squeeze(1)).sum(0);
     EXPECT_LT(((drawn - mean).abs() / (mean * (1 - mean) / 20000).sqrt()).max().item<double>(), 4.5);
   }

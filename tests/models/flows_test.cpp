@@ -126,7 +126,7 @@ TEST(FlowPriors, DensitiesAreThoseOfTheirDraws) {
           -0.5 * (noise * noise).sum(1) - 0.5 * static_cast<double>(L) * std::log(2 * M_PI) - log_det;
       const Tensor density = prior->log_prob(z.unsqueeze(0), blank_batch(6), {})[0];
       EXPECT_LT((density.detach() - expected).abs().max().item<double>(), 1e-6) << toml << L;
-      const Tensor drawn = prior->sample(5, Rng(4));
+      const Tensor drawn = prior->sample(items(5), Rng(4));
       EXPECT_EQ(drawn.sizes(), at::IntArrayRef({5, L}));
       EXPECT_TRUE(drawn.isfinite().all().item<bool>());
     }

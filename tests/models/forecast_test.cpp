@@ -55,7 +55,8 @@ TEST(PredictiveVariance, IsThatOfDraws) {
   for (const std::string covariance : {"full", "diagonal", "tied", "spherical"}) {
     const auto observation = seen("covariance = \"" + covariance + "\"\n", 1);
     const Marginals m = observation->marginals();
-    const Tensor x = observation->sample_predictive(at::zeros({200000}, at::kLong), Rng(5));
+    const Tensor x =
+        observation->sample_predictive(at::arange(200000, at::kLong), at::zeros({200000}, at::kLong), Rng(5));
     EXPECT_TRUE(at::allclose(x.var(0), m.variance[0], 0.03)) << covariance;
     EXPECT_TRUE(at::allclose(x.mean(0), m.mean[0], 0.02, 0.02)) << covariance;
     const ColumnForecast f = mixture_forecast(m, at::ones({1, 1}, at::kDouble), 0.8);

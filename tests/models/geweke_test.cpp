@@ -57,7 +57,7 @@ class Simulator {
   }
   /// New rows, some cells missing where the family has gaps: the chain draws them anew, or never sees them.
   void rows_from_theta(const Rng& rng) {
-    x_ = part_.sample(kRows, rng).first;
+    x_ = part_.sample(at::arange(kRows, at::kLong), rng).first;
     if (gaps_) x_ = x_.clone().index_put_({at::arange(2, at::kLong), at::arange(2, at::kLong)}, std::nan(""));
   }
   void theta_from_rows(const Rng& rng) {

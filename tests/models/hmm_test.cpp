@@ -109,7 +109,7 @@ TEST(MarkovChain, DrawsFollowTheTransitions) {
   total.sums["start.t"] = at::tensor({1., 3.}, at::kDouble).view({1, 2});
   total.sums["transition.t"] = at::tensor({9., 1., 3., 7.}, at::kDouble).view({2, 2});
   for (const auto& block : chain->blocks()) block->m_step(total, Step(), Rng(0));
-  const Tensor z = chain->sample(20000, globals_of(*chain), Rng(3));
+  const Tensor z = chain->sample(at::arange(20000, at::kLong), Rng(3));
   const Tensor from = z.slice(0, 0, -1), to = z.slice(0, 1);
   const double n = from.eq(0).sum().item<double>(), m = from.eq(0).logical_and(to.eq(1)).sum().item<double>();
   EXPECT_NEAR(m / n, 0.1, 5 * std::sqrt(.1 * .9 / n));

@@ -264,8 +264,7 @@ TEST(Lda, TheExportedFileInfersTheSameProportions) {
     export_torchscript(*model, "", folder.file("lda.pt"));
     auto file = torch::jit::load(folder.file("lda.pt"));
     const Tensor theta = file.get_method("encode")({some.at("word"), some.at("count"), some.offsets}).toTensor();
-    // our sweeps stop where gamma moves by 1e-5 on average, at a rate that leaves some ten times that
-    EXPECT_LE(difference(theta, call(*model, "encode", documents(some))[0]), 1e-4) << estimate;
+    EXPECT_LE(difference(theta, call(*model, "encode", documents(some))[0]), 1e-9) << estimate;
     for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kLong, at::kByte}) {
       const Tensor same = file.get_method("encode")({some.at("word").to(type), some.at("count").to(type),
                                                      some.offsets.to(type == at::kByte ? at::kInt : type)})

@@ -146,9 +146,9 @@ TEST(Observations, DrawsFollowTheirDensity) {
   for (const Family& family : kFamilies)
     for (const Estimate estimate : {Estimate::ml, Estimate::posterior}) {
       const auto observation = seen(family, estimate);
-      const Tensor component = at::arange(n, at::kLong).remainder(2);
-      const Tensor x = estimate == Estimate::ml ? observation->sample(component, observation->point(), Rng(4))
-                                                : observation->sample_predictive(component, Rng(4));
+      const Tensor index = at::arange(n, at::kLong), component = index.remainder(2);
+      const Tensor x = estimate == Estimate::ml ? observation->sample(index, component, observation->point(), Rng(4))
+                                                : observation->sample_predictive(index, component, Rng(4));
       EXPECT_TRUE(observation->supported(x).all().item<bool>()) << family.name;
       if (family.name == "multinomial") {
         EXPECT_TRUE(x.sum(1).eq(100).all().item<bool>());

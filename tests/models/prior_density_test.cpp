@@ -76,7 +76,7 @@ TEST(PriorDensity, IntegratesToOneAndIsWhatIsDrawn) {
         };
         // Tails beyond the line: of two degrees of freedom or more, below 1e-8.
         EXPECT_NEAR((density(true).exp() * weight).sum().item<double>(), 1, 1e-6) << name;
-        EXPECT_LT(distance(prior->sample(8000, Rng(2)), density(true)), allowed(8000)) << name;
+        EXPECT_LT(distance(prior->sample(items(8000), Rng(2)), density(true)), allowed(8000)) << name;
         if (estimate == "map") {
           EXPECT_TRUE(at::equal(density(true), density(false))) << name;
         } else {  // exp E[log p] has lost some of its mass, and is nowhere above E[p]

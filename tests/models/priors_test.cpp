@@ -72,7 +72,7 @@ TEST(StandardPrior, ItsKlFromDependentDimensionsIsThatOfMonteCarlo) {
 
 TEST(StandardPrior, DrawsAndDensityBelongTogether) {
   const auto prior = make("kind = \"standard\"\n");
-  const Tensor z = prior->sample(20000, Rng(2));
+  const Tensor z = prior->sample(items(20000), Rng(2));
   EXPECT_LT(z.mean(0).abs().max().item<double>(), 4 / std::sqrt(20000.0));
   EXPECT_LT((z.var(0) - 1).abs().max().item<double>(), 4 * std::sqrt(2 / 20000.0));
   const double at_zero = prior->log_prob(at::zeros({1, 1, kLatent}, at::kDouble), blank_batch(1), {}).item<double>();
@@ -145,7 +145,7 @@ TEST(NormalMixturePrior, DensityDrawsAndResponsibilitiesAreThoseOfItsParameters)
   EXPECT_LT((prior->log_prob(z, blank_batch(5), {}) - each.logsumexp(-1)).abs().max().item<double>(), 1e-10);
 
   const int64_t n = 40000;
-  const Tensor draws = prior->sample(n, Rng(2)), mean = (weight.unsqueeze(1) * means).sum(0),
+  const Tensor draws = prior->sample(items(n), Rng(2)), mean = (weight.unsqueeze(1) * means).sum(0),
                square = (weight.unsqueeze(1) * (means.square() + (2 * log_stds).exp())).sum(0);
   const Tensor error = ((draws.mean(0) - mean).abs() / (square - mean.square()).sqrt()) * std::sqrt(double(n));
   EXPECT_LT(error.max().item<double>(), 4);  // in standard errors
@@ -163,7 +163,7 @@ TEST(MixturePrior, StartsWithComponentsThatDifferAndCoverTheStandardNormal) {
   const Tensor means = NormalGammaFamily::moments(t).first;
   const Tensor distances = at::cdist(means, means) + 10 * at::eye(5, at::kDouble);
   EXPECT_GT(distances.min().item<double>(), 0.3);
-  const Tensor z = prior->sample(20000, Rng(1));
+  const Tensor z = prior->sample(items(20000), Rng(1));
   EXPECT_LT(z.mean(0).abs().max().item<double>(), 0.15);  // 512 pseudo items: 0.044 a standard error
   EXPECT_LT((z.var(0) - 1).abs().max().item<double>(), 0.4);
 }

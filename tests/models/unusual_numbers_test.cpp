@@ -147,7 +147,8 @@ TEST(UnusualNumbers, TinyConcentrationsDrawCorners) {
     Expectation total;
     total.sums["components.t"] = at::full({1, kCategories}, a - 1, at::kDouble);
     observation->blocks()[0]->m_step(total, Step(), Rng(0));
-    const Tensor shares = observation->sample_predictive(at::zeros({kDraws}, at::kLong), Rng(3)) / 50;
+    const Tensor shares =
+        observation->sample_predictive(at::arange(kDraws, at::kLong), at::zeros({kDraws}, at::kLong), Rng(3)) / 50;
     ASSERT_FALSE(shares.isnan().any().item<bool>());
     const double p = 1. / kCategories, of_p = p * (1 - p) / (kCategories * a + 1);
     const double variance = of_p + (p * (1 - p) - of_p) / 50;  // of the counts given p

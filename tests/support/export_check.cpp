@@ -72,8 +72,7 @@ void write_tensors(const fs::path& folder, const std::string& prefix, const std:
 void write_expected(const fs::path& folder, const Method& method, const TensorMap& inputs, int64_t items) {
   const std::vector<Tensor> in = arguments(method, inputs, items), out = method.call(in, Rng(1));
   write_tensors(folder, method.name + ".in", in);
-  if (method.script.empty() || equal(out, method.call(in, Rng(2))))
-    return write_tensors(folder, method.name + ".out", out);
+  if (!method.draws || equal(out, method.call(in, Rng(2)))) return write_tensors(folder, method.name + ".out", out);
   std::vector<Tensor> shapes;
   for (const Tensor& tensor : out) shapes.push_back(at::tensor(tensor.sizes(), at::kLong));
   write_tensors(folder, method.name + ".shape", shapes);
@@ -89,8 +88,7 @@ std::string write_case(const TemporaryFolder& top, const ExportCase& test) {
     const fs::path folder = top.path() / fmt::format("{}-{}", test.name, items);
     fs::create_directory(folder);
     for (const Method& method : test.model->methods())
-      if (!method.script.empty() || !method.example.empty() || method.inputs.empty())
-        write_expected(folder, method, test.inputs, items);
+      if (method.exported()) write_expected(folder, method, test.inputs, items);
     words += " " + folder.string();
   }
   return words;

@@ -17,7 +17,7 @@ struct ExportCase {
 };
 
 /// Exports every model and expects of each file: the model's names of parameters and buffers; the same numbers to 1e-5
-/// (relative where they are larger than 1) from every method with an example, a script or without inputs, for all
+/// (relative where they are larger than 1) from every method that is exported, for all
 /// items of `inputs`, for 3 and for 1; the same shapes where a method draws random numbers. Skips Python, visibly,
 /// where python3-torch is not installed. One process of each kind for all cases: both are slow to start.
 void expect_exports_match(const std::vector<ExportCase>& cases);

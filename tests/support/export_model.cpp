@@ -53,25 +53,21 @@ class ExportModel final : public Model {
         {"reconstruct", "", {"x"}, {"x"}, [this](In in, const Rng&) { return Out{decode(encode(in[0])[0])}; }, {x}},
         {"weigh", "", {"z", "x"}, {"sum"}, [this](In in, const Rng&) { return Out{weigh(in[0], in[1])}; }, {z, x}},
         {"weights_of_latents", "", {}, {"w"}, [this](In, const Rng&) { return Out{weights_->t().exp()}; }},
-        {"sample",
-         "",
-         {"n"},
-         {"x"},
-         [this](In in, const Rng& rng) {
-           const Tensor items = at::arange(in[0].item<int64_t>(), at::kLong);
-           return Out{decode(rng.normal(items, {kLatent}, "sample", at::kFloat))};
-         },
-         {},
-         "def sample(self, n: int):\n    return self.decode(torch.randn([n, 2]))\n",
-         {"n"}},
+        Method::of_draws("sample", "", {"x"},
+                         [this](const Tensor& index, const Rng& rng) {
+                           return Out{decode(rng.normal(index, {kLatent}, "sample", at::kFloat))};
+                         }),
         {"refine", "has no example, so it stays here", {"x"}, {"x"}, [](In in, const Rng&) { return Out{in[0]}; }}};
     if (fault_ == ExportFault::frozen_rows)
       methods[1].call = [this](In in, const Rng&) {
         return Out{decode(in[0]).view({in[0].size(0), kFeatures})};  // size() is a plain number: the trace keeps 4
       };
     if (fault_ == ExportFault::name_of_a_tensor) methods[0].name = "encoder";
-    if (fault_ == ExportFault::source_with_an_error)
-      methods[5].script = "def sample(self, n: int):\n    return nothing\n";
+    if (fault_ == ExportFault::frozen_draws)
+      methods[5].draws = [this](const Tensor& index, const Rng& rng) {
+        return Out{decode(rng.normal(at::arange(index.size(0), at::kLong), {kLatent}, "sample", at::kFloat))};
+      };
+    if (fault_ == ExportFault::unknown_method) methods[0].of_each_sequence = "nothing";
     return methods;
   }
 

@@ -1,6 +1,6 @@
 // A model that has everything an export meets, and nothing to learn: a linear encoder and decoder on a gradient block,
 // a conjugate block whose t asks for gradients, constants, methods with one output, several, none of the inputs, and
-// TorchScript source that calls a traced method. Legend: B rows, D features, L latent.
+// and draws. Legend: B rows, D features, L latent.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 namespace vem {
 
 /// What a model that is exported wrongly may do; `none` is the sound one.
-enum class ExportFault { none, frozen_rows, name_of_a_tensor, source_with_an_error };
+enum class ExportFault { none, frozen_rows, name_of_a_tensor, frozen_draws, unknown_method };
 
 /// float32, D = 3, L = 2; parameters "encoder.hidden.0.{weight,bias}", "decoder.{weight,bias}", the conjugate block
 /// "weights" and the constant "scaling.center".

@@ -74,17 +74,32 @@ TEST_F(Exporter, MethodsReadTheFilesOwnTensors) {
   EXPECT_TRUE(at::allclose(module.get_method("decode")({z}).toTensor(), before + 1));
 }
 
-TEST_F(Exporter, HasTheMethodsWithAnExampleOrASourceAndForward) {
+TEST_F(Exporter, HasTheMethodsWithAnExampleTheDrawsAndForward) {
   const torch::jit::Module module = exported(*model_);
   std::set<std::string> names;
   for (const auto& method : module.get_methods()) names.insert(method.name());
   EXPECT_EQ(names, (std::set<std::string>{"encode", "decode", "reconstruct", "weigh", "weights_of_latents", "sample",
-                                          "forward"}));
+                                          "sample_at", "forward"}));
   const Tensor x = rows(6, 3);
   const Method reconstruct = *Model::find(model_->methods(), "reconstruct");
   torch::jit::Module callable = module;
   EXPECT_TRUE(at::allclose(callable.forward({x}).toTensor(), reconstruct.call({x}, Rng(0))[0]));
   EXPECT_EQ(module.get_method("sample")({int64_t{9}}).toTensor().sizes(), (Shape{9, 3}));
+}
+
+TEST_F(Exporter, DrawsAnewForAnyNumberOfRows) {
+  const torch::jit::Module module = exported(*model_);
+  at::manual_seed(1);
+  const auto draw = [&](int64_t n) { return module.get_method("sample")({n}).toTensor(); };
+  EXPECT_EQ(draw(0).sizes(), (Shape{0, 3}));
+  EXPECT_FALSE(at::equal(draw(4), draw(4)));
+  const int64_t n = 20000;
+  const Tensor theirs = draw(n),
+               ours = Model::find(model_->methods(), "sample")->call({at::scalar_tensor(n, at::kLong)}, Rng(2))[0];
+  EXPECT_EQ(theirs.scalar_type(), at::kFloat);
+  const Tensor error = (2 * ours.var(0) / static_cast<double>(n)).sqrt();
+  EXPECT_LT(((theirs.mean(0) - ours.mean(0)).abs() / error).max().item<double>(), 4.5);
+  EXPECT_LT((theirs.std(0) / ours.std(0) - 1).abs().max().item<double>(), 4.5 / std::sqrt(static_cast<double>(n)));
 }
 
 TEST_F(Exporter, HoldsTheConfiguration) {
@@ -102,8 +117,10 @@ TEST_F(Exporter, RefusesWhatAFileCanNotDo) {
     return message_of<NumericError>([&] { export_torchscript(*make_export_model(fault), "", path()); });
   };
   EXPECT_EQ(words(ExportFault::name_of_a_tensor), "export: method encoder has the name of a tensor");
-  EXPECT_EQ(words(ExportFault::source_with_an_error),
-            "export: method sample can not be compiled: undefined value nothing:");
+  EXPECT_EQ(words(ExportFault::frozen_draws),
+            "export: method sample_at gives other numbers for 1 rows than the model; is a size frozen?");
+  EXPECT_EQ(words(ExportFault::unknown_method).rfind("export: method encode can not be compiled: ", 0), 0u)
+      << words(ExportFault::unknown_method);
   // What LibTorch says of the frozen size follows, and is its own.
   EXPECT_EQ(words(ExportFault::frozen_rows)
                 .rfind("export: method decode can not be run for other rows than its example: ", 0),

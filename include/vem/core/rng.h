@@ -17,6 +17,12 @@ std::array<uint32_t, 4> philox4x32(const std::array<uint32_t, 4>& counter, uint6
 class Rng {
  public:
   explicit Rng(uint64_t seed) : key_(seed) {}
+  /// A key for samplers that an export records: its numbers come from LibTorch's own random operations, shaped by their
+  /// tensor arguments, so that a trace of the sampler draws anew for any number of rows. Streams and folds are ignored.
+  static Rng recorded();
+  /// Whether this is recorded(). A sampler that loops over the numbers of a tensor, which a trace would freeze, then
+  /// calls LibTorch's operation for its distribution instead.
+  bool is_recorded() const { return recorded_; }
 
   /// The same key in another epoch.
   Rng at(int64_t epoch) const;
@@ -41,10 +47,11 @@ class Rng {
   Tensor permutation(int64_t n) const;
 
  private:
-  Rng(uint64_t key, uint32_t epoch) : key_(key), epoch_(epoch) {}
+  Rng(uint64_t key, uint32_t epoch, bool recorded) : key_(key), epoch_(epoch), recorded_(recorded) {}
 
   uint64_t key_;
   uint32_t epoch_ = 0;
+  bool recorded_ = false;
 };
 
 }  // namespace vem

@@ -55,12 +55,10 @@ class Allocation {
     std::vector<std::string> outputs;
     /// Of log_lik: the predictive log density where theta has a posterior; else the value that the E-step uses.
     bool predictive;
-    /// log_lik [rows, K] in the units of the data, items, globals at their current values -> `outputs`. Traceable
-    /// where rows are independent.
+    /// log_lik [rows, K] in the units of the data, items, globals at their current values -> `outputs`.
     std::function<std::vector<Tensor>(const Tensor&, const Batch&, const TensorMap&)> call;
-    /// TorchScript statements (indented by four) that return `outputs`, given `log_lik`, `offsets` and the module's
-    /// tensors: for exports where rows depend on each other.
-    std::string script{};
+    /// Whether it can be traced; where rows depend on each other, by functions of vem/infer/torchscript_library.h.
+    bool traceable;
   };
   /// The default, for independent rows: log_prob, responsibilities, predict.
   virtual std::vector<Readout> readouts() const;
@@ -84,10 +82,9 @@ class Allocation {
   /// Its own parameters by name, as people read them: of a chain "transition" [K, K] ...; none where log_weights() says
   /// it all.
   virtual std::vector<std::pair<std::string, Tensor>> describe() const { return {}; }
-  /// A draw of component indices [n] int64 for new items.
-  virtual Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const = 0;
-  /// TorchScript expression [n] of component indices, given `n` and the module's tensors; for exports.
-  virtual std::string sample_script() const = 0;
+  /// Component indices [n] int64 drawn for new rows, one for each entry of `index`, which is 0 .. n - 1 [n] int64;
+  /// where rows depend on each other, those of one item. Traceable with Rng::recorded().
+  virtual Tensor sample(const Tensor& index, const Rng& rng) const = 0;
 };
 
 }  // namespace vem

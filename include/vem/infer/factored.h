@@ -10,6 +10,8 @@ namespace vem {
 /// Rows begin .. end beside the `lags` rows before each in its own item, the nearest first: [end - begin, D (1 +
 /// lags)]. NaN stands where an item has no such row. The rows themselves where lags is 0.
 Tensor with_history(const RowReader& rows, const Tensor& offsets, int64_t begin, int64_t end, int64_t lags);
+/// The same of all rows x [rows, D], traceable: the number of rows stays open.
+Tensor with_history(const Tensor& x, const Tensor& offsets, int64_t lags);
 
 class Factored {
  public:
@@ -38,8 +40,9 @@ class Factored {
   Expectation assign(const RowReader& rows, const Batch& batch, const RowReader& responsibilities) const;
   /// One M-step of every block from what assign() returned.
   void start(const RowReader& rows, const Batch& batch, const RowReader& responsibilities, const Rng& rng = Rng(0));
-  /// Draws n rows and their components; from the predictive density for a posterior.
-  std::pair<Tensor, Tensor> sample(int64_t n, const Rng& rng) const;
+  /// Draws a row and its component for each entry of `index`, which is 0 .. n - 1 [n] int64; from the predictive
+  /// density for a posterior. Traceable with Rng::recorded().
+  std::pair<Tensor, Tensor> sample(const Tensor& index, const Rng& rng) const;
 
  private:
   /// `log_r` instead of the log-likelihoods of rows first_row .. last_row: what a start is made from.

@@ -23,17 +23,28 @@ struct Method {
   std::vector<std::string> inputs, outputs;  ///< "x" is rows as the model was trained on, in the user's units
   /// Tensors in the order of `inputs` -> tensors in the order of `outputs`. Deterministic methods ignore the key.
   std::function<std::vector<Tensor>(const std::vector<Tensor>&, const Rng&)> call;
-  /// Inputs for tracing; empty if the method is not exported by tracing.
+  /// Inputs for tracing; empty if the method is not exported by tracing. `offsets` begins with 0, and the other inputs
+  /// of such a method are the rows of its items.
   std::vector<Tensor> example{};
-  /// TorchScript source, for what has an integer argument, a loop or a random shape; it may call traced methods.
-  std::string script{};
   /// Names of `inputs` that are whole numbers (a count, a number of samples): tensors [] int64 in `call`.
   std::vector<std::string> integers{};
+  /// Of a method whose input is a number of draws n: the draws as a function of `index`, which is 0 .. n - 1 [n] int64.
+  /// An export records it with Rng::recorded() as the method <name>_at, and calls that.
+  std::function<std::vector<Tensor>(const Tensor& index, const Rng&)> draws{};
+  /// The name of a method that takes the rows of one sequence, for what would freeze lengths in a trace: an export
+  /// hands it the rows of each sequence in turn, and joins its outputs. Rows and offsets are the inputs, or the outputs
+  /// of `draws`.
+  std::string of_each_sequence{};
 
   /// One tensor of rows to another. Without an example it is not exported.
   static Method of_rows(const std::string& name, const std::string& help, const std::string& input,
                         const std::string& output, const std::function<Tensor(const Tensor&, const Rng&)>& function,
                         const Tensor& example = {});
+  /// n draws, "n" being the one input.
+  static Method of_draws(const std::string& name, const std::string& help, const std::vector<std::string>& outputs,
+                         const std::function<std::vector<Tensor>(const Tensor& index, const Rng&)>& draws);
+  /// Whether an exported file has it.
+  bool exported() const { return !example.empty() || inputs.empty() || draws || !of_each_sequence.empty(); }
 };
 
 class Model {

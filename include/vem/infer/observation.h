@@ -167,13 +167,11 @@ class Observation {
   /// [items, D lags]. Intervals as in mixture_forecast(). Throws Error elsewhere (the default).
   virtual ColumnForecast forecast(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
                                   double level) const;
-  /// Draws a row for each component index [n]: [n, D] from the components at t. With lags, one item of n rows.
-  virtual Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const = 0;
+  /// Draws a row for each component index [n]: [n, D] from the components at t, where `index` is 0 .. n - 1 [n] int64.
+  /// With lags, one item of n rows. Traceable with Rng::recorded().
+  virtual Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const = 0;
   /// Likewise from the predictive density.
-  virtual Tensor sample_predictive(const Tensor& component, const Rng& rng) const = 0;
-  /// TorchScript statements that set `x` [n, D] given `n`, the component indices `label` [n] and the tensors of the
-  /// blocks: from the predictive density for a posterior, else at the point.
-  virtual std::string sample_script() const = 0;
+  virtual Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const = 0;
 
   /// Numbers worth a remark about the fitted family: "components.flat", directions in which the training rows do not
   /// vary, so that the prior alone gives components a width there. Without an entry: nothing to be said.

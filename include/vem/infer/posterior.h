@@ -53,8 +53,6 @@ class Posterior {
   virtual std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const = 0;
   /// Their names alone.
   std::vector<std::string> names() const;
-  /// TorchScript statements (indented by four) that set `z` to draws for rows `k` of the tensors of named().
-  virtual std::string sample_script() const = 0;
 };
 
 }  // namespace vem

@@ -47,10 +47,10 @@ class Prior {
   virtual void initialize(const Tensor& /*rows*/, const Rng&) {}
   /// Whether log_prob() depends on the encoder's parameters.
   virtual bool uses_encoder() const { return false; }
-  /// n draws [n, L] from the density of log_predictive().
-  virtual Tensor sample(int64_t n, const Rng& rng) const = 0;
-  /// TorchScript statements (indented by four) that set `z` [n, L], given `n`; they may call methods() on self.
-  virtual std::string sample_script() const = 0;
+  /// Draws [n, L] from the density of log_predictive(), one for each entry of `index`, which is 0 .. n - 1 [n] int64.
+  /// Traceable with Rng::recorded(): the number of draws comes from the tensor, so that an exported file draws as many
+  /// as it is asked for.
+  virtual Tensor sample(const Tensor& index, const Rng& rng) const = 0;
   /// Methods that the prior adds to the model's.
   virtual std::vector<Method> methods() const { return {}; }
   /// Whether z is one-hot.

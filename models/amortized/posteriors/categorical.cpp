@@ -93,7 +93,6 @@ class CategoricalPosterior final : public Posterior {
   std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const override {
     return {{"probabilities", OneHots(parameters, o_.num_classes).mean()}};
   }
-  std::string sample_script() const override { return {}; }  // of priors made of posteriors, which are real
 
  private:
   /// [K^M, 1, L].

@@ -24,10 +24,6 @@ class DiagonalPosterior final : public Posterior {
     return {{"mean", mean}, {"log_std", log_std}};
   }
 
-  std::string sample_script() const override {
-    return "    z = mean[k] + torch.exp(log_std[k]) * torch.randn_like(mean[k])\n";
-  }
-
  private:
   std::pair<Tensor, Tensor> split(const Tensor& parameters) const {
     const auto halves = parameters.split(latent_dim_, -1);  // one node whose gradient is one cat

@@ -52,7 +52,6 @@ class FlowPosterior final : public Posterior {
   std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const override {
     return base_->named(parameters.narrow(-1, 0, sizes_[0]));
   }
-  std::string sample_script() const override { return {}; }
 
  private:
   std::shared_ptr<Posterior> base_;

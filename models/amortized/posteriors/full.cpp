@@ -24,9 +24,6 @@ class FullPosterior final : public Posterior {
   std::vector<std::pair<std::string, Tensor>> named(const Tensor& parameters) const override {
     return {{"mean", mean(parameters)}, {"cholesky", cholesky(parameters)}};
   }
-  std::string sample_script() const override {
-    return "    z = mean[k] + torch.matmul(cholesky[k], torch.randn_like(mean[k]).unsqueeze(-1)).squeeze(-1)\n";
-  }
 
  private:
   Tensor mean(const Tensor& parameters) const { return parameters.narrow(-1, 0, latent_dim_); }

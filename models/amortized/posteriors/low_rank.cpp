@@ -31,11 +31,6 @@ class LowRankPosterior final : public Posterior {
     const auto part = parts(parameters);
     return {{"mean", part[0]}, {"log_std", part[1]}, {"factor", part[2]}};
   }
-  std::string sample_script() const override {
-    return "    w = factor[k]\n"
-           "    z = mean[k] + torch.matmul(w, torch.randn_like(w.narrow(-2, 0, 1)).transpose(-1, -2)).squeeze(-1)\n"
-           "    z = z + torch.exp(log_std[k]) * torch.randn_like(z)\n";
-  }
 
  private:
   std::vector<Tensor> parts(const Tensor& parameters) const {

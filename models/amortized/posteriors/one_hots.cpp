@@ -24,13 +24,18 @@ Tensor OneHots::rsample(const Tensor& noise) const {
 Tensor OneHots::relaxed(const Tensor& noise, double temperature) const {
   return at::softmax(noisy(noise) / temperature, -1).flatten(-2);
 }
+Tensor OneHots::sample(const Tensor& index, const Rng& rng) const {
+  const int64_t own = log_probs_.numel();
+  const Tensor number = (index.unsqueeze(-1) * own + at::arange(own, at::kLong)).flatten();  // one for every logit
+  Shape shape = log_probs_.flatten(-2).sizes().vec();
+  shape.insert(shape.begin(), -1);
+  return rsample(rng.normal(number, {}, "one-hots", log_probs_.scalar_type()).view(shape)).detach();
+}
 Tensor OneHots::draw(const Shape& sample_shape, const Rng& rng) const {
   Shape shape = sample_shape;
   const Shape own = log_probs_.flatten(-2).sizes().vec();
   shape.insert(shape.end(), own.begin(), own.end());
-  int64_t n = 1;
-  for (const int64_t size : shape) n *= size;
-  return rsample(rng.normal(at::arange(n, at::kLong), {}, "one-hots", log_probs_.scalar_type()).view(shape));
+  return sample(at::arange(c10::multiply_integers(sample_shape), at::kLong), rng).view(shape);
 }
 
 }  // namespace vem

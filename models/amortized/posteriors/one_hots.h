@@ -24,6 +24,9 @@ class OneHots final : public Distribution {
   using Distribution::rsample;
   /// A draw from normal noise [..., batch, L], constant in the parameters.
   Tensor rsample(const Tensor& noise) const override;
+  using Distribution::sample;
+  /// A draw [n, batch, L] for each entry of index, which is 0 .. n - 1 [n] int64. Traceable with Rng::recorded().
+  Tensor sample(const Tensor& index, const Rng& rng) const;
   /// softmax((log_probs + Gumbel noise) / temperature), from the same noise: its largest class is that of rsample()
   /// (Maddison, Mnih and Teh 2017; Jang, Gu and Poole 2017, equation 2).
   Tensor relaxed(const Tensor& noise, double temperature) const;

@@ -31,14 +31,7 @@ class CategoricalPrior final : public Prior {
     const Tensor& log_q = dynamic_cast<const OneHots&>(q).log_probs();
     return batch.per_item((log_q.exp() * (log_q - p().log_probs())).sum(-1), 0);
   }
-  Tensor sample(int64_t n, const Rng& rng) const override { return p().sample({n}, rng.fold("prior")); }
-  std::string sample_script() const override {
-    return fmt::format(
-        "    p = self.prior_probabilities()\n"
-        "    k = torch.multinomial(p, n, True).transpose(0, 1)\n"
-        "    z = torch.flatten(torch.one_hot(k, {}), 1).to({})\n",
-        K_, static_cast<int>(dtype_));
-  }
+  Tensor sample(const Tensor& index, const Rng& rng) const override { return p().sample(index, rng.fold("prior")); }
   std::vector<Method> methods() const override {
     Method method{"prior_probabilities", "of the classes of each category", {}, {"p"}, {}};
     method.call = [this](const std::vector<Tensor>&, const Rng&) {

@@ -16,14 +16,9 @@ Tensor FlowPrior::log_prob(const Tensor& z, const Batch& batch, const TensorMap&
   return batch.per_item(normal_log_density((u * u).sum(-1), -log_det, latent_dim_));
 }
 
-Tensor FlowPrior::sample(int64_t n, const Rng& rng) const {
+Tensor FlowPrior::sample(const Tensor& index, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  return coloured(rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_));
-}
-
-std::string FlowPrior::sample_script() const {
-  return fmt::format("    z = self.prior_draw(torch.randn([n, {}], dtype={}))\n", latent_dim_,
-                     static_cast<int>(dtype_));
+  return coloured(rng.normal(index, {latent_dim_}, "prior", dtype_));
 }
 
 std::vector<Method> FlowPrior::methods() const {

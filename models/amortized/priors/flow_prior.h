@@ -9,8 +9,7 @@ class FlowPrior : public Prior {
  public:
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const final;
   Tensor kl(const Distribution&, const Batch&, const TensorMap&) const final { return {}; }
-  Tensor sample(int64_t n, const Rng& rng) const final;
-  std::string sample_script() const final;
+  Tensor sample(const Tensor& index, const Rng& rng) const final;
   /// "prior_draw": z of standard normal noise.
   std::vector<Method> methods() const final;
 

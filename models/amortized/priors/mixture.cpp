@@ -71,7 +71,9 @@ class MixturePrior final : public Prior {
     const Tensor cells = kmeans(x, batch.weight, part_.num_components(), rng).labels;
     part_.start(x, batch, at::one_hot(cells, part_.num_components()).to(at::kDouble), rng);
   }
-  Tensor sample(int64_t n, const Rng& rng) const override { return part_.sample(n, rng).first.to(dtype_); }
+  Tensor sample(const Tensor& index, const Rng& rng) const override {
+    return part_.sample(index, rng).first.to(dtype_);
+  }
 
   std::vector<Method> methods() const override {
     return {{"prior_components",
@@ -86,10 +88,6 @@ class MixturePrior final : public Prior {
                return std::vector<Tensor>{part_.allocation().log_weights().exp().view({-1}), components.at("means"),
                                           factors};
              }}};
-  }
-  std::string sample_script() const override {
-    return fmt::format("    label = {}\n{}    z = x.to({})\n", part_.allocation().sample_script(),
-                       part_.observation().sample_script(), static_cast<int>(dtype_));
   }
   /// Of a chain over the rows of an item, no row belongs to a component by itself.
   bool independent_rows() const override { return part_.allocation().independent_rows(); }

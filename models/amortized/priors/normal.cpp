@@ -33,13 +33,9 @@ class NormalPrior final : public Prior {
     const Tensor whole = vem::kl(q, learned() ? DiagonalNormal(mean_, log_std_) : DiagonalNormal(zero, zero));
     return whole.defined() ? batch.per_item(whole.unsqueeze(-1), 0) : whole;
   }
-  Tensor sample(int64_t n, const Rng& rng) const override {
-    const Tensor z = rng.normal(at::arange(n, at::kLong), {latent_dim_}, "prior", dtype_);
+  Tensor sample(const Tensor& index, const Rng& rng) const override {
+    const Tensor z = rng.normal(index, {latent_dim_}, "prior", dtype_);
     return learned() ? mean_ + log_std_.exp() * z : z;
-  }
-  std::string sample_script() const override {  // TorchScript source from C++ knows types by their number only
-    return fmt::format("    z = torch.randn([n, {}], dtype={})\n", latent_dim_, static_cast<int>(dtype_)) +
-           (learned() ? "    z = self.prior.mean + torch.exp(self.prior.log_std) * z\n" : "");
   }
 
  private:

@@ -39,19 +39,13 @@ class NormalMixturePrior final : public Prior {
     return at::softmax(at_mean - 0.5 * at::mm(q.variance(), precision.t()) + at::log_softmax(logits_, 0), -1);
   }
 
-  Tensor sample(int64_t n, const Rng& rng) const override {
+  Tensor sample(const Tensor& index, const Rng& rng) const override {
     const at::NoGradGuard no_grad;
-    const Tensor index = at::arange(n, at::kLong), u = rng.uniform(index, {}, "component");
+    const Tensor u = rng.uniform(index, {}, "component");
     const Tensor edges = at::softmax(logits_, 0).to(at::kDouble).cumsum(0);
     const Tensor k = at::searchsorted(edges, u).clamp_max(components_ - 1);
     return means_.index_select(0, k) +
            log_stds_.index_select(0, k).exp() * rng.normal(index, {latent_dim_}, "prior", dtype_);
-  }
-  std::string sample_script() const override {
-    return fmt::format(
-        "    k = torch.multinomial(torch.softmax(self.prior.logits, 0), n, True)\n"
-        "    z = self.prior.means[k] + torch.exp(self.prior.log_stds[k]) * torch.randn([n, {}], dtype={})\n",
-        latent_dim_, static_cast<int>(dtype_));
   }
 
  private:

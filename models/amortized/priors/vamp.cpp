@@ -50,16 +50,11 @@ class VampPrior final : public Prior {
       c_.constants->set(kPseudoInputs, start);
   }
 
-  Tensor sample(int64_t n, const Rng& rng) const override {
+  Tensor sample(const Tensor& index, const Rng& rng) const override {
     const at::NoGradGuard no_grad;
-    const Tensor u = rng.uniform(at::arange(n, at::kLong), {}, "component");
+    const Tensor u = rng.uniform(index, {}, "component");
     const Tensor k = (u * static_cast<double>(o_.num_components)).to(at::kLong).clamp_max(o_.num_components - 1);
     return c_.posterior->at(parameters().index_select(0, k))->sample({}, rng.fold("prior"));
-  }
-  std::string sample_script() const override {
-    return fmt::format("    k = torch.randint({}, [n])\n    {} = self.prior_components()\n", o_.num_components,
-                       fmt::join(c_.posterior->names(), ", ")) +
-           c_.posterior->sample_script();
   }
   std::vector<Method> methods() const override {
     Method method{"prior_components", "parameters of q(z | u) at the pseudo-inputs", {}, c_.posterior->names(), {}};

@@ -145,14 +145,10 @@ Allocation::Counts IndependentRows::draw(const Tensor& log_lik, const Batch& bat
   return counts;
 }
 
-Tensor IndependentRows::sample(int64_t n, const TensorMap&, const Rng& rng) const {
+Tensor IndependentRows::sample(const Tensor& index, const Rng& rng) const {
   const Tensor edges = log_weights().exp().cumsum(-1).squeeze(0).contiguous();
-  const Tensor u = rng.uniform(at::arange(n, at::kLong), {}, "component") * edges[-1];
+  const Tensor u = rng.uniform(index, {}, "component") * edges[-1];
   return at::searchsorted(edges, u.contiguous()).clamp_max(edges.size(0) - 1);
-}
-
-std::string IndependentRows::sample_script() const {
-  return fmt::format("torch.multinomial({}, n, True)", weights_script("self." + block_->name(), posterior()));
 }
 
 }  // namespace vem

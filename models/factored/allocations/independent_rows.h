@@ -20,8 +20,7 @@ class IndependentRows : public Allocation {
   Tensor log_weights() const override;
   Counts expect(const Tensor& log_lik, const Batch& batch, const TensorMap& globals) const override;
   Counts draw(const Tensor& log_lik, const Batch& batch, const TensorMap& globals, const Rng& rng) const override;
-  Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const override;
-  std::string sample_script() const override;
+  Tensor sample(const Tensor& index, const Rng& rng) const override;
   Tensor occupancy() const override { return counts_of(block_->eta() - block_->eta_prior()); }
 
  protected:
@@ -32,8 +31,6 @@ class IndependentRows : public Allocation {
   virtual Tensor counts_of(const Tensor& sums) const { return sums[0]; }
   /// log of the expected weights [1, K] under q at eta [1, P].
   virtual Tensor log_expected(const Tensor& eta) const = 0;
-  /// TorchScript expression [K] of weights in proportion to those that log_weights() gives.
-  virtual std::string weights_script(const std::string& block, bool expected) const = 0;
   bool posterior() const { return context_.estimate == Estimate::posterior; }
   int64_t K() const { return context_.num_components; }
 

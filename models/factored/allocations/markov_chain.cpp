@@ -3,7 +3,6 @@
 // diagonal makes states last; forbidden transitions stay forbidden. Legend: K states.
 #include <limits>
 
-#include "markov_chain_scripts.h"
 #include "state_mixtures.h"
 #include "vem/core/error.h"
 #include "vem/core/infinity.h"
@@ -11,6 +10,7 @@
 #include "vem/infer/allocation.h"
 #include "vem/infer/forward_backward.h"
 #include "vem/infer/observation.h"
+#include "vem/infer/torchscript_library.h"
 
 namespace vem {
 namespace {
@@ -194,20 +194,15 @@ class MarkovChain final : public Allocation {
   }
 
   /// One sequence of n steps.
-  Tensor sample(int64_t n, const TensorMap&, const Rng& rng) const override {
-    const Tensor u = rng.uniform(at::arange(n, at::kLong), {}, "component"), states = at::empty({n}, at::kLong);
-    const Tensor start = mean_start(), transition = mean_transition();
-    for (int64_t t = 0, state = -1; t < n; ++t) {
+  Tensor sample(const Tensor& index, const Rng& rng) const override {
+    const Tensor start = mean_start(), transition = mean_transition(), u = rng.uniform(index, {}, "component");
+    if (torchscript::recording()) return torchscript::chain_states(start, transition, u);
+    const Tensor states = at::empty_like(index);
+    for (int64_t t = 0, state = -1; t < states.size(0); ++t) {
       state = draw_state(state < 0 ? start : transition[state], u[t].item<double>());
       states[t] = state;
     }
     return states;
-  }
-  std::string sample_script() const override {
-    return "torch.zeros([n], dtype=4)\n" + mean_script() + R"(
-    for t in range(n):
-        p = start if t == 0 else transition[int(label[t - 1])]
-        label[t] = torch.multinomial(p, 1)[0])";
   }
 
  private:
@@ -267,51 +262,12 @@ class MarkovChain final : public Allocation {
     return alpha / alpha.sum(-1, true);
   }
 
-  // The same in TorchScript: `start` [K] and `transition` [K, K], and their logarithms in the E-step. Source compiled
-  // from C++ knows types by number: 7 is float64, 4 is int64.
-  std::string mean_script() const;
-  std::string point_script() const;
-  std::string allowed_script() const;
-  std::string fixed_start_script() const;
-
   MarkovChainOptions options_;
   int64_t K_;
   std::string prefix_;
   Tensor allowed_;
   std::shared_ptr<ConjugateBlock> start_, transition_;
 };
-
-std::string MarkovChain::allowed_script() const {
-  if (options_.topology == MarkovChainOptions::Topology::full) return "1.0";
-  const std::string upper = fmt::format("torch.ones([{0}, {0}], dtype=7).triu()", K_);
-  return options_.max_step > 0 ? fmt::format("{}.tril({})", upper, options_.max_step) : upper;
-}
-
-std::string MarkovChain::fixed_start_script() const {
-  if (options_.start == MarkovChainOptions::Start::uniform)
-    return fmt::format("torch.full([{0}], 1.0 / {0}, dtype=7)", K_);
-  return fmt::format("(torch.arange({}) == 0).to(7)", K_);
-}
-
-std::string MarkovChain::mean_script() const {
-  const char* weights = posterior() ? "({}.eta + 1.0)" : "torch.exp({}.t)";
-  const auto of = [&](const ConjugateBlock& block) {
-    return fmt::format(fmt::runtime(weights), "self." + block.name());
-  };
-  return fmt::format(R"(    transition = {} * {}
-    transition = transition / transition.sum(-1, keepdim=True)
-    start = {}
-    start = start / start.sum())",
-                     of(*transition_), allowed_script(), start_ ? of(*start_) + "[0]" : fixed_start_script());
-}
-
-std::string MarkovChain::point_script() const {
-  return fmt::format(R"(    log_transition = self.{}.t + torch.log(torch.ones([{}, 1], dtype=7) * {})
-    log_start = {}
-)",
-                     transition_->name(), K_, allowed_script(),
-                     start_ ? fmt::format("self.{}.t[0]", start_->name()) : "torch.log(" + fixed_start_script() + ")");
-}
 
 std::vector<Allocation::Readout> MarkovChain::readouts() const {
   using Tensors = std::vector<Tensor>;
@@ -322,39 +278,48 @@ std::vector<Allocation::Readout> MarkovChain::readouts() const {
        {"log_prob"},
        true,
        [this](const Tensor& log_lik, const Batch& batch, const TensorMap&) {
-         return Tensors{chain_filter(mean_chain(log_lik, batch)).log_norm};
+         const Chain mean = mean_chain(log_lik, batch);
+         return Tensors{torchscript::recording()
+                            ? torchscript::chain_log_norm(log_lik, mean.log_start, mean.log_transition, mean.offsets)
+                            : chain_filter(mean).log_norm};
        },
-       mean_script() + kLogProbScript},
+       true},
       {"responsibilities",
        "smoothed probability of each state for each row, given the whole sequence, as in the E-step",
        {"responsibilities"},
        false,
        [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
          return Tensors{smoothed_marginals(chain(log_lik, batch, globals), batch)};
-       }},
+       },
+       false},
       {"entropy",
        "entropy of the posterior over the paths of states of each sequence, in nats",
        {"entropy"},
        false,
        [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
          return Tensors{path_entropy(log_lik, batch, globals)};
-       }},
+       },
+       false},
       {"filter",
        "probability of each state for each row, given the rows up to it",
        {"filtered"},
        false,
        [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
          return Tensors{filtered_marginals(chain(log_lik, batch, globals))};
-       }},
+       },
+       false},
       {"predict",
        "the most probable path of states of each sequence, a state a row (Viterbi); -1 from the first row on that is "
        "impossible after those before it",
        {"label"},
        false,
        [this](const Tensor& log_lik, const Batch& batch, const TensorMap& globals) {
-         return Tensors{viterbi(chain(log_lik, batch, globals)).states};
+         const Chain now = chain(log_lik, batch, globals);
+         return Tensors{torchscript::recording()
+                            ? torchscript::chain_best_paths(log_lik, now.log_start[0], now.log_transition, now.offsets)
+                            : viterbi(now).states};
        },
-       point_script() + kViterbiScript}};
+       true}};
 }
 
 void refuse_ml_priors(const MarkovChainOptions& options) {

@@ -29,9 +29,6 @@ class MixtureWeights final : public IndependentRows {
     const Tensor alpha = eta + 1;
     return (alpha / alpha.sum(-1, true)).log();
   }
-  std::string weights_script(const std::string& block, bool expected) const override {
-    return expected ? fmt::format("({}.eta + 1.0)[0]", block) : fmt::format("torch.exp({}.t)[0]", block);
-  }
 
  private:
   double concentration_;

@@ -88,10 +88,6 @@ std::vector<Allocation::Readout> StateMixtures::readouts() const {
       const Tensor log_c = predictive ? mean_weights().log() : globals.at(mixing_->key());
       return call(at::logsumexp(joint(log_lik, log_c), -1), batch, globals);
     };
-    if (!readout.script.empty())
-      readout.script = fmt::format("    log_lik = torch.logsumexp(log_lik.view([-1, {}, {}]) + {}, 2)\n", K_, M_,
-                                   log_weights_script(readout.predictive)) +
-                       readout.script;
   }
   return all;
 }
@@ -100,11 +96,6 @@ Tensor StateMixtures::mean_weights() const {
   if (mixing_->estimate() != Estimate::posterior) return mixing_->t().detach().exp();
   const Tensor alpha = mixing_->eta() + 1;
   return alpha / alpha.sum(-1, true);
-}
-
-std::string StateMixtures::log_weights_script(bool predictive) const {
-  if (!predictive || mixing_->estimate() != Estimate::posterior) return "self." + mixing_->name() + ".t";
-  return fmt::format("torch.log((self.{0}.eta + 1.0) / (self.{0}.eta + 1.0).sum(1, keepdim=True))", mixing_->name());
 }
 
 Tensor StateMixtures::log_weights() const {
@@ -124,17 +115,9 @@ std::vector<std::pair<std::string, Tensor>> StateMixtures::describe() const {
   return all;
 }
 
-Tensor StateMixtures::sample(int64_t n, const TensorMap& globals, const Rng& rng) const {
-  const Tensor state = states_->sample(n, globals, rng);
-  const Tensor u = rng.uniform(at::arange(n, at::kLong), {}, "component of a state");
+Tensor StateMixtures::sample(const Tensor& index, const Rng& rng) const {
+  const Tensor state = states_->sample(index, rng), u = rng.uniform(index, {}, "component of a state");
   return state * M_ + chosen(mean_weights().index_select(0, state), u);
-}
-
-std::string StateMixtures::sample_script() const {
-  return states_->sample_script() + fmt::format(
-                                        "\n    label = label * {} + torch.multinomial(torch.exp({})[label], 1)"
-                                        ".squeeze(1)",
-                                        M_, log_weights_script(true));
 }
 
 }  // namespace vem

@@ -28,15 +28,13 @@ class StateMixtures final : public Allocation {
   Tensor log_weights() const override;
   Outlook outlook(const Tensor& log_lik, const Batch& batch) const override;
   std::vector<std::pair<std::string, Tensor>> describe() const override;
-  Tensor sample(int64_t n, const TensorMap& globals, const Rng& rng) const override;
-  std::string sample_script() const override;
+  Tensor sample(const Tensor& index, const Rng& rng) const override;
 
  private:
   /// log c_km + log p(row | k, m) [N, K, M].
   Tensor joint(const Tensor& log_lik, const Tensor& log_weights) const;
   /// E_q[c] or the point [K, M]: what densities of new rows are made of.
   Tensor mean_weights() const;
-  std::string log_weights_script(bool predictive) const;
 
   std::shared_ptr<Allocation> states_;
   int64_t K_, M_;

@@ -46,15 +46,6 @@ class StickBreaking final : public IndependentRows {
     const Tensor beta = (eta + 1).view({K() - 1, 2});
     return weights_of((beta / beta.sum(1, true)).log().view({1, -1}));
   }
-  std::string weights_script(const std::string& block, bool expected) const override {
-    const std::string p =
-        expected ? fmt::format("(({0}.eta + 1.0).view(-1, 2) / ({0}.eta + 1.0).view(-1, 2).sum(1, True))", block)
-                 : fmt::format("torch.exp({}.t).view(-1, 2)", block);
-    return fmt::format(
-        "torch.cat([{0}[:, 0], torch.ones([1], dtype={1})]) * "
-        "torch.cat([torch.ones([1], dtype={1}), torch.cumprod({0}[:, 1], 0)])",
-        p, static_cast<int>(at::kDouble));
-  }
 
  private:
   /// (log v, log(1 - v)) of every stick to log weights.

@@ -7,6 +7,7 @@
 #include "vem/core/infinity.h"
 #include "vem/dist/matrix_normal_wishart.h"
 #include "vem/dist/normal_wishart.h"
+#include "vem/infer/torchscript_library.h"
 
 namespace vem {
 namespace {
@@ -99,20 +100,15 @@ class AutoregressiveRows final : public Observation {
   Tensor log_base(const Tensor& s) const override { return -half_log_two_pi(D()) * s.slice(1, -1); }
 
   Tensor log_predictive(const Tensor& x) const override;
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    const auto [A, covariance] = family_.regression(t);
-    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
-    return roll(component, A, NormalWishartFamily::cholesky(covariance, "covariance"), noise, {});
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return roll(component, regressions_at(t), rng.normal(index, {D()}, "row"));
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    const MatrixNormalWishartFamily::Parameters p = family_.parameters(components().eta());
-    const Tensor degrees = p.nu - static_cast<double>(D() - 1), half = 0.5 * degrees.index_select(0, component);
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
+    const Regressions r = predictive_regressions();
+    const Tensor half = 0.5 * r.degrees.index_select(0, component);
     const Tensor tail = (half / rng.gamma(half, "tail")).sqrt().unsqueeze(-1);
-    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
-    const Tensor root = NormalWishartFamily::cholesky(p.V / degrees.view({-1, 1, 1}), "scale");
-    return roll(component, p.M, root, noise * tail, at::linalg_inv(p.K));
+    return roll(component, r, rng.normal(index, {D()}, "row") * tail);
   }
-  std::string sample_script() const override;
   ColumnForecast forecast(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
                           double level) const override;
   std::map<std::string, double> diagnostics() const override {
@@ -129,7 +125,12 @@ class AutoregressiveRows final : public Observation {
     Tensor growth;   // [K, R, R]; undefined at a point
     Tensor degrees;  // [K]; undefined at a point
   };
-  Regressions regressions() const;
+  Regressions regressions_at(const Tensor& t) const;
+  Regressions predictive_regressions() const;
+  /// Those that new rows have.
+  Regressions regressions() const {
+    return context_.estimate == Estimate::posterior ? predictive_regressions() : regressions_at(point());
+  }
   /// Draws of `count` continuations of every item [items, count, horizon, D].
   Tensor continuations(const Tensor& next, const Tensor& transition, const Tensor& past, int64_t horizon,
                        int64_t count) const;
@@ -142,17 +143,18 @@ class AutoregressiveRows final : public Observation {
     const Tensor there = gap.logical_not().to(at::kDouble), known = all.masked_fill(gap, 0);
     return {known.slice(1, 0, D()), at::cat({there, known.slice(1, D())}, 1), there};
   }
-  /// One item, row by row, whose first rows are given at the centre. `spread` [K, R, R]: the noise grows by sqrt(1 + u'
-  /// spread u).
-  Tensor roll(const Tensor& component, const Tensor& A, const Tensor& root, const Tensor& noise,
-              const Tensor& spread) const {
+  /// One item, row by row, whose first rows are given at the centre.
+  Tensor roll(const Tensor& component, const Regressions& r, const Tensor& noise) const {
+    if (torchscript::recording())
+      return torchscript::regression_rows(component, noise, r.A, r.root,
+                                          r.growth.defined() ? r.growth : at::zeros({K(), R_, R_}, at::kDouble));
     const Tensor rows = at::zeros({component.size(0), D()}, at::kDouble);
     Tensor u = at::cat({at::ones({1}, at::kDouble), at::zeros({R_ - 1}, at::kDouble)});
     for (int64_t n = options_.order; n < component.size(0); ++n) {
       const int64_t k = component[n].item<int64_t>();
-      Tensor e = at::mv(root[k], noise[n]);
-      if (spread.defined()) e = e * (1 + at::dot(u, at::mv(spread[k], u))).sqrt();
-      rows[n].copy_(at::mv(A[k], u) + e);
+      Tensor e = at::mv(r.root[k], noise[n]);
+      if (r.growth.defined()) e = e * (1 + at::dot(u, at::mv(r.growth[k], u))).sqrt();
+      rows[n].copy_(at::mv(r.A[k], u) + e);
       u = at::cat({u.slice(0, 0, 1), rows[n], u.slice(0, 1, R_ - D())});
     }
     return rows;
@@ -178,11 +180,12 @@ Tensor AutoregressiveRows::log_predictive(const Tensor& x) const {
   return log_p.t() * there;
 }
 
-AutoregressiveRows::Regressions AutoregressiveRows::regressions() const {
-  if (context_.estimate != Estimate::posterior) {
-    const auto [A, covariance] = family_.regression(point());
-    return {A, NormalWishartFamily::cholesky(covariance, "covariance"), {}, {}};
-  }
+AutoregressiveRows::Regressions AutoregressiveRows::regressions_at(const Tensor& t) const {
+  const auto [A, covariance] = family_.regression(t);
+  return {A, NormalWishartFamily::cholesky(covariance, "covariance"), {}, {}};
+}
+
+AutoregressiveRows::Regressions AutoregressiveRows::predictive_regressions() const {
   const MatrixNormalWishartFamily::Parameters p = family_.parameters(components().eta());
   const Tensor degrees = p.nu - static_cast<double>(D() - 1);
   return {p.M, NormalWishartFamily::cholesky(p.V / degrees.view({-1, 1, 1}), "scale"), at::linalg_inv(p.K), degrees};
@@ -273,53 +276,6 @@ Tensor AutoregressiveRows::continuations(const Tensor& next, const Tensor& trans
     state = drawn_states(transition.index_select(0, state), key);
   }
   return at::stack(steps, 2);
-}
-
-constexpr const char* kPointScript = R"(
-    t = self.{block}.t
-    corner = torch.triu_indices({D}, {D})
-    half = torch.zeros([t.size(0), {D}, {D}], dtype=t.dtype)
-    half[:, corner[0], corner[1]] = -t[:, {second}:-1]
-    factor = torch.linalg_cholesky(half + half.transpose(1, 2))
-    coefficients = torch.cholesky_solve(t[:, {cross}:{second}].view([-1, {D}, {R}]), factor)
-    root = torch.linalg_cholesky(torch.cholesky_inverse(factor))
-    spread = torch.zeros([t.size(0), {R}, {R}], dtype=t.dtype)
-    noise = torch.randn([n, {D}], dtype=t.dtype)
-)";
-constexpr const char* kPredictiveScript = R"(
-    eta = self.{block}.eta
-    corner = torch.triu_indices({D}, {D})
-    half = torch.zeros([eta.size(0), {D}, {D}], dtype=eta.dtype)
-    half[:, corner[0], corner[1]] = eta[:, {second}:-1]
-    scale = half + half.transpose(1, 2) - torch.diag_embed(torch.diagonal(half, 0, 1, 2))
-    corner = torch.triu_indices({R}, {R})
-    half = torch.zeros([eta.size(0), {R}, {R}], dtype=eta.dtype)
-    half[:, corner[0], corner[1]] = eta[:, :{cross}]
-    spread = torch.linalg_inv(half + half.transpose(1, 2) - torch.diag_embed(torch.diagonal(half, 0, 1, 2)))
-    cross = eta[:, {cross}:{second}].view([-1, {D}, {R}])
-    coefficients = torch.matmul(cross, spread)
-    degrees = eta[:, -1] + (2.0 - {R})
-    root = torch.linalg_cholesky((scale - torch.matmul(coefficients, cross.transpose(1, 2))) / degrees.view(-1, 1, 1))
-    tail = 0.5 * degrees[label]
-    noise = torch.randn([n, {D}], dtype=eta.dtype) * torch.sqrt(tail / torch._standard_gamma(tail)).unsqueeze(1)
-)";
-constexpr const char* kRollScript = R"(
-    x = torch.zeros([n, {D}], dtype=noise.dtype)
-    u = torch.zeros([{R}], dtype=noise.dtype)
-    u[0] = 1.0
-    for i in range({order}, n):
-        k = int(label[i])
-        growth = torch.sqrt(1.0 + torch.dot(u, torch.mv(spread[k], u)))
-        x[i] = torch.mv(coefficients[k], u) + growth * torch.mv(root[k], noise[i])
-        u = torch.cat([u[:1], x[i], u[1:{R} - {D}]])
-)";
-
-std::string AutoregressiveRows::sample_script() const {
-  const int64_t cross = R_ * (R_ + 1) / 2;
-  const char* parameters = context_.estimate == Estimate::posterior ? kPredictiveScript : kPointScript;
-  return fmt::format(fmt::runtime(std::string(parameters + 1) + (kRollScript + 1)),
-                     fmt::arg("block", context_.prefix + "components"), fmt::arg("D", D()), fmt::arg("R", R_),
-                     fmt::arg("cross", cross), fmt::arg("order", options_.order), fmt::arg("second", cross + D() * R_));
 }
 
 }  // namespace

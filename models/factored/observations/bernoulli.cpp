@@ -31,11 +31,11 @@ class BernoulliRows final : public DirichletRows {
   Tensor log_predictive(const Tensor& x) const override {
     return log_lik(statistics(x), expected_probabilities().log());
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return (1 - draw(component, probabilities(t), rng, "row")).to(at::kDouble);
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return (1 - draw(index, component, probabilities(t), rng, "row")).to(at::kDouble);
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    return (1 - draw(component, expected_probabilities(), rng, "row")).to(at::kDouble);
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
+    return (1 - draw(index, component, expected_probabilities(), rng, "row")).to(at::kDouble);
   }
   Marginals marginals() const override {
     const Tensor p = current_probabilities().view({K(), D(), 2}).select(2, 0);
@@ -43,9 +43,6 @@ class BernoulliRows final : public DirichletRows {
       return x < 0 ? 0 : x < 1 ? 1 - p.accessor<double, 2>()[k][d] : 1;
     };
     return {p, p * (1 - p), p, at::ones_like(p), at::ones({D()}, at::kBool), cdf, std::vector<Tensor>(p.size(1))};
-  }
-  std::string sample_script() const override {
-    return weights_script() + "    x = torch.bernoulli((p[:, :, 0] / p.sum(2))[label])\n";
   }
 };
 

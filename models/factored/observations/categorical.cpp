@@ -122,15 +122,11 @@ class CategoricalRows final : public DirichletRows {
   Tensor log_predictive(const Tensor& x) const override {
     return log_lik(statistics(x), expected_probabilities().log());
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return draw(component, probabilities(t), rng, "row").to(at::kDouble);
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return draw(index, component, probabilities(t), rng, "row").to(at::kDouble);
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    return draw(component, expected_probabilities(), rng, "row").to(at::kDouble);
-  }
-  std::string sample_script() const override {
-    return weights_script() +
-           fmt::format("    x = torch.multinomial(p[label].view(-1, {}), 1).view(n, {}).to(p.dtype)\n", C_, D());
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
+    return draw(index, component, expected_probabilities(), rng, "row").to(at::kDouble);
   }
 
  private:

@@ -85,17 +85,14 @@ class DiagonalNormalRows final : public Observation {
     return at::where(x.isnan(), at::zeros_like(cells), cells).sum(-1).t();
   }
 
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return draw(form(t), component, rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row"));
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return draw(form(t), component, rng.normal(index, {D()}, "row"));
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
     const Student s = student();
     const Tensor half = s.half_degrees.slice(1, 0, spherical_ ? 1 : D()).index_select(0, component);
-    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
+    const Tensor noise = rng.normal(index, {D()}, "row");
     return draw(s.form, component, noise * (half / rng.gamma(half, "tail")).sqrt());
-  }
-  std::string sample_script() const override {
-    return diagonal_script(context_.prefix + "components", context_.estimate, D(), *sharing_, spherical_);
   }
 
   Marginals marginals() const override {

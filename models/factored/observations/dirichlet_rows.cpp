@@ -38,19 +38,11 @@ Tensor DirichletRows::current_probabilities() const {
   return (p / p.sum(-1, true)).view({K(), G_ * C_});
 }
 
-Tensor DirichletRows::draw(const Tensor& component, const Tensor& probabilities, const Rng& rng,
+Tensor DirichletRows::draw(const Tensor& index, const Tensor& component, const Tensor& probabilities, const Rng& rng,
                            std::string_view stream) const {
   const Tensor edges = probabilities.view({K(), G_, C_}).cumsum(-1).index_select(0, component);
-  const Tensor u = rng.uniform(at::arange(component.size(0), at::kLong), {G_}, stream);
+  const Tensor u = rng.uniform(index, {G_}, stream);
   return (u.unsqueeze(-1) * edges.slice(-1, C_ - 1) >= edges).sum(-1).clamp_max(C_ - 1);
-}
-
-std::string DirichletRows::weights_script() const {
-  const std::string block = "self." + context_.prefix + "components";
-  return fmt::format(
-      "    p = {}.view({}, {}, {})\n",
-      context_.estimate == Estimate::posterior ? "(" + block + ".eta + 1.0)" : "torch.exp(" + block + ".t)", K(), G_,
-      C_);
 }
 
 }  // namespace vem

@@ -26,9 +26,8 @@ class DirichletRows : public Observation {
   /// Those that a new row has [K, G C], normalised: expected under q for a posterior, else at the blocks' t.
   Tensor current_probabilities() const;
   /// A category [n, G] int64 for each component index, drawn from probabilities [K, G C].
-  Tensor draw(const Tensor& component, const Tensor& probabilities, const Rng& rng, std::string_view stream) const;
-  /// TorchScript that sets `p` [K, G, C] to weights in proportion to the probabilities that rows are drawn from.
-  std::string weights_script() const;
+  Tensor draw(const Tensor& index, const Tensor& component, const Tensor& probabilities, const Rng& rng,
+              std::string_view stream) const;
   /// t that a missing cell's zeros make nothing of.
   static Tensor present(const Tensor& cells, const Tensor& missing) {
     return at::where(missing, at::zeros_like(cells), cells);

@@ -45,11 +45,11 @@ class ExponentialRows final : public GammaRows {
     const Tensor cells = (a / b).log() - (a + 1) * at::log1p(rows / b);
     return at::where(cells.isnan(), at::zeros_like(cells), cells).sum(2);
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return draw(rates_at(component, t), rng);
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return draw(index, rates_at(component, t), rng);
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    return draw(drawn_rates(component, rng), rng);
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
+    return draw(index, drawn_rates(component, rng), rng);
   }
   /// Exponential, or that of Lomax for a posterior, whose mean diverges at a <= 1 and whose variance at a <= 2.
   Marginals marginals() const override {
@@ -69,13 +69,10 @@ class ExponentialRows final : public GammaRows {
     };
     return all;
   }
-  std::string sample_script() const override {
-    return rates_script() + "    x = -torch.log1p(-torch.rand(rates.size(), dtype=rates.dtype)) / rates\n";
-  }
 
  private:
-  static Tensor draw(const Tensor& rates, const Rng& rng) {
-    return -rng.uniform(at::arange(rates.size(0), at::kLong), {rates.size(1)}, "row").log() / rates;
+  static Tensor draw(const Tensor& index, const Tensor& rates, const Rng& rng) {
+    return -rng.uniform(index, {rates.size(1)}, "row").log() / rates;
   }
 };
 

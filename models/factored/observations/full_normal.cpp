@@ -106,19 +106,16 @@ class FullNormalRows final : public Observation {
   int64_t num_latents() const override { return options_.low_rank() ? options_.rank : 0; }
   Tensor latents(const Tensor& x) const override;
 
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return draw(form(t), component, rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row"));
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return draw(form(t), component, rng.normal(index, {D()}, "row"));
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
     const Student s = student();
     const Tensor half = 0.5 * s.degrees.index_select(0, component), tail = (half / rng.gamma(half, "tail")).sqrt();
-    const Tensor noise = rng.normal(at::arange(component.size(0), at::kLong), {D()}, "row");
+    const Tensor noise = rng.normal(index, {D()}, "row");
     const Tensor root = at::linalg_solve_triangular(NormalWishartFamily::cholesky(s.scale, "scale").transpose(-2, -1),
                                                     at::eye(D(), at::kDouble), true);
     return draw({s.mean, root, {}}, component, noise * tail.unsqueeze(-1));
-  }
-  std::string sample_script() const override {
-    return full_script(context_.prefix + "components", context_.estimate, D(), *sharing_);
   }
 
  private:

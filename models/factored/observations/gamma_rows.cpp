@@ -31,11 +31,4 @@ Tensor GammaRows::drawn_rates(const Tensor& component, const Rng& rng) const {
   return rng.gamma(shape().index_select(0, component), "rate") / rate().index_select(0, component);
 }
 
-std::string GammaRows::rates_script() const {
-  const std::string block = "self." + context_.prefix + "components";
-  if (context_.estimate != Estimate::posterior) return fmt::format("    rates = -{}.t[label][:, {}:]\n", block, D());
-  return fmt::format("    eta = {}.eta[label]\n    rates = torch._standard_gamma(eta[:, :{}] + 1.0) / eta[:, {}:]\n",
-                     block, D(), D());
-}
-
 }  // namespace vem

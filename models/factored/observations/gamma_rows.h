@@ -31,8 +31,6 @@ class GammaRows : public Observation {
     return -t.slice(1, D()).index_select(0, component);
   }
   Tensor drawn_rates(const Tensor& component, const Rng& rng) const;
-  /// TorchScript that sets `rates` [n, D] likewise.
-  std::string rates_script() const;
 
  private:
   double shape_;

@@ -122,40 +122,21 @@ class MultinomialRows final : public DirichletRows {
     const Tensor cells = at::lgamma(counts.unsqueeze(1) + alpha) - at::lgamma(alpha);  // [N, K, D]; 0 where missing
     return cells.sum(2) + at::lgamma(all) - at::lgamma(all + counts.sum(1, true)) + log_coefficient(counts);
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return counts(component, probabilities(t), rng);
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return drawn(index, probabilities(t).cumsum(1).index_select(0, component).contiguous(), rng);
   }
   /// The probabilities of a row are drawn first: its cells are Dirichlet-multinomial.
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
     const Tensor alpha = (components().eta() + 1).index_select(0, component);
-    const Tensor edges = log_dirichlet_draw(alpha, rng, "probabilities").exp().cumsum(1).contiguous();
-    const Tensor u = rng.uniform(at::arange(component.size(0), at::kLong), {num_trials_}, "row");
-    return histogram(at::searchsorted(edges, (u * edges.slice(1, D() - 1)).contiguous()));
-  }
-  /// Gamma(a) is Gamma(a + 1) U^(1/a), in logarithms, in which small concentrations do not underflow.
-  std::string sample_script() const override {
-    const char* probabilities = context_.estimate == Estimate::posterior
-                                    ? "    p = torch.softmax(torch.log(torch._standard_gamma(p + 1.0)) + "
-                                      "torch.log(torch.rand_like(p)) / p, 1)\n"
-                                    : "";
-    return weights_script() + "    p = p[:, 0][label]\n" + probabilities +
-           fmt::format(
-               "    trial = torch.multinomial(p, {0}, True)\n"
-               "    x = torch.zeros([n, {1}], dtype=p.dtype).scatter_add(1, trial, torch.ones([n, {0}], "
-               "dtype=p.dtype))\n",
-               num_trials_, D());
+    return drawn(index, log_dirichlet_draw(alpha, rng, "probabilities").exp().cumsum(1).contiguous(), rng);
   }
 
  private:
-  Tensor counts(const Tensor& component, const Tensor& p, const Rng& rng) const {
-    const Tensor edges = p.cumsum(1).index_select(0, component).contiguous();
-    const Tensor u = rng.uniform(at::arange(component.size(0), at::kLong), {num_trials_}, "row");
-    return histogram(at::searchsorted(edges, (u * edges.slice(1, D() - 1)).contiguous()));
-  }
-  /// Categories [n, trials] to counts [n, D].
-  Tensor histogram(const Tensor& category) const {
-    return at::zeros({category.size(0), D()}, at::kDouble)
-        .scatter_add(1, category.clamp_max(D() - 1), at::ones(category.sizes(), at::kDouble));
+  /// Counts [n, D] of num_trials categories a row, from running sums [n, D] of its weights.
+  Tensor drawn(const Tensor& index, const Tensor& edges, const Rng& rng) const {
+    const Tensor u = rng.uniform(index, {num_trials_}, "row");
+    const Tensor category = at::searchsorted(edges, (u * edges.slice(1, D() - 1)).contiguous()).clamp_max(D() - 1);
+    return at::zeros_like(edges).scatter_add(1, category, at::ones_like(u));
   }
 
   int64_t num_trials_;

@@ -55,12 +55,6 @@ Tensor completed_full(const QuadraticForm& form, const Tensor& precision, const 
 /// For a diagonal covariance: offsets [K, D] are the parts of form.offset by dimension.
 std::unique_ptr<const RowKernel> incomplete_diagonal_kernel(const QuadraticForm& form, const Tensor& offsets);
 
-/// TorchScript of Observation::sample_script().
-std::string full_script(const std::string& block, Estimate estimate, int64_t num_features, const Sharing& sharing);
-/// `one_tail`: all dimensions of a row share the precision's draw.
-std::string diagonal_script(const std::string& block, Estimate estimate, int64_t num_features, const Sharing& sharing,
-                            bool one_tail);
-
 /// Covariance full, tied, factor or ppca.
 std::shared_ptr<Observation> full_normal(const NormalOptions& options, const Observation::Context& context);
 /// Covariance diagonal or spherical.

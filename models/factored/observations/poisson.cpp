@@ -12,13 +12,13 @@ using PoissonOptions = GammaRowsOptions;
 
 /// Draws by inversion: the number of steps of the cumulative sum that lie below u. Rates above 500, whose e^-rate runs
 /// out of exponents, are drawn as sums of equal shares.
-Tensor poisson(const Tensor& rates, const Rng& rng) {
+Tensor poisson(const Tensor& index, const Tensor& rates, const Rng& rng) {
+  if (rng.is_recorded()) return at::poisson(rates);
   const auto shares = static_cast<int64_t>(std::max(1., std::ceil(rates.max().item<double>() / 500)));
   Tensor sum = at::zeros_like(rates);
   for (int64_t i = 0; i < shares; ++i) {
     const Tensor rate = rates / static_cast<double>(shares);
-    const Tensor u =
-        rng.fold(static_cast<uint64_t>(i)).uniform(at::arange(rates.size(0), at::kLong), {rates.size(1)}, "count");
+    const Tensor u = rng.fold(static_cast<uint64_t>(i)).uniform(index, {rates.size(1)}, "count");
     Tensor mass = (-rate).exp(), below = mass.clone(), count = at::zeros_like(rates);
     for (int64_t n = 1; n < 2000 && (below < u).any().item<bool>(); ++n) {
       count = count + (below < u);
@@ -58,11 +58,11 @@ class PoissonRows final : public GammaRows {
         at::lgamma(rows + a) - at::lgamma(a) - at::lgamma(rows + 1) + a * (b / (b + 1)).log() - rows * at::log1p(b);
     return at::where(cells.isnan(), at::zeros_like(cells), cells).sum(2);
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
-    return poisson(rates_at(component, t), rng);
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return poisson(index, rates_at(component, t), rng);
   }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    return poisson(drawn_rates(component, rng), rng);
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
+    return poisson(index, drawn_rates(component, rng), rng);
   }
   /// Poisson, or negative binomial for a posterior.
   Marginals marginals() const override {
@@ -79,7 +79,6 @@ class PoissonRows final : public GammaRows {
     };
     return all;
   }
-  std::string sample_script() const override { return rates_script() + "    x = torch.poisson(rates)\n"; }
 };
 
 }  // namespace

@@ -259,22 +259,14 @@ class ProductRows final : public Observation {
   Tensor log_predictive(const Tensor& x) const override {
     return added(x, [](const Part& p, const Tensor& rows) { return p.rows->log_predictive(rows); });
   }
-  Tensor sample(const Tensor& component, const Tensor& t, const Rng& rng) const override {
+  Tensor sample(const Tensor& index, const Tensor& component, const Tensor& t, const Rng& rng) const override {
+    return scatter(component, [&](const Part& p) {
+      return p.rows->sample(index, component, own(p, t).contiguous(), rng.fold(p.name));
+    });
+  }
+  Tensor sample_predictive(const Tensor& index, const Tensor& component, const Rng& rng) const override {
     return scatter(component,
-                   [&](const Part& p) { return p.rows->sample(component, own(p, t).contiguous(), rng.fold(p.name)); });
-  }
-  Tensor sample_predictive(const Tensor& component, const Rng& rng) const override {
-    return scatter(component, [&](const Part& p) { return p.rows->sample_predictive(component, rng.fold(p.name)); });
-  }
-  std::string sample_script() const override {
-    std::string text = fmt::format("    row = torch.zeros([n, {}], dtype={})\n", D(), static_cast<int>(at::kDouble));
-    for (const Part& p : parts_) {
-      std::vector<std::string> places;
-      for (int64_t i = 0; i < p.columns.numel(); ++i) places.push_back(std::to_string(p.columns[i].item<int64_t>()));
-      text += p.rows->sample_script() +
-              fmt::format("    row = row.index_copy(1, torch.tensor([{}]), x)\n", fmt::join(places, ", "));
-    }
-    return text + "    x = row\n";
+                   [&](const Part& p) { return p.rows->sample_predictive(index, component, rng.fold(p.name)); });
   }
 
  private:
@@ -297,7 +289,7 @@ class ProductRows final : public Observation {
   }
   template <class Body>
   Tensor scatter(const Tensor& component, const Body& body) const {
-    Tensor x = at::zeros({component.size(0), D()}, at::kDouble);
+    Tensor x = at::zeros_like(component, at::TensorOptions(at::kDouble)).unsqueeze(-1).repeat({1, D()});
     for (const Part& p : parts_) x = x.index_copy(1, p.columns, body(p));
     return x;
   }

@@ -9,42 +9,16 @@
 namespace vem {
 namespace {
 
-constexpr const char* kTiedPoint = R"(
-    t = torch.cat([t[0, :{K}].view({K}, 1), t[0, {K}:{K} + {K} * {D}].view({K}, {D}), t[:, {K} + {K} * {D}:].expand({K}, -1)], 1)
-)";
-constexpr const char* kTiedMarginals = R"(
-    upper = torch.triu_indices({D}, {D})
-    strength = eta[0, :{K}].view({K}, 1)
-    weighted = eta[0, {K}:{K} + {K} * {D}].view({K}, {D})
-    outer = weighted[:, upper[0]] * (weighted / strength)[:, upper[1]]
-    outer = eta[:, {K} + {K} * {D}:-1] - outer.sum(0, True) + outer
-    eta = torch.cat([strength, weighted, outer, (eta[:, -1:] + (1.0 - {K})).expand({K}, 1)], 1)
-)";
-constexpr const char* kSphericalPoint = R"(
-    t = torch.cat([t[:, :2 * {D}], t[:, 2 * {D}:2 * {D} + 1].expand(-1, {D}), t[:, 2 * {D} + 1:].expand(-1, {D})], 1)
-)";
-constexpr const char* kSphericalMarginals = R"(
-    square = eta[:, {D}:2 * {D}] * eta[:, {D}:2 * {D}] / eta[:, :{D}]
-    rate = eta[:, 2 * {D}:2 * {D} + 1] - square.sum(1, True)
-    eta = torch.cat([eta[:, :2 * {D}], rate + square, (eta[:, 2 * {D} + 1:] + (1.0 - {D})).expand(-1, {D})], 1)
-)";
-
-std::string filled(const char* text, int64_t K, int64_t D) {
-  return fmt::format(fmt::runtime(text + 1), fmt::arg("K", K), fmt::arg("D", D));
-}
-
 class TiedCovariance final : public Sharing {
  public:
   TiedCovariance(int64_t K, int64_t D, double floor)
-      : Sharing(std::make_shared<TiedNormalWishartFamily>(K, D, floor), 1), K_(K), D_(D), tied_(K, D, floor) {}
+      : Sharing(std::make_shared<TiedNormalWishartFamily>(K, D, floor), 1), tied_(K, D, floor) {}
   Tensor expand(const Tensor& t) const override { return tied_.expand(t); }
   Tensor collapse(const Tensor& sums) const override { return tied_.collapse(sums); }
   Tensor marginals(const Tensor& eta) const override { return tied_.marginals(eta); }
   Tensor prior(const Tensor& eta) const override { return tied_.tied(eta); }
-  std::string script(bool eta) const override { return filled(eta ? kTiedMarginals : kTiedPoint, K_, D_); }
 
  private:
-  int64_t K_, D_;
   TiedNormalWishartFamily tied_;
 };
 
@@ -60,9 +34,6 @@ class LowRankCovariance final : public Sharing {
     return {{"loadings", f.loadings}, {"noise", f.noise}};
   }
   std::vector<std::string> parameters() const override { return {"loadings", "noise"}; }
-  std::string script(bool) const override {
-    return fmt::format("    t = t[:, :{}]\n", family_.normal_part(at::zeros({1, family_.size()}, at::kDouble)).size(1));
-  }
 
  private:
   LowRankNormalFamily family_;
@@ -71,15 +42,13 @@ class LowRankCovariance final : public Sharing {
 class SphericalVariance final : public Sharing {
  public:
   SphericalVariance(int64_t K, int64_t D, double floor)
-      : Sharing(std::make_shared<SphericalNormalGammaFamily>(D, floor), K), K_(K), D_(D), spherical_(D, floor) {}
+      : Sharing(std::make_shared<SphericalNormalGammaFamily>(D, floor), K), spherical_(D, floor) {}
   Tensor expand(const Tensor& t) const override { return spherical_.expand(t); }
   Tensor collapse(const Tensor& sums) const override { return spherical_.collapse(sums); }
   Tensor marginals(const Tensor& eta) const override { return spherical_.marginals(eta); }
   Tensor prior(const Tensor& eta) const override { return Sharing::prior(spherical_.shared(eta)); }
-  std::string script(bool eta) const override { return filled(eta ? kSphericalMarginals : kSphericalPoint, K_, D_); }
 
  private:
-  int64_t K_, D_;
   SphericalNormalGammaFamily spherical_;
 };
 

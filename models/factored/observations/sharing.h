@@ -29,8 +29,6 @@ class Sharing {
   /// What a block at t says beside means and covariances, by name, and the names in order.
   virtual TensorMap describe(const Tensor&) const { return {}; }
   virtual std::vector<std::string> parameters() const { return {}; }
-  /// TorchScript statements that do to the variable `t` or `eta` what expand() or marginals() do.
-  virtual std::string script(bool /*eta*/) const { return ""; }
 
  private:
   std::shared_ptr<const ExponentialFamily> family_;
