@@ -157,10 +157,17 @@ GradientBlock::GradientBlock(std::string name, std::shared_ptr<const Optimizer> 
     : Block(std::move(name)), optimizer_(std::move(optimizer)) {}
 
 Tensor GradientBlock::add(const std::string& name, const Shape& shape, at::ScalarType dtype) {
+  if (const auto it = stopped_.find(name); it != stopped_.end()) return it->second;
   Parameter parameter{name, at::zeros(shape, dtype).requires_grad_(), {}};
   for (const std::string& slot : optimizer_->slots()) parameter.slots[slot] = at::zeros(shape, dtype);
   parameters_.push_back(parameter);
   return parameter.value;
+}
+
+std::shared_ptr<GradientBlock> GradientBlock::stopped() const {
+  auto block = std::make_shared<GradientBlock>(name(), optimizer_);
+  for (const Parameter& p : parameters_) block->stopped_[p.name] = p.value.detach();
+  return block;
 }
 
 int64_t GradientBlock::num_free() const {

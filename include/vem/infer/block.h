@@ -113,6 +113,9 @@ class GradientBlock final : public Block {
   /// place.
   Tensor add(const std::string& name, const Shape& shape, at::ScalarType dtype);
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  /// A block whose add() gives the parameters of this one, on the same memory, as tensors that get no gradient: for a
+  /// second network on the same weights. It has none of its own.
+  std::shared_ptr<GradientBlock> stopped() const;
   int64_t num_free() const override;
 
   TensorMap globals() const override;
@@ -129,6 +132,7 @@ class GradientBlock final : public Block {
  private:
   std::shared_ptr<const Optimizer> optimizer_;
   std::vector<Parameter> parameters_;
+  TensorMap stopped_;  // of stopped() blocks
   OptimizerState optimizer_state_;
 };
 

@@ -15,15 +15,17 @@ class Posterior {
   struct Context {
     int64_t latent_dim;
     at::ScalarType dtype = at::kFloat;
-    std::shared_ptr<GradientBlock> block = nullptr;  ///< for learned parameters that all rows share, "posterior.<name>"
+    std::shared_ptr<GradientBlock> block = nullptr;  ///< for learned parameters that all rows share, "<prefix>.<name>"
     const Registry* registry = nullptr;
+    std::string prefix = "posterior";  ///< of the names of its parameters
   };
   virtual ~Posterior() = default;
   /// Numbers a row: the width of an encoder's output.
   virtual int64_t num_parameters() const = 0;
   /// Standard normal numbers that a draw takes: the width of the noise for rsample() of at().
   virtual int64_t num_noise() const = 0;
-  /// q at parameters [rows, num_parameters]; of a flow, the distribution that it begins with.
+  /// q at parameters [rows, num_parameters] or, where it reads draws, [S, rows, num_parameters]: the batch shape is
+  /// that without the numbers. Of a flow, the distribution that it begins with.
   virtual std::shared_ptr<const Distribution> at(const Tensor& parameters) const = 0;
   /// Whether z is the image of a draw from at(): then q's density is log q(z0) - log |det|, known along draws only.
   virtual bool flows() const { return false; }
@@ -41,8 +43,11 @@ class Posterior {
   /// What states() are: draws with a slope, draws without one, or all that there are.
   enum class States { differentiable, scored, all };
   virtual States states_are() const { return States::differentiable; }
-  /// Numbers [S, rows] whose mean over S is E_q[f] and has its gradient with respect to the parameters of q, from
-  /// values f [S, rows] at z0 = states(). What reaches the parameters by way of z0 itself is not counted here.
+  /// How many states there are where they are all looked at; else 1.
+  virtual int64_t num_states() const { return 1; }
+  /// Numbers [S, rows] or [S, rows, C] whose mean over S is E_q[f] and has its gradient with respect to the parameters
+  /// of q, from as many values f at z0 = states(), each of which may stand there several times. What reaches the
+  /// parameters by way of z0 itself is not counted here.
   virtual Tensor expected(const Tensor& f, const Distribution& /*q*/, const Tensor& /*z0*/) const { return f; }
   /// Throws ConfigError for numbers of draws that it has no use for.
   virtual void check_samples(int64_t /*num_samples*/) const {}

@@ -17,13 +17,15 @@ class Prior {
   struct Context {
     int64_t latent_dim;
     at::ScalarType dtype;
-    std::shared_ptr<GradientBlock> block;  ///< for learned parameters, "prior.<name>"
+    std::shared_ptr<GradientBlock> block;  ///< for learned parameters, "<prefix>.<name>"
     const Registry& registry;
     std::shared_ptr<ConstantBlock> constants = nullptr;  ///< for what is set once, by initialize()
     std::shared_ptr<const Posterior> posterior = nullptr;
     std::function<Tensor(const Tensor&)> encode = nullptr;  ///< rows as the encoder sees them -> parameters of q
     int64_t num_features = 0;                               ///< of such a row
     Range range = {};                                       ///< of its numbers
+    std::string prefix = "prior";                           ///< of the names of its parameters and blocks
+    int64_t num_given = 0;  ///< numbers of the parents that p depends on; 0: it has none
   };
   virtual ~Prior() = default;
   /// z [S, rows, L] -> [S, items], differentiable in z and in the prior's entries of `globals`.
@@ -41,6 +43,12 @@ class Prior {
   virtual Tensor log_predictive(const Tensor& z, const Batch& batch, const TensorMap& globals) const {
     return log_prob(z, batch, globals);
   }
+  /// Whether p is p(z | parents): then densities and draws are those of at().
+  virtual bool conditional() const { return false; }
+  /// p(z | parents), whose rows differ, at parents [R, C] or [S, R, C]; `stopped`: by weights that get no gradient.
+  virtual std::shared_ptr<const Prior> at(const Tensor& /*parents*/, bool /*stopped*/) const { return nullptr; }
+  /// p of each row where it is a distribution of a known family, for posteriors that are merged with it; else null.
+  virtual std::shared_ptr<const Distribution> of_rows() const { return nullptr; }
   /// Blocks that the prior brings (conjugate ones).
   virtual std::vector<std::shared_ptr<Block>> blocks() const { return {}; }
   /// Chooses the start; `rows` [n, D] are training data as the encoder sees them.

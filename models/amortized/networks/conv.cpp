@@ -40,6 +40,7 @@ class Conv final : public Network {
       : o_(options),
         name_(context.prefix),
         input_(context.input),
+        beside_(context.beside),
         output_(context.output),
         down_(context.input.size() == 3) {
     if (!down_ && output_.size() != 3)
@@ -86,7 +87,7 @@ class Conv final : public Network {
   }
 
   void build_down(const Context& c) {
-    int64_t channels = input_[0];
+    int64_t channels = input_[0] + beside_;
     for (size_t i = 0; i < o_.channels.size(); ++i) {
       const int64_t next = o_.channels[i];
       layers_.push_back(layer(c, fmt::format("conv.{}", i), {next, channels, o_.kernel, o_.kernel}, 0, channels));
@@ -99,7 +100,7 @@ class Conv final : public Network {
   }
   void build_up(const Context& c) {
     const int64_t first = o_.channels.front();
-    linear_.emplace_back(c.block, name_ + ".hidden", product(input_), o_.hidden, c.dtype, o_.weight_norm);
+    linear_.emplace_back(c.block, name_ + ".hidden", product(input_) + beside_, o_.hidden, c.dtype, o_.weight_norm);
     linear_.emplace_back(c.block, name_ + ".spread", o_.hidden, first * sizes_.back()[0] * sizes_.back()[1], c.dtype,
                          o_.weight_norm);
     int64_t channels = first;
@@ -135,8 +136,14 @@ class Conv final : public Network {
   Tensor hidden(const Tensor& x, const Noise& noise) const {
     return drop(activate(linear_[0](x), o_.activation), o_.dropout, noise, name_ + ".hidden");
   }
+  /// The image, and for each number that stands beside it a channel in which every pixel is that number.
+  Tensor with_planes(const Tensor& x) const {
+    const auto parts = x.split_with_sizes({product(input_), beside_}, -1);
+    const Tensor image = parts[0].reshape({-1, input_[0], input_[1], input_[2]});
+    return at::cat({image, parts[1].unsqueeze(-1).unsqueeze(-1).expand({-1, -1, input_[1], input_[2]})}, 1);
+  }
   Tensor forward_down(const Tensor& x, const Noise& noise) const {
-    Tensor h = x.reshape({-1, input_[0], input_[1], input_[2]});
+    Tensor h = beside_ > 0 ? with_planes(x) : x.reshape({-1, input_[0], input_[1], input_[2]});
     for (size_t i = 0; i < layers_.size(); ++i)
       h = refined(i, at::conv2d(h, layers_[i].weight(), layers_[i].bias, o_.stride, padding()));
     return linear_[1](hidden(h.flatten(1), noise));
@@ -155,6 +162,7 @@ class Conv final : public Network {
   ConvOptions o_;
   std::string name_;
   Shape input_, output_;
+  int64_t beside_;
   bool down_;
   std::vector<std::array<int64_t, 2>> sizes_;  // of the image before the first and after each convolution down
   std::vector<Layer> layers_, inner_;

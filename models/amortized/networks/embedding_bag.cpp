@@ -25,23 +25,28 @@ struct EmbeddingBagOptions final : NetworkOptions {
 class EmbeddingBag final : public Network {
  public:
   EmbeddingBag(const EmbeddingBagOptions& options, const Context& c)
-      : o_(options), name_(c.prefix), encoder_(c.output.size() == 1) {
+      : o_(options), name_(c.prefix), encoder_(c.output.size() == 1), beside_(c.beside) {
     int64_t width = product(c.input);
     if (encoder_) {
       std::vector<int64_t> widths{o_.embedding};
       widths.insert(widths.end(), o_.widths.begin(), o_.widths.end());
       for (const int64_t next : widths) {
         layers_.emplace_back(c.block, name_of(layers_.size()), width, next, c.dtype);
-        width = next;
+        width = layers_.size() == 1 ? next + beside_ : next;
       }
+    } else {
+      width += beside_;
     }
     layers_.emplace_back(c.block, name_ + (encoder_ ? ".output" : ".topics"), width, product(c.output), c.dtype);
   }
   Tensor forward(const Tensor& x, const Noise& noise) const override {
     if (!encoder_) return layers_[0](drop(at::softmax(x, -1), o_.dropout, noise, name_ + ".topics"));
-    Tensor h = x / x.abs().sum(-1, true).clamp_min(kSmallest);
-    for (size_t i = 0; i + 1 < layers_.size(); ++i)
+    const Tensor words = beside_ > 0 ? x.narrow(-1, 0, x.size(-1) - beside_) : x;
+    Tensor h = words / words.abs().sum(-1, true).clamp_min(kSmallest);
+    for (size_t i = 0; i + 1 < layers_.size(); ++i) {
       h = drop(activate(layers_[i](h), o_.activation), o_.dropout, noise, name_of(i));
+      if (i == 0 && beside_ > 0) h = at::cat({h, x.narrow(-1, x.size(-1) - beside_, beside_)}, -1);
+    }
     return layers_.back()(h);
   }
   void initialize(const Rng& rng) override {
@@ -58,6 +63,7 @@ class EmbeddingBag final : public Network {
   EmbeddingBagOptions o_;
   std::string name_;
   bool encoder_;
+  int64_t beside_;  // numbers that stand beside the mean embedding
   std::vector<Linear> layers_;
 };
 

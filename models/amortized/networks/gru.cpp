@@ -5,6 +5,7 @@
 // of a step, H hidden units.
 #include "linear.h"
 #include "vem/core/error.h"
+#include "vem/infer/time_order.h"
 
 namespace vem {
 namespace {
@@ -18,42 +19,16 @@ struct GruOptions final : Options {
   }
 };
 
-/// The steps of sequences side by side, the longest sequence first, as at::gru() takes them.
-struct Packed {
-  Tensor row;    // [rows] int64: where each step stands
-  Tensor order;  // [items] sequences of one step at least, the longest first
-  Tensor size;   // [steps] how many have such a step
-
-  explicit Packed(const Tensor& offsets) {
-    const Tensor ends = offsets.contiguous();
-    const int64_t* begin = ends.data_ptr<int64_t>();
-    const auto length = [&](int64_t i) { return begin[i + 1] - begin[i]; };
-    std::vector<int64_t> items, rows, sizes;
-    for (int64_t i = 0; i + 1 < ends.size(0); ++i)
-      if (length(i) > 0) items.push_back(i);
-    std::stable_sort(items.begin(), items.end(), [&](int64_t a, int64_t b) { return length(a) > length(b); });
-    for (size_t left = items.size(), t = 0; left > 0; ++t) {
-      while (left > 0 && length(items[left - 1]) <= static_cast<int64_t>(t)) --left;
-      if (left > 0) sizes.push_back(static_cast<int64_t>(left));
-      for (size_t i = 0; i < left; ++i) rows.push_back(begin[items[i]] - begin[0] + static_cast<int64_t>(t));
-    }
-    row = at::tensor(rows, at::kLong);
-    order = at::tensor(items, at::kLong);
-    size = at::tensor(sizes, at::kLong);
-  }
-  bool empty() const { return row.size(0) == 0; }
-};
-
 class Gru final : public Network {
  public:
   Gru(const GruOptions& options, const Context& c)
-      : o_(options), name_(c.prefix), encoder_(c.output.size() == 1), sequences_(c.sequences) {
+      : o_(options), name_(c.prefix), encoder_(c.output.size() == 1), sequences_(c.sequences), beside_(c.beside) {
     if (sequences_)
       set_one_step(encoder_ ? c.input : c.output);
     else
       set_steps(encoder_ ? c.input : c.output);
-    const int64_t outputs = product(c.output), inputs = product(c.input);
-    int64_t width = encoder_ ? C_ * W_ : inputs;
+    const int64_t outputs = product(c.output), inputs = product(c.input) + beside_;
+    int64_t width = encoder_ ? C_ * W_ + beside_ : inputs;
     for (int64_t i = 0; i < o_.num_layers; ++i, width = o_.hidden)
       for (const auto& [part, columns] : {std::pair{"input", width}, {"state", o_.hidden}}) {
         const std::string name = fmt::format("{}.gru.{}.{}", name_, i, part);
@@ -71,23 +46,26 @@ class Gru final : public Network {
     if (sequences_ && encoder_) return output_[0](states(x.unsqueeze(1), no_state(1)).select(0, -1));
     if (sequences_) return output_[0](states(x.unsqueeze(1), first_state(x.slice(0, 0, 1)))).squeeze(1) + bias_;
     if (!encoder_) return unrolled(x);
-    const Tensor steps = x.reshape({-1, C_, T_, W_}).permute({2, 0, 1, 3}).flatten(2);
+    const Tensor row = beside_ > 0 ? x.narrow(1, 0, x.size(1) - beside_) : x;
+    Tensor steps = row.reshape({-1, C_, T_, W_}).permute({2, 0, 1, 3}).flatten(2);
+    if (beside_ > 0) steps = at::cat({steps, x.narrow(1, x.size(1) - beside_, beside_).expand({T_, -1, -1})}, -1);
     const Tensor zero = 0 * x.narrow(1, 0, 1);  // of as many rows as there are, also in a trace
     return output_[0](states(steps, zero.unsqueeze(0).expand({o_.num_layers, -1, o_.hidden})).select(0, -1));
   }
   Tensor forward_sequences(const Tensor& x, const Tensor& offsets, const Noise&) const override {
-    const Packed packed(offsets);
-    const Tensor steps = x.index_select(0, packed.row);
+    const TimeOrder order(offsets);
+    const Tensor sizes = at::tensor(order.sizes, at::kLong);
+    const Tensor steps = x.index_select(0, order.row);
     if (!encoder_) {
-      const Tensor first = offsets.slice(0, 0, -1).index_select(0, packed.order) - offsets[0];
-      const Tensor h = packed.empty() ? x.new_zeros({0, o_.hidden})
-                                      : std::get<0>(run(steps, packed.size, first_state(x.index_select(0, first))));
-      return output_[0](h).index_select(0, packed.row.argsort()) + bias_;
+      const Tensor first = offsets.slice(0, 0, -1).index_select(0, order.item) - offsets[0];
+      const Tensor h = order.empty() ? x.new_zeros({0, o_.hidden})
+                                      : std::get<0>(run(steps, sizes, first_state(x.index_select(0, first))));
+      return output_[0](h).index_select(0, order.place()) + bias_;
     }
     Tensor last = x.new_zeros({offsets.size(0) - 1, o_.hidden});  // of a sequence without steps: where all begin
-    if (!packed.empty()) {
-      const Tensor ends = std::get<1>(run(steps, packed.size, no_state(packed.order.size(0))))[-1];
-      last = last.index_copy(0, packed.order, ends);
+    if (!order.empty()) {
+      const Tensor ends = std::get<1>(run(steps, sizes, no_state(order.item.size(0))))[-1];
+      last = last.index_copy(0, order.item, ends);
     }
     return output_[0](last);
   }
@@ -150,6 +128,7 @@ class Gru final : public Network {
   GruOptions o_;
   std::string name_;
   bool encoder_, sequences_;
+  int64_t beside_;  // numbers that every step sees besides its own
   int64_t C_ = 1, T_ = 1, W_ = 1;
   std::vector<std::pair<std::string, Tensor>> cells_;  // of a layer: weight and bias of the input, then of the state
   std::vector<Linear> start_, output_;

@@ -31,7 +31,7 @@ class Mlp final : public Network {
   Mlp(const MlpOptions& options, const Context& context)
       : options_(options), name_(context.prefix), bf16_(context.bf16) {
     GradientBlock& block = context.block;
-    int64_t width = product(context.input);
+    int64_t width = product(context.input) + context.beside;
     for (size_t i = 0; i < options.widths.size(); ++i) {
       const int64_t next = options.widths[i];
       hidden_.emplace_back(block, name_of(i), width, next, context.dtype, options.weight_norm);

@@ -27,7 +27,7 @@ class Dip final : public Objective {
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     Tensor bound = mean_over_samples(trace.log_px), penalty;
     for (const Latent& latent : trace.latents) {
-      bound = bound - latent.kl().sum(-1);
+      bound = bound - trace.kl(latent).sum(-1);
       if (!step.training) continue;
       const Tensor excess = covariance(latent) - at::eye(latent.q().event_shape()[0], latent.z().options());
       const Tensor on = excess.diag().square().sum(), all = excess.square().sum();

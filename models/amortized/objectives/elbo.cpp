@@ -45,10 +45,10 @@ class Elbo final : public Objective {
 
   ObjectiveValue operator()(const Trace& trace, const Step& step) const override {
     const double weight = step.training ? step.weight("kl_weight") : 1.0;
-    const Tensor log_px = mean_over_samples(trace.expected_log_px());
+    const Tensor log_px = trace.expected_log_px();
     Tensor kl, bent;  // as it is, and as it is paid for
     for (const Latent& latent : trace.latents) {
-      const auto [own, paid] = kl_of(latent);
+      const auto [own, paid] = kl_of(trace, latent);
       kl = kl.defined() ? kl + own : own;
       bent = bent.defined() ? bent + paid : paid;
     }
@@ -67,18 +67,18 @@ class Elbo final : public Objective {
 
  private:
   /// [items]: the KL, and what is paid for it.
-  std::pair<Tensor, Tensor> kl_of(const Latent& latent) const {
+  std::pair<Tensor, Tensor> kl_of(const Trace& trace, const Latent& latent) const {
     if (options_.kl == Kl::analytic)
-      if (const Tensor& by_dimension = latent.kl(); by_dimension.defined()) {
+      if (const Tensor by_dimension = trace.kl(latent); by_dimension.defined()) {
         const Tensor kl = by_dimension.sum(-1);
         if (options_.free_bits == 0) return {kl, kl};
         if (options_.free_bits_per == ElboOptions::Per::group) return {kl, kl.clamp_min(options_.free_bits)};
         return {kl, by_dimension.clamp_min(options_.free_bits).sum(-1)};
       }
-    const Tensor kl = mean_over_samples(latent.log_q() - latent.log_p());
+    const Tensor kl = trace.expected(latent.log_q() - latent.log_p());
     if (options_.kl == Kl::analytic && options_.free_bits > 0) return {kl, kl.clamp_min(options_.free_bits)};
     if (options_.kl != Kl::sticking) return {kl, kl};
-    return {kl, mean_over_samples(latent.log_q_stopped() - latent.log_p())};
+    return {kl, trace.expected(latent.log_q_stopped() - latent.log_p())};
   }
 
   ElboOptions options_;

@@ -26,8 +26,8 @@ class Info final : public Objective {
     const Tensor log_px = mean_over_samples(trace.log_px);
     Tensor kl, paid;
     for (const Latent& latent : trace.latents) {
-      const Tensor own =
-          latent.kl().defined() ? latent.kl().sum(-1) : mean_over_samples(latent.log_q() - latent.log_p());
+      const Tensor exact = trace.kl(latent);
+      const Tensor own = exact.defined() ? exact.sum(-1) : mean_over_samples(latent.log_q() - latent.log_p());
       kl = kl.defined() ? kl + own : own;
       if (!step.training) continue;
       const Tensor bent =

@@ -54,8 +54,9 @@ class CategoricalPosterior final : public Posterior {
     return std::make_shared<OneHots>(parameters, o_.num_classes);
   }
 
+  int64_t num_states() const override { return o_.gradient == CategoricalGradient::enumerate ? states_.size(0) : 1; }
   Tensor states(const Tensor& parameters, const Tensor& noise, const Step& step) const override {
-    if (o_.gradient == CategoricalGradient::enumerate) return states_.expand({-1, parameters.size(0), -1});
+    if (o_.gradient == CategoricalGradient::enumerate) return states_.expand({-1, parameters.size(-2), -1});
     const OneHots q(parameters, o_.num_classes);
     if (o_.gradient == CategoricalGradient::score_function) return q.rsample(noise);
     const double temperature = step.weight("temperature");
@@ -71,9 +72,10 @@ class CategoricalPosterior final : public Posterior {
   }
   Tensor expected(const Tensor& f, const Distribution& q, const Tensor& z) const override {
     if (o_.by_gumbel()) return f;
-    const Tensor log_q = q.log_prob(z);
+    const Tensor whole = q.log_prob(z), log_q = f.dim() == 3 ? whole.unsqueeze(-1) : whole;
+    if (o_.gradient == CategoricalGradient::enumerate)
+      return static_cast<double>(states_.size(0)) * log_q.exp() * f;  // of each state there are as many draws
     const auto S = static_cast<double>(f.size(0));
-    if (o_.gradient == CategoricalGradient::enumerate) return S * log_q.exp() * f;
     const Tensor value = f.detach(), others = (value.sum(0, true) - value) / (S - 1);
     return f + (value - others) * (log_q - log_q.detach());
   }

@@ -22,7 +22,7 @@ class FlowPosterior final : public Posterior {
     sizes_.push_back(base_->num_parameters());
     for (int64_t i = 0; i < options.num_flows; ++i) {
       flows_.push_back(context.registry->create<Flow>(
-          options.flow, {context.latent_dim, context.dtype, *context.block, fmt::format("posterior.{}.", i)}));
+          options.flow, {context.latent_dim, context.dtype, *context.block, fmt::format("{}.{}.", context.prefix, i)}));
       sizes_.push_back(flows_.back()->num_parameters());
     }
   }

@@ -36,7 +36,7 @@ class LowRankPosterior final : public Posterior {
   std::vector<Tensor> parts(const Tensor& parameters) const {
     std::vector<Tensor> part = parameters.split_with_sizes({L_, L_, L_ * R_}, -1);
     part[1] = soft_bound(part[1]);
-    part[2] = part[2].reshape({-1, L_, R_});
+    part[2] = part[2].unflatten(-1, {L_, R_});
     return part;
   }
 

@@ -10,7 +10,7 @@ Triangle::Triangle(int64_t size) : size_(size) {
 
 Tensor Triangle::operator()(const Tensor& values) const {
   if (size_ == 1) return at::zeros({1, 1}, values.options());
-  return values.index_select(-1, place_).view({-1, size_, size_}).masked_fill(above_, 0);
+  return values.index_select(-1, place_).unflatten(-1, {size_, size_}).masked_fill(above_, 0);
 }
 
 }  // namespace vem

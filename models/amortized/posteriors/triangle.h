@@ -9,7 +9,7 @@ class Triangle {
  public:
   explicit Triangle(int64_t size);
   int64_t numel() const { return size_ * (size_ - 1) / 2; }
-  /// values [rows, numel] -> [rows, size, size], zero on and above the diagonal.
+  /// values [..., numel] -> [..., size, size], zero on and above the diagonal.
   Tensor operator()(const Tensor& values) const;
 
  private:

@@ -20,7 +20,7 @@ class CategoricalPrior final : public Prior {
     const auto* one_hots = dynamic_cast<const OneHots*>(q.get());
     if (!one_hots) fail<ConfigError>("prior categorical: it goes with posterior categorical only");
     K_ = one_hots->num_classes();
-    logits_ = o.learned ? c.block->add("prior.logits", {L_}, dtype_) : at::zeros({L_}, dtype_);
+    logits_ = o.learned ? c.block->add(c.prefix + ".logits", {L_}, dtype_) : at::zeros({L_}, dtype_);
   }
   bool discrete() const override { return true; }
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap&) const override {
@@ -29,7 +29,7 @@ class CategoricalPrior final : public Prior {
   /// Of each category.
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap&) const override {
     const Tensor& log_q = dynamic_cast<const OneHots&>(q).log_probs();
-    return batch.per_item((log_q.exp() * (log_q - p().log_probs())).sum(-1), 0);
+    return batch.per_item((log_q.exp() * (log_q - p().log_probs())).sum(-1), -2);
   }
   Tensor sample(const Tensor& index, const Rng& rng) const override { return p().sample(index, rng.fold("prior")); }
   std::vector<Method> methods() const override {

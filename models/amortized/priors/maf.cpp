@@ -20,7 +20,7 @@ class MafPrior final : public FlowPrior {
  public:
   MafPrior(const MafOptions& o, const Context& c) : FlowPrior(c) {
     for (int64_t i = 0; i < o.num_flows; ++i)
-      steps_.emplace_back(o.made, *c.block, fmt::format("prior.{}.", i), latent_dim_, 0, 2, dtype_);
+      steps_.emplace_back(o.made, *c.block, fmt::format("{}.{}.", c.prefix, i), latent_dim_, 0, 2, dtype_);
   }
   void initialize(const Tensor& /*rows*/, const Rng& rng) override {
     for (const Made& step : steps_) step.initialize(rng);

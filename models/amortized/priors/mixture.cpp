@@ -33,7 +33,7 @@ class MixturePrior final : public Prior {
       : latent_dim_(c.latent_dim),
         dtype_(c.dtype),
         part_(make_part(o.allocation, o.observation,
-                        {c.latent_dim, at::kDouble, o.estimate, o.num_components, "prior.", {}, &c.registry})) {}
+                        {c.latent_dim, at::kDouble, o.estimate, o.num_components, c.prefix + ".", {}, &c.registry})) {}
 
   /// Rows that are items of their own go through the part at once, ragged items a sample at a time.
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap& globals) const override {

@@ -14,8 +14,8 @@ class NormalPrior final : public Prior {
  public:
   NormalPrior(const Context& context, bool learned) : latent_dim_(context.latent_dim), dtype_(context.dtype) {
     if (!learned) return;
-    mean_ = context.block->add("prior.mean", {latent_dim_}, dtype_);
-    log_std_ = context.block->add("prior.log_std", {latent_dim_}, dtype_);
+    mean_ = context.block->add(context.prefix + ".mean", {latent_dim_}, dtype_);
+    log_std_ = context.block->add(context.prefix + ".log_std", {latent_dim_}, dtype_);
   }
 
   Tensor log_prob(const Tensor& z, const Batch& batch, const TensorMap&) const override {
@@ -25,9 +25,9 @@ class NormalPrior final : public Prior {
   }
   Tensor kl(const Distribution& q, const Batch& batch, const TensorMap&) const override {
     if (const auto* normal = dynamic_cast<const DiagonalNormal*>(&q)) {
-      if (!learned()) return batch.per_item(normal_kl_to_standard(normal->mean(), normal->log_std()), 0);
+      if (!learned()) return batch.per_item(normal_kl_to_standard(normal->mean(), normal->log_std()), -2);
       const Tensor distance = (normal->mean() - mean_) * (-log_std_).exp();
-      return batch.per_item(normal_kl_to_standard(distance, normal->log_std() - log_std_), 0);
+      return batch.per_item(normal_kl_to_standard(distance, normal->log_std() - log_std_), -2);
     }
     const Tensor zero = at::zeros({latent_dim_}, q.mean().options());
     const Tensor whole = vem::kl(q, learned() ? DiagonalNormal(mean_, log_std_) : DiagonalNormal(zero, zero));

@@ -16,9 +16,9 @@ class NormalMixturePrior final : public Prior {
  public:
   NormalMixturePrior(const NormalMixtureOptions& options, const Context& context)
       : latent_dim_(context.latent_dim), components_(options.num_components), dtype_(context.dtype) {
-    logits_ = context.block->add("prior.logits", {components_}, dtype_);
-    means_ = context.block->add("prior.means", {components_, latent_dim_}, dtype_);
-    log_stds_ = context.block->add("prior.log_stds", {components_, latent_dim_}, dtype_);
+    logits_ = context.block->add(context.prefix + ".logits", {components_}, dtype_);
+    means_ = context.block->add(context.prefix + ".means", {components_, latent_dim_}, dtype_);
+    log_stds_ = context.block->add(context.prefix + ".log_stds", {components_, latent_dim_}, dtype_);
   }
   /// As different as draws of N(0, I) are.
   void initialize(const Tensor& /*rows*/, const Rng& rng) override {

@@ -24,7 +24,7 @@ class RealNvpPrior final : public FlowPrior {
       Coupling step{i % 2 == 0 ? even : 1 - even, {}};
       int64_t width = latent_dim_;
       const auto add = [&](const std::string& part, int64_t next) {
-        step.layers.emplace_back(*c.block, fmt::format("prior.{}.{}", i, part), width, next, dtype_);
+        step.layers.emplace_back(*c.block, fmt::format("{}.{}.{}", c.prefix, i, part), width, next, dtype_);
         width = next;
       };
       for (size_t j = 0; j < o.widths.size(); ++j) add(fmt::format("hidden.{}", j), o.widths[j]);

@@ -7,7 +7,6 @@ namespace vem {
 namespace {
 
 constexpr double kEdge = 0.02;  // share of the range that pseudo-inputs keep away from its ends at the start
-constexpr const char* kPseudoInputs = "prior.pseudo_inputs";
 
 struct VampOptions final : PriorOptions {
   int64_t num_components = 500;
@@ -23,9 +22,9 @@ class VampPrior final : public Prior {
   VampPrior(const VampOptions& options, const Context& context) : o_(options), c_(context) {
     const Shape shape{o_.num_components, c_.num_features};
     if (o_.learned)
-      pseudo_inputs_ = c_.block->add(kPseudoInputs, shape, c_.dtype);
+      pseudo_inputs_ = c_.block->add(pseudo_inputs_name(), shape, c_.dtype);
     else
-      c_.constants->add(kPseudoInputs, at::zeros(shape, c_.dtype));
+      c_.constants->add(pseudo_inputs_name(), at::zeros(shape, c_.dtype));
   }
   bool uses_encoder() const override { return true; }
 
@@ -47,7 +46,7 @@ class VampPrior final : public Prior {
     if (o_.learned)
       pseudo_inputs_.detach().copy_(start);
     else
-      c_.constants->set(kPseudoInputs, start);
+      c_.constants->set(pseudo_inputs_name(), start);
   }
 
   Tensor sample(const Tensor& index, const Rng& rng) const override {
@@ -69,8 +68,9 @@ class VampPrior final : public Prior {
 
  private:
   Tensor pseudo_inputs() const {
-    return (o_.learned ? pseudo_inputs_ : c_.constants->get(kPseudoInputs)).clamp(c_.range.min, c_.range.max);
+    return (o_.learned ? pseudo_inputs_ : c_.constants->get(pseudo_inputs_name())).clamp(c_.range.min, c_.range.max);
   }
+  std::string pseudo_inputs_name() const { return c_.prefix + ".pseudo_inputs"; }
   Tensor parameters() const { return c_.encode(pseudo_inputs()); }
   std::shared_ptr<const Distribution> components() const { return c_.posterior->at(parameters()); }
 

@@ -1,0 +1,268 @@
+#include "inference.h"
+
+#include "vem/infer/gradients.h"
+#include "vem/infer/over_time.h"
+#include "vem/infer/time_order.h"
+
+namespace vem {
+namespace {
+
+/// The normalised product of two normals with independent dimensions, as mean and log standard deviation side by side.
+/// Precisions add up by their logarithms, so that neither overflows where the other is tiny.
+Tensor merged(const DiagonalNormal& a, const DiagonalNormal& b) {
+  const Tensor log_precision = at::logaddexp(-2 * a.log_std(), -2 * b.log_std());
+  const Tensor share = (-2 * a.log_std() - log_precision).exp();
+  return at::cat({share * a.mean() + (1 - share) * b.mean(), -0.5 * log_precision}, -1);
+}
+
+}  // namespace
+
+Inference::Inference(const LatentGraph& latents, const Likelihood& likelihood, const Objective& objective,
+                     const TensorMap& globals, at::ScalarType dtype)
+    : latents_(latents), likelihood_(likelihood), objective_(objective), globals_(globals), dtype_(dtype) {}
+
+void Inference::find_keys(const GradientBlock& networks) {
+  const TensorMap weights = networks.globals();
+  for (const auto& [key, value] : globals_) (weights.count(key) > 0 ? keys_ : conjugate_keys_).push_back(key);
+}
+
+std::unique_ptr<World> Inference::world(const Batch& batch, const Tensor& seen, World::Dropped dropped) const {
+  auto world = std::make_unique<World>(latents_.graph(), batch, std::move(dropped));
+  world->set("x", seen);
+  return world;
+}
+
+TensorMap Inference::encoded(const World& world) const {
+  TensorMap own;
+  for (const Group& group : latents_.groups())
+    if (!group.conditioned) own[group.name] = world.read(group.encoder);
+  return own;
+}
+
+Tensor Inference::parameters_of(const Group& group, const Tensor& own, const Tensor& parents, bool stopped) const {
+  if (!group.merged) return own;
+  const auto p = group.prior->at(parents, stopped)->of_rows(), q = group.posterior->at(own);
+  return merged(dynamic_cast<const DiagonalNormal&>(*q), dynamic_cast<const DiagonalNormal&>(*p));
+}
+
+Tensor Inference::parents_of_merged(const Group& group, const World& world) const {
+  return group.merged ? world.at(group.parents, group.level) : Tensor();
+}
+
+Tensor Inference::parameters_in(const Group& group, const World& world, const TensorMap& own) const {
+  const auto it = own.find(group.name);
+  return parameters_of(group, it != own.end() ? it->second : world.read(group.encoder),
+                       parents_of_merged(group, world), false);
+}
+
+Draw Inference::chain(const Group& group, World& world, int64_t samples,
+                      const std::function<Tensor(const Tensor& parameters, const Tensor& row)>& value) const {
+  std::vector<Names> lists{group.encoder.given};
+  if (group.merged) lists.push_back(group.parents);
+  std::vector<Tensor> parameters, z0;
+  const Tensor z = over_time(world, group.name, latents_.graph().first.at(group.name), samples, lists,
+                             [&](const TimeStep& now) {
+                               const Tensor& input = now.inputs[0];
+                               const Tensor own = group.encoder.network->forward(input.flatten(0, 1))
+                                                      .unflatten(0, {input.size(0), input.size(1)});
+                               parameters.push_back(parameters_of(group, own, now.inputs.back(), false));
+                               z0.push_back(value(parameters.back(), now.row));
+                               return group.posterior->transform(z0.back(), parameters.back()).first;
+                             });
+  world.set(group.name, z);
+  if (z0.empty()) return {z.new_zeros({samples, 0, group.posterior->num_parameters()}), z};
+  const Tensor place = TimeOrder(world.batch(Level::rows).offsets).place();
+  return {at::cat(parameters, 1).index_select(1, place), at::cat(z0, 1).index_select(1, place)};
+}
+
+// Of a flow, the image of the mean that it begins with.
+TensorMap Inference::set_means(World& world, const TensorMap& own) const {
+  TensorMap all;
+  for (const Group& group : latents_.groups()) {
+    const auto mean = [&](const Tensor& parameters) { return group.posterior->at(parameters)->mean(); };
+    if (group.chained) {
+      const Draw at = chain(group, world, 1, [&](const Tensor& parameters, const Tensor&) { return mean(parameters); });
+      world.set(group.name, world.at(group.name)[0]);
+      all[group.name] = at.parameters[0];
+      continue;
+    }
+    const Tensor parameters = parameters_in(group, world, own);
+    world.set(group.name, group.posterior->transform(mean(parameters), parameters).first);
+    all[group.name] = parameters;
+  }
+  return all;
+}
+
+int64_t Inference::states_times(int64_t num_samples, bool from_q) const {
+  if (from_q) return num_samples;
+  int64_t states = 1;
+  bool drawn = false;  // or else all that there is to see is in the states
+  for (const Group& group : latents_.groups()) {
+    states *= group.posterior->num_states();
+    drawn = drawn || group.posterior->num_states() == 1;
+  }
+  return drawn ? states * num_samples : states;
+}
+
+std::vector<Draw> Inference::draw(World& sampling, const TensorMap& own, const DrawSettings& settings, const Step& step,
+                                  const Rng& rng) const {
+  std::vector<Draw> draws;
+  for (const Group& group : latents_.groups()) {
+    draws.push_back(draw_group(group, sampling, own, settings, step, rng));
+    const Draw& draw = draws.back();
+    if (group.inner && !group.chained) sampling.set(group.name, group.posterior->transform(draw.z0, draw.parameters).first);
+  }
+  return draws;
+}
+
+Draw Inference::draw_group(const Group& group, World& sampling, const TensorMap& own, const DrawSettings& settings,
+                           const Step& step, const Rng& rng) const {
+  const Posterior& q = *group.posterior;
+  const int64_t samples = states_times(settings.num_samples, settings.from_q);
+  const auto noise = [&] {
+    return sampling.batch(group.level)
+        .normal(rng, {samples, q.num_noise()}, latents_.word(settings.stream, group), dtype_)
+        .transpose(0, 1)
+        .contiguous();
+  };
+  const auto value = [&](const Tensor& parameters, const Tensor& draws) {
+    return settings.from_q ? q.at(parameters)->rsample(draws) : q.states(parameters, draws, step);
+  };
+  if (group.chained) {
+    const Tensor draws = noise();
+    return chain(group, sampling, samples, [&](const Tensor& parameters, const Tensor& row) {
+      return value(parameters, draws.index_select(1, row));
+    });
+  }
+  const Tensor parameters = parameters_in(group, sampling, own);
+  if (!settings.from_q && q.num_states() > 1) return {parameters, enumerated(group, parameters, samples, step)};
+  return {parameters, value(parameters, noise())};
+}
+
+// Sample s holds the states of all enumerated groups as the digits of s, the first group's the slowest, and the draws of
+// the other groups below.
+Tensor Inference::enumerated(const Group& group, const Tensor& parameters, int64_t samples, const Step& step) const {
+  const Tensor states = group.posterior->states(parameters, {}, step);
+  const int64_t count = group.posterior->num_states();
+  if (count == samples) return states;
+  int64_t above = 1;
+  for (const Group& other : latents_.groups()) {
+    if (other.name == group.name) break;
+    above *= other.posterior->num_states();
+  }
+  const Tensor sample = at::arange(samples, at::kLong), below = sample.div(samples / above / count, "floor");
+  return states.index_select(0, below.remainder(count));
+}
+
+Trace Inference::trace(const std::vector<Draw>& leaves, World& density, const World& data, const Tensor& x) const {
+  const auto stopped = std::make_shared<std::unique_ptr<World>>();
+  Trace trace;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const Group& group = latents_.groups()[i];
+    LatentSite site;
+    site.name = group.name;
+    site.closed_form = group.closed_form;
+    if (group.prior->conditional())
+      site.prior = [&density, &group] { return group.prior->at(density.at(group.parents, group.level), false); };
+    if (group.conditioned)
+      site.stopped = [this, stopped, &group, &density, &data] {
+        if (!*stopped) {
+          *stopped = data.stopped();
+          for (const Group& other : latents_.groups()) (*stopped)->set(other.name, density.at(other.name));
+        }
+        return parameters_of(group, (*stopped)->read(group.encoder), parents_of_merged(group, **stopped), true);
+      };
+    trace.latents.emplace_back(*group.posterior, leaves[i].parameters, leaves[i].z0, *group.prior,
+                               density.batch(group.level), globals_, std::move(site));
+    density.set(group.name, trace.latents.back().z());
+  }
+  const Tensor by_row = likelihood_.log_prob(decode(density), x);
+  Tensor log_px = by_row, weighted = by_row;
+  const bool of_rows = std::all_of(latents_.groups().begin(), latents_.groups().end(),
+                                   [](const Group& group) { return group.level == Level::rows; });
+  if (!of_rows) log_px = weighted = density.batch(Level::rows).per_item(by_row);
+  for (const Latent& latent : trace.latents) weighted = latent.expected(weighted);
+  const Batch& rows = density.batch(of_rows ? Level::rows : Level::items);
+  trace.log_px = rows.per_item(log_px);
+  trace.weighted_log_px = rows.per_item(weighted);
+  return trace;
+}
+
+// Networks ascend the surrogate; conjugate blocks take the gradient of the bound itself, since a KL weight must not
+// shrink the statistics that they count.
+Pass Inference::pass(const std::vector<Draw>& draws, const World& sampling, const Tensor& x, const Step& step,
+                     Sums wanted) const {
+  const bool differentiate = at::GradMode::is_enabled();
+  const auto leaf = [differentiate](const Tensor& value) { return value.detach().requires_grad_(differentiate); };
+  Pass pass;
+  std::vector<Draw> cut;
+  std::vector<Tensor> leaves;
+  for (const Draw& draw : draws) {
+    cut.push_back({leaf(draw.parameters), leaf(draw.z0)});
+    leaves.insert(leaves.end(), {cut.back().z0, cut.back().parameters});
+  }
+  pass.density = sampling.with_columns();
+  pass.trace = trace(cut, *pass.density, sampling, x);
+  pass.value = objective_(pass.trace, step);
+  if (!differentiate) return pass;
+
+  const ObjectiveValue& value = pass.value;
+  const Tensor weight = sampling.batch(Level::rows).weight.to(dtype_);
+  std::vector<Tensor> inputs = leaves;
+  std::vector<std::string> keys;
+  const auto ask_for = [&](const std::vector<std::string>& more) {
+    for (const std::string& key : more) inputs.push_back(globals_.at(key));
+    keys.insert(keys.end(), more.begin(), more.end());
+  };
+  if (wanted == Sums::densities) {
+    ask_for(keys_);
+    if (value.surrogate.is_same(value.bound)) {
+      ask_for(conjugate_keys_);
+    } else if (!conjugate_keys_.empty()) {
+      std::vector<Tensor> statistics;
+      for (const std::string& key : conjugate_keys_) statistics.push_back(globals_.at(key));
+      const auto sums = gradients_of({value.bound}, statistics, {weight}, true);
+      for (size_t i = 0; i < sums.size(); ++i) pass.sums[conjugate_keys_[i]] = sums[i];
+    }
+  }
+  const bool apart = value.q_surrogate.defined() && !value.q_surrogate.is_same(value.surrogate);
+  std::vector<Tensor> gradients = gradients_where_reached({value.surrogate}, inputs, {weight}, apart);
+  if (apart) {
+    const auto own = gradients_where_reached({value.q_surrogate}, leaves, {weight});
+    std::copy(own.begin(), own.end(), gradients.begin());
+  }
+  for (size_t i = 0; i < keys.size(); ++i)
+    if (const Tensor& sum = gradients[i + leaves.size()]; sum.defined()) pass.sums[keys[i]] = sum;
+
+  for (size_t i = 0; i < draws.size(); ++i) {
+    const auto send = [&](const Tensor& output, const Tensor& gradient) {
+      if (!output.requires_grad() || !gradient.defined()) return;
+      pass.outputs.push_back(output);
+      pass.gradients.push_back(gradient);
+    };
+    Tensor path = gradients[2 * i];
+    if (path.defined() && value.path_scale.defined()) {
+      const Level level = latents_.groups()[i].level;
+      const Batch& items = sampling.batch(level);
+      const Tensor scale = items.offsets.defined() ? value.path_scale.index_select(1, items.row_item()) : value.path_scale;
+      path = path * scale.unsqueeze(-1);
+    }
+    send(draws[i].parameters, gradients[2 * i + 1]);
+    send(draws[i].z0, path);
+  }
+  return pass;
+}
+
+void Inference::add_sampling_sums(const Pass& pass, TensorMap& sums) const {
+  std::vector<Tensor> weights;
+  for (const std::string& key : keys_) weights.push_back(globals_.at(key));
+  std::vector<Tensor> gradients(weights.size());
+  if (!pass.outputs.empty()) gradients = gradients_where_reached(pass.outputs, weights, pass.gradients);
+  for (size_t i = 0; i < keys_.size(); ++i) {
+    Tensor& sum = sums[keys_[i]];
+    if (gradients[i].defined()) sum = sum.defined() ? sum + gradients[i] : gradients[i];  // both graphs may reach it
+    if (!sum.defined()) sum = at::zeros_like(weights[i]);
+  }
+}
+
+}  // namespace vem

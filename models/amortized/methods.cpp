@@ -1,0 +1,185 @@
+// What can be asked of an amortised model: the command line, the exporter and programs read this table.
+#include "model.h"
+#include "vem/infer/over_time.h"
+
+namespace vem {
+
+std::vector<Method> Amortized::methods() const {
+  if (of_sequences()) return sequence_methods();
+  std::vector<Method> methods;
+  add_networks(methods);
+  if (independent_rows()) add_draws(methods);
+  add_judgements(methods);
+  add_priors(methods);
+  return methods;
+}
+
+void Amortized::add_networks(std::vector<Method>& methods) const {
+  const Tensor x = at::zeros({2, schema_.num_features()}, rows_.row_type());
+  const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
+  Method encode{"encode", "parameters of q(z | x)", {"x"}, names_of_q(), {}};
+  encode.call = [this](const std::vector<Tensor>& in, const Rng& rng) { return encoded(batch_of(in[0]), rng); };
+  if (traced.defined()) encode.example = {traced};
+  methods.push_back(encode);
+
+  Method decode{"decode", "mean of p(x | z)", {}, {"x"}, {}};
+  std::vector<std::string> read;  // in the order in which q draws them
+  for (const Group& group : latents_.groups())
+    if (latents_.graph().latents_among(latents_.decoder().given).count(group.name) > 0) {
+      read.push_back(group.name);
+      decode.inputs.push_back(group.name);
+      decode.example.push_back(at::zeros({2, group.dim}, dtype_));
+    }
+  decode.call = [this, read](const std::vector<Tensor>& in, const Rng&) {
+    const at::NoGradGuard no_grad;
+    const Batch batch;
+    World world(latents_.graph(), batch);
+    for (size_t i = 0; i < read.size(); ++i) world.set(read[i], in[i]);
+    return std::vector<Tensor>{mean_of_rows(world)};
+  };
+  methods.push_back(decode);
+
+  methods.push_back(Method::of_rows(
+      "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
+      [this](const Tensor& in, const Rng& rng) {
+        const Batch batch = batch_of(in);
+        return mean_of_rows(*at_means(batch, rng).world);
+      },
+      traced));
+}
+
+void Amortized::add_judgements(std::vector<Method>& methods) const {
+  if (!independent_rows()) return;
+  if (bags_)
+    methods.push_back({"completion",
+                       "log probability of held words given a document's other words, and how many they are",
+                       {"word", "count", "offsets", "held_word", "held_count", "held_offsets"},
+                       {"log_prob", "tokens"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) { return complete(in, rng); }});
+  const Group& first = latents_.groups()[0];
+  if (latents_.one_group() && !first.posterior->flows()) {
+    methods.push_back({"aggregate",
+                       "at one draw a row [rows]: log q(z | x), log q(z) over these rows, log p(z); where dimensions "
+                       "are independent given x, also the sum over them of log q(z_j)",
+                       {"x"},
+                       {"log_q", "log_aggregate", "log_prior"},
+                       [this](const std::vector<Tensor>& in, const Rng& rng) { return aggregate(in[0], rng); }});
+    if (first.posterior->independent()) methods.back().outputs.push_back("log_product");
+  }
+  if (o_.e_step == EStep::local) return;
+  Method bounds{"bounds",
+                "bound at the encoder's q and after inner steps from there, and the log-likelihood by importance "
+                "samples from that last q",
+                {"x", "steps", "samples"},
+                {"amortized", "local", "log_likelihood"},
+                {}};
+  bounds.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+    return this->bounds(in[0], in[1].item<int64_t>(), in[2].item<int64_t>(), rng);
+  };
+  bounds.integers = {"steps", "samples"};
+  methods.push_back(bounds);
+}
+
+std::vector<std::string> Amortized::names_of_q() const {
+  std::vector<std::string> names;
+  for (const Group& group : latents_.groups())
+    for (const std::string& name : group.posterior->names())
+      names.push_back(latents_.one_group() ? name : group.name + "." + name);
+  return names;
+}
+
+std::vector<Tensor> Amortized::encoded(const Batch& batch, const Rng& rng) const {
+  const AtMeans at = at_means(batch, rng);
+  std::vector<Tensor> out;
+  for (const Group& group : latents_.groups())
+    for (const auto& entry : group.posterior->named(at.parameters.at(group.name))) out.push_back(entry.second);
+  return out;
+}
+
+bool Amortized::independent_rows() const {
+  return std::all_of(latents_.groups().begin(), latents_.groups().end(),
+                     [](const Group& group) { return group.prior->independent_rows(); });
+}
+
+Batch Amortized::batch_of(const Tensor& x, const Tensor& offsets) const {
+  Batch batch;
+  const int64_t items = offsets.defined() ? offsets.size(0) - 1 : x.size(0);
+  batch.columns["x"] = x;
+  batch.offsets = offsets;
+  batch.index = at::arange(items, at::kLong);
+  batch.weight = at::ones({items}, at::kDouble);
+  return batch;
+}
+
+Batch Amortized::batch_of_draws(const Tensor& index) const {
+  Batch batch;
+  batch.index = index;
+  return batch;
+}
+
+TensorMap Amortized::own_parameters(const Batch& batch, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  const auto columns = world(batch, rows_.scaled(batch.at("x")));
+  const TensorMap start = o_.e_step == EStep::local ? starts(*columns) : inference_.encoded(*columns);
+  if (o_.e_step == EStep::amortized) return start;
+  Step step;
+  step.training = false;
+  return refined(batch, start, {inner_steps(step)}, rng);
+}
+
+TensorMap Amortized::refined(const Batch& batch, const TensorMap& own, const RefinementSettings& settings,
+                             const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  Step step;
+  step.training = false;
+  const Tensor x = rows_.scaled(batch.at("x"));
+  return refinement_(*world(batch, x), x, own, settings, step, rng);
+}
+
+Amortized::AtMeans Amortized::at_means(const Batch& batch, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  AtMeans at;
+  const TensorMap own = own_parameters(batch, rng);
+  at.world = world(batch, rows_.scaled(batch.at("x")));
+  at.parameters = inference_.set_means(*at.world, own);
+  return at;
+}
+
+std::shared_ptr<const Prior> Amortized::prior_at(const Group& group, const World& world) const {
+  return group.prior->conditional() ? group.prior->at(world.at(group.parents, group.level), false) : group.prior;
+}
+
+std::unique_ptr<World> Amortized::drawn_from_prior(const Batch& batch, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  auto world = std::make_unique<World>(latents_.graph(), batch);
+  for (const Group* group : latents_.ancestral()) {
+    const Rng own = latents_.one_group() ? rng : rng.fold(group->name);
+    const bool of_rows = group->level == Level::rows && batch.offsets.defined();
+    const auto& parents = group->parents;
+    if (std::count(parents.begin(), parents.end(), group->name + ".previous") > 0) {
+      uint64_t t = 0;
+      const Tensor z = over_time(*world, group->name, latents_.graph().first.at(group->name), 1, {parents},
+                                 [&](const TimeStep& now) {
+                                   return group->prior->at(now.inputs[0], false)->sample(now.row, own.fold(t++));
+                                 });
+      world->set(group->name, z[0]);
+      continue;
+    }
+    const Tensor index = of_rows ? at::arange(batch.offsets[-1].item<int64_t>(), at::kLong) : batch.index;
+    world->set(group->name, prior_at(*group, *world)->sample(index, own));
+  }
+  return world;
+}
+
+Tensor Amortized::side_by_side(const World& world) const {
+  std::vector<Tensor> z;
+  for (const Group& group : latents_.groups()) z.push_back(world.at(group.name));
+  return z.size() == 1 ? z[0] : at::cat(z, -1);
+}
+
+Tensor Amortized::mean_of_rows(const World& world) const {
+  const at::NoGradGuard no_grad;
+  return rows_.unscaled(likelihood_->mean(inference_.decode(world)));
+}
+
+}  // namespace vem

@@ -1,0 +1,124 @@
+// The amortised model: groups of latents with priors, posteriors and networks x likelihood x objective (Kingma and
+// Welling 2014; Rezende et al. 2014), with three E-steps: encoders, parameters of q optimised for each datum until the
+// bound stops rising (textbook variational EM), or encoders refined by a few such steps (Kim et al. 2018).
+// Legend: S samples, R rows of a batch, B items, L dimensions of a group, D features.
+#pragma once
+
+#include "inference.h"
+#include "refinement.h"
+#include "rows.h"
+
+namespace vem {
+
+/// Of the training sequences on average; what is drawn has it.
+constexpr const char* kLength = "sequences.length";
+
+class Amortized final : public Model {
+ public:
+  Amortized(const AmortizedOptions& options, const Context& context);
+
+  at::ScalarType dtype() const override { return rows_.read_type(); }
+  Schedules schedules() const override;
+  void initialize(const Dataset& train, const Rng& rng) override;
+  Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
+  std::map<std::string, std::vector<double>> report(const Expectation& total) const override;
+  std::vector<Method> methods() const override;
+
+ private:
+  /// Throws ConfigError for factors that do not go together.
+  void check_combination() const;
+  void check_group(const Group& group, const std::string& posterior, const std::string& prior) const;
+  void check_discrete(const Group& group, const std::string& posterior) const;
+  /// Items of several rows where some group has one value for all of them.
+  bool of_sequences() const { return o_.of_sequences(); }
+
+  /// Hidden units that a training step keeps, a function of items and not of batches; null elsewhere.
+  World::Dropped dropout(const Batch& batch, const Step& step, const Rng& rng) const;
+  /// The world of rows x that are scaled already. `gaps`: whether cells may be missing.
+  std::unique_ptr<World> world(const Batch& batch, const Tensor& x, bool gaps = true,
+                               World::Dropped dropped = nullptr) const;
+  /// Where per-datum inference begins: at what it found the last time, else at zeros.
+  TensorMap starts(const World& sampling) const;
+  int64_t inner_steps(const Step& step) const;
+  void measure(Expectation& e, const Pass& pass, const Batch& batch) const;
+
+  // ---- evaluation: what methods are made of ----
+  /// A batch of rows, or of the sequences that they make.
+  Batch batch_of(const Tensor& x, const Tensor& offsets = {}) const;
+  /// What stands for the encoders' outputs, by group, by the E-step's own way.
+  TensorMap own_parameters(const Batch& batch, const Rng& rng) const;
+  TensorMap refined(const Batch& batch, const TensorMap& own, const RefinementSettings& settings, const Rng& rng) const;
+  /// A world in which each group is at the mean of its q, given the means of the groups before it.
+  struct AtMeans {
+    std::unique_ptr<World> world;
+    TensorMap parameters;  // of q, by group
+  };
+  AtMeans at_means(const Batch& batch, const Rng& rng) const;
+  /// Names of the parameters of q of every group; with several groups as GROUP.NAME.
+  std::vector<std::string> names_of_q() const;
+  /// These parameters.
+  std::vector<Tensor> encoded(const Batch& batch, const Rng& rng) const;
+  /// p of a group at what its parents are in a world: the prior itself where it has none.
+  std::shared_ptr<const Prior> prior_at(const Group& group, const World& world) const;
+  /// Items without anything but the number of a draw.
+  Batch batch_of_draws(const Tensor& index) const;
+  /// A world with a draw from p of every group for each item of a batch, which must outlive it.
+  std::unique_ptr<World> drawn_from_prior(const Batch& batch, const Rng& rng) const;
+  /// The latents of all groups in a world [..., L of all groups].
+  Tensor side_by_side(const World& world) const;
+  /// E[x | z] [R, D] or [S, R, D] in the user's units, at what the latents are in a world.
+  Tensor mean_of_rows(const World& world) const;
+  /// Draws of every group from q, their log importance weights [S, B] float64 (nats of x in the user's units), and the
+  /// world in which they are set.
+  struct WeightedDraws {
+    std::unique_ptr<World> density;
+    Tensor log_weights;
+  };
+  WeightedDraws weighted_draws(const Batch& batch, const TensorMap& own, int64_t samples, const Rng& rng) const;
+  /// Those weights at the E-step's own q.
+  Tensor log_weights(const Batch& batch, int64_t samples, const Rng& rng) const;
+  Tensor impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const;
+  /// The bound of each row [R] float64 at the encoders' q and at what `steps` inner steps make of it, and log p(x) by
+  /// importance samples from the latter.
+  std::vector<Tensor> bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const;
+  /// log p of the held words of documents and their number [documents] float64, given their other words: those and
+  /// these as word, count and offsets.
+  std::vector<Tensor> complete(const std::vector<Tensor>& documents, const Rng& rng) const;
+  std::vector<Tensor> aggregate(const Tensor& x, const Rng& rng) const;
+  /// Annealed importance sampling at rows x, from `draws` [C, R, L of all groups] of the prior or, backwards, of the
+  /// posterior.
+  std::vector<Tensor> annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
+                               const Rng& rng) const;
+
+  // ---- methods ----
+  std::vector<Method> sequence_methods() const;
+  void add_decoders_of_sequences(std::vector<Method>& methods) const;
+  /// n items of as many rows each as the training data's have on average.
+  Batch batch_of_sequences(const Tensor& index) const;
+  /// E[x | z] [n * steps, D] of such sequences at a latent [n, L] of each, one after the other.
+  Tensor decoded_sequences(const Tensor& z) const;
+  void add_networks(std::vector<Method>& methods) const;
+  void add_draws(std::vector<Method>& methods) const;
+  void add_annealing(std::vector<Method>& methods) const;
+  void add_judgements(std::vector<Method>& methods) const;
+  void add_priors(std::vector<Method>& methods) const;
+  /// Whether every row has a p(z) of its own.
+  bool independent_rows() const;
+
+  AmortizedOptions o_;
+  Schema schema_;
+  at::ScalarType dtype_;
+  bool bags_ = false;  // rows are bags of words
+  std::shared_ptr<GradientBlock> networks_;
+  std::shared_ptr<ConstantBlock> constants_;
+  std::shared_ptr<Objective> objective_;
+  LatentGraph::Posteriors posteriors_;
+  std::shared_ptr<Likelihood> likelihood_;
+  Rows rows_;
+  LatentGraph latents_;
+  TensorMap globals_;  // of all blocks: the same leaves at every step
+  Inference inference_;
+  Refinement refinement_;
+};
+
+}  // namespace vem
