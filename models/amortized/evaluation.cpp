@@ -42,11 +42,10 @@ Tensor Amortized::log_weights(const Batch& batch, int64_t samples, const Rng& rn
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
 // time: running sums are relative to the largest weight so far. An encoder takes zeros in the gaps for numbers, so its
 // q is only where the search for the best q given the other cells begins, from which draws are taken.
-Tensor Amortized::impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const {
+Tensor Amortized::impute(const Batch& batch, const Rng& rng) const {
   constexpr int64_t kDraws = 10, kRounds = 50, kSteps = 100;
   const at::NoGradGuard no_grad;
-  const Batch batch = batch_of(x, offsets);
-  const Tensor item = batch.row_item();
+  const Tensor &x = batch.at("x"), item = batch.row_item();
   TensorMap own = own_parameters(batch, rng);
   if (o_.e_step == EStep::amortized)
     own = refined(batch, own, {kSteps, true}, rng.fold("proposal"));
@@ -66,10 +65,9 @@ Tensor Amortized::impute(const Tensor& x, const Tensor& offsets, const Rng& rng)
 }
 
 // The latents of all groups stand side by side while they move.
-std::vector<Tensor> Amortized::annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
+std::vector<Tensor> Amortized::annealed(const Batch& batch, const Tensor& draws, int64_t temperatures, bool back,
                                         const Rng& rng) const {
-  const Batch batch = batch_of(x);
-  const Tensor y = rows_.scaled(x), jacobian = rows_.log_jacobian(y),
+  const Tensor y = rows_.scaled(batch.at("x")), jacobian = rows_.log_jacobian(y),
                shift = jacobian.defined() ? jacobian : at::zeros({}, at::kDouble);
   const auto columns = world(batch, y);
   const auto at = [&](const Tensor& z) {
@@ -100,10 +98,9 @@ std::vector<Tensor> Amortized::annealed(const Tensor& x, const Tensor& draws, in
 
 // A q that is off lets importance weights miss most of p(x), so that their log-likelihood may fall below the bound of a
 // better q: hence the draws are those of the best one.
-std::vector<Tensor> Amortized::bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const {
+std::vector<Tensor> Amortized::bounds(const Batch& batch, int64_t steps, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  const Batch batch = batch_of(x);
-  const Tensor y = rows_.scaled(x), jacobian = rows_.log_jacobian(y);
+  const Tensor &x = batch.at("x"), y = rows_.scaled(x), jacobian = rows_.log_jacobian(y);
   const auto columns = world(batch, y);
   const TensorMap amortized = inference_.encoded(*columns);
   const TensorMap local = refined(batch, amortized, {steps, true}, rng);
@@ -132,12 +129,11 @@ std::vector<Tensor> Amortized::bounds(const Tensor& x, int64_t steps, int64_t sa
 }
 
 // q(z) of N rows is a mixture of N posteriors: N x N densities, some rows at a time.
-std::vector<Tensor> Amortized::aggregate(const Tensor& x, const Rng& rng) const {
+std::vector<Tensor> Amortized::aggregate(const Batch& batch, const Rng& rng) const {
   constexpr int64_t kNumbers = int64_t{1} << 22;
   const at::NoGradGuard no_grad;
   const Group& group = latents_.groups()[0];
-  const Batch batch = batch_of(x);
-  const int64_t n = x.size(0), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * group.dim));
+  const int64_t n = batch.size(), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * group.dim));
   const Tensor share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
   const auto q = group.posterior->at(own_parameters(batch, rng).at(group.name));
   const Tensor z = q->rsample(batch.normal(rng.fold("aggregate"), {1, group.posterior->num_noise()}, "posterior", dtype_)

@@ -1,5 +1,8 @@
 #include "inference.h"
 
+#include <torch/csrc/jit/frontend/tracer.h>
+
+#include "vem/core/error.h"
 #include "vem/infer/gradients.h"
 #include "vem/infer/over_time.h"
 #include "vem/infer/time_order.h"
@@ -28,8 +31,23 @@ void Inference::find_keys(const GradientBlock& networks) {
 
 std::unique_ptr<World> Inference::world(const Batch& batch, const Tensor& seen, World::Dropped dropped) const {
   auto world = std::make_unique<World>(latents_.graph(), batch, std::move(dropped));
-  world->set("x", seen);
+  if (seen.defined()) world->set("x", seen);
+  for (const std::string& name : latents_.columns()) world->set(name, one_hot(name, batch));
   return world;
+}
+
+Tensor Inference::one_hot(const std::string& column, const Batch& batch) const {
+  const Tensor& values = batch.at(column);
+  const int64_t classes = latents_.graph().names.at(column).width;
+  if (!torch::jit::tracer::isTracing()) {
+    const Tensor bad = (values < 0).logical_or(values >= classes);
+    if (bad.any().item<bool>()) {
+      const int64_t row = bad.view({-1}).nonzero()[0].item<int64_t>(), value = values.view({-1})[row].item<int64_t>();
+      fail<DataError>("vae: {} is {} in row {}, but the model reads it and needs one of 0 .. {}", column,
+                      value < 0 ? std::string("missing") : std::to_string(value), row + 1, classes - 1);
+    }
+  }
+  return values.view({-1, 1}).eq(at::arange(classes, at::kLong)).to(dtype_);
 }
 
 TensorMap Inference::encoded(const World& world) const {

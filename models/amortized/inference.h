@@ -41,7 +41,8 @@ class Inference {
   void find_keys(const GradientBlock& networks);
 
   const LatentGraph& latents() const { return latents_; }
-  /// The world of a batch whose rows are, as encoders see them, `seen`.
+  /// The world of a batch whose rows are, as encoders see them, `seen`; undefined: no network is asked to read rows.
+  /// Other columns that networks read are one-hot; throws DataError where a class is missing.
   std::unique_ptr<World> world(const Batch& batch, const Tensor& seen, World::Dropped dropped = nullptr) const;
   /// What stands for the encoders of groups whose q reads no draws: their outputs, by group.
   TensorMap encoded(const World& world) const;
@@ -62,6 +63,7 @@ class Inference {
   Tensor decode(const World& world) const { return world.read(latents_.decoder()); }
 
  private:
+  Tensor one_hot(const std::string& column, const Batch& batch) const;
   /// The parameters of q from what the encoder gives: as they are, or merged with p at the values of its parents.
   Tensor parameters_of(const Group& group, const Tensor& own, const Tensor& parents, bool stopped) const;
   /// The values of p's parents where q is merged with p; else undefined.

@@ -59,9 +59,8 @@ LatentGraph::LatentGraph(const AmortizedOptions& options, const Schema& schema, 
   for (Group& group : groups_) add_prior(group, *latents.at(group.name));
   add_first_values();
   for (const auto& [name, feature] : options.features()) {
-    const bool rows_in_order = sequences_ && feature->per == Level::rows;  // a shape of two dimensions asks for those
-    graph_.features[name] = reader(feature->network, split_names(feature->given), "feature." + name,
-                                   rows_in_order ? Shape{1, feature->width} : Shape{feature->width}, feature->per);
+    graph_.features[name] =
+        reader(feature->network, split_names(feature->given), "feature." + name, {feature->width}, feature->per);
   }
   add_decoder();
   for (Group& group : groups_) add_encoder(group, *latents.at(group.name));
@@ -89,11 +88,20 @@ void LatentGraph::add_names(const AmortizedOptions& options, const Schema& schem
   }
 }
 
+void LatentGraph::remember_columns(const Names& given) {
+  for (const std::string& name : given) {
+    const bool column = graph_.names.count(name) > 0 && graph_.latents.count(name) == 0 &&
+                        o_.feature.entries.count(name) == 0 && name != "x";
+    if (column && !contains(columns_, name)) columns_.push_back(name);
+  }
+}
+
 // An image keeps its shape where it is read first; what is read besides stands after it.
 Reader LatentGraph::reader(const Choice& choice, const Names& given, const std::string& prefix, const Shape& output,
                            Level level) {
   Reader reader;
   reader.given = given;
+  remember_columns(given);
   reader.level = level;
   const int64_t width = graph_.width(given, prefix);
   if (width == 0) fail<ConfigError>("{} has nothing to read: its given is empty", prefix);
@@ -101,8 +109,8 @@ Reader LatentGraph::reader(const Choice& choice, const Names& given, const std::
   const Shape input = rows ? item_shape_ : Shape{width};
   const bool bf16 = o_.precision == Precision::bf16;
   const auto make = [&](GradientBlock& block) {
-    return parts_.registry.create<Network>(
-        choice, {block, prefix, input, output, dtype_, bf16, sequences_, width - product(input)});
+    return parts_.registry.create<Network>(choice, {block, prefix, input, output, dtype_, bf16, sequences_,
+                                                    sequences_ && level == Level::rows, width - product(input)});
   };
   started_.push_back(make(*parts_.networks));
   reader.network = started_.back();
@@ -127,6 +135,7 @@ void LatentGraph::add_prior(Group& group, const LatentOptions& options) {
   Prior::Context context{group.dim, dtype_, parts_.networks, parts_.registry, parts_.constants, group.posterior, encode,
                          graph_.names.at("x").width, parts_.seen_range};
   context.prefix = word("prior", group);
+  remember_columns(group.parents);
   context.num_given = graph_.width(group.parents, "the prior of " + group.name);
   group.prior = parts_.registry.create<Prior>(options.chosen_prior(), context);
   if (!group.prior->conditional() && !group.parents.empty())

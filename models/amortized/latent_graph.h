@@ -47,6 +47,8 @@ class LatentGraph {
   /// The same in the order in which p draws them.
   std::vector<const Group*> ancestral() const;
   const Graph& graph() const { return graph_; }
+  /// Columns of the data besides x that some network reads.
+  const Names& columns() const { return columns_; }
   const Reader& decoder() const { return decoder_; }
   std::shared_ptr<Network> decoder_network() const { return decoder_network_; }
   bool one_group() const { return groups_.size() == 1; }
@@ -59,6 +61,7 @@ class LatentGraph {
 
  private:
   Reader reader(const Choice& choice, const Names& given, const std::string& prefix, const Shape& output, Level level);
+  void remember_columns(const Names& given);
   void add_names(const AmortizedOptions& options, const Schema& schema);
   void add_group(const std::string& name, const LatentOptions& options);
   void add_prior(Group& group, const LatentOptions& options);
@@ -83,6 +86,7 @@ class LatentGraph {
   at::ScalarType dtype_;
   bool sequences_;
   Graph graph_;
+  Names columns_;
   std::vector<Group> groups_;
   Reader decoder_;
   std::shared_ptr<Network> decoder_network_;

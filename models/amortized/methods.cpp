@@ -17,9 +17,9 @@ std::vector<Method> Amortized::methods() const {
 void Amortized::add_networks(std::vector<Method>& methods) const {
   const Tensor x = at::zeros({2, schema_.num_features()}, rows_.row_type());
   const Tensor traced = o_.e_step == EStep::amortized ? x : Tensor();  // an inner optimisation can not be traced
-  Method encode{"encode", "parameters of q(z | x)", {"x"}, names_of_q(), {}};
-  encode.call = [this](const std::vector<Tensor>& in, const Rng& rng) { return encoded(batch_of(in[0]), rng); };
-  if (traced.defined()) encode.example = {traced};
+  Method encode{"encode", "parameters of q(z | x)", with_columns({"x"}), names_of_q(), {}};
+  encode.call = [this](const std::vector<Tensor>& in, const Rng& rng) { return encoded(rows_of(in), rng); };
+  if (traced.defined()) encode.example = with_examples({traced});
   methods.push_back(encode);
 
   Method decode{"decode", "mean of p(x | z)", {}, {"x"}, {}};
@@ -30,27 +30,29 @@ void Amortized::add_networks(std::vector<Method>& methods) const {
       decode.inputs.push_back(group.name);
       decode.example.push_back(at::zeros({2, group.dim}, dtype_));
     }
+  decode.inputs = with_columns(decode.inputs);
+  decode.example = with_examples(decode.example);
   decode.call = [this, read](const std::vector<Tensor>& in, const Rng&) {
     const at::NoGradGuard no_grad;
-    const Batch batch;
-    World world(latents_.graph(), batch);
-    for (size_t i = 0; i < read.size(); ++i) world.set(read[i], in[i]);
-    return std::vector<Tensor>{mean_of_rows(world)};
+    const Batch batch = columns_of(in, read.size());
+    const auto world = inference_.world(batch, {});
+    for (size_t i = 0; i < read.size(); ++i) world->set(read[i], in[i]);
+    return std::vector<Tensor>{mean_of_rows(*world)};
   };
   methods.push_back(decode);
 
-  methods.push_back(Method::of_rows(
-      "reconstruct", "mean of p(x | z) at the mean of q(z | x)", "x", "x",
-      [this](const Tensor& in, const Rng& rng) {
-        const Batch batch = batch_of(in);
-        return mean_of_rows(*at_means(batch, rng).world);
-      },
-      traced));
+  Method reconstruct{"reconstruct", "mean of p(x | z) at the mean of q(z | x)", with_columns({"x"}), {"x"}, {}};
+  reconstruct.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+    const Batch batch = rows_of(in);
+    return std::vector<Tensor>{mean_of_rows(*at_means(batch, rng).world)};
+  };
+  reconstruct.example = encode.example;
+  methods.push_back(reconstruct);
 }
 
 void Amortized::add_judgements(std::vector<Method>& methods) const {
   if (!independent_rows()) return;
-  if (bags_)
+  if (bags_ && latents_.columns().empty())
     methods.push_back({"completion",
                        "log probability of held words given a document's other words, and how many they are",
                        {"word", "count", "offsets", "held_word", "held_count", "held_offsets"},
@@ -61,20 +63,20 @@ void Amortized::add_judgements(std::vector<Method>& methods) const {
     methods.push_back({"aggregate",
                        "at one draw a row [rows]: log q(z | x), log q(z) over these rows, log p(z); where dimensions "
                        "are independent given x, also the sum over them of log q(z_j)",
-                       {"x"},
+                       with_columns({"x"}),
                        {"log_q", "log_aggregate", "log_prior"},
-                       [this](const std::vector<Tensor>& in, const Rng& rng) { return aggregate(in[0], rng); }});
+                       [this](const std::vector<Tensor>& in, const Rng& rng) { return aggregate(rows_of(in), rng); }});
     if (first.posterior->independent()) methods.back().outputs.push_back("log_product");
   }
   if (o_.e_step == EStep::local) return;
   Method bounds{"bounds",
                 "bound at the encoder's q and after inner steps from there, and the log-likelihood by importance "
                 "samples from that last q",
-                {"x", "steps", "samples"},
+                with_columns({"x", "steps", "samples"}),
                 {"amortized", "local", "log_likelihood"},
                 {}};
   bounds.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
-    return this->bounds(in[0], in[1].item<int64_t>(), in[2].item<int64_t>(), rng);
+    return this->bounds(rows_of(in, 3), in[1].item<int64_t>(), in[2].item<int64_t>(), rng);
   };
   bounds.integers = {"steps", "samples"};
   methods.push_back(bounds);
@@ -108,6 +110,28 @@ Batch Amortized::batch_of(const Tensor& x, const Tensor& offsets) const {
   batch.offsets = offsets;
   batch.index = at::arange(items, at::kLong);
   batch.weight = at::ones({items}, at::kDouble);
+  return batch;
+}
+
+std::vector<std::string> Amortized::with_columns(std::vector<std::string> inputs) const {
+  inputs.insert(inputs.end(), latents_.columns().begin(), latents_.columns().end());
+  return inputs;
+}
+
+std::vector<Tensor> Amortized::with_examples(std::vector<Tensor> example) const {
+  for (size_t i = 0; i < latents_.columns().size(); ++i) example.push_back(at::zeros({2}, at::kLong));
+  return example;
+}
+
+Batch Amortized::columns_of(const std::vector<Tensor>& in, size_t first) const {
+  Batch batch;
+  for (size_t i = 0; i < latents_.columns().size(); ++i) batch.columns[latents_.columns()[i]] = in[first + i];
+  return batch;
+}
+
+Batch Amortized::rows_of(const std::vector<Tensor>& in, size_t first, const Tensor& offsets) const {
+  Batch batch = batch_of(in[0], offsets);
+  batch.columns.merge(columns_of(in, first).columns);
   return batch;
 }
 
@@ -151,7 +175,7 @@ std::shared_ptr<const Prior> Amortized::prior_at(const Group& group, const World
 
 std::unique_ptr<World> Amortized::drawn_from_prior(const Batch& batch, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  auto world = std::make_unique<World>(latents_.graph(), batch);
+  auto world = inference_.world(batch, {});
   for (const Group* group : latents_.ancestral()) {
     const Rng own = latents_.one_group() ? rng : rng.fold(group->name);
     const bool of_rows = group->level == Level::rows && batch.offsets.defined();

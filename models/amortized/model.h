@@ -60,6 +60,13 @@ class Amortized final : public Model {
   std::vector<Tensor> encoded(const Batch& batch, const Rng& rng) const;
   /// p of a group at what its parents are in a world: the prior itself where it has none.
   std::shared_ptr<const Prior> prior_at(const Group& group, const World& world) const;
+  /// Inputs of a method and, behind them, the columns that networks read besides x; examples of the latter likewise.
+  std::vector<std::string> with_columns(std::vector<std::string> inputs) const;
+  std::vector<Tensor> with_examples(std::vector<Tensor> example) const;
+  /// A batch of these columns, which begin at in[first].
+  Batch columns_of(const std::vector<Tensor>& in, size_t first) const;
+  /// The batch of a method's inputs: rows in[0], and the columns from in[first] on.
+  Batch rows_of(const std::vector<Tensor>& in, size_t first = 1, const Tensor& offsets = {}) const;
   /// Items without anything but the number of a draw.
   Batch batch_of_draws(const Tensor& index) const;
   /// A world with a draw from p of every group for each item of a batch, which must outlive it.
@@ -77,17 +84,17 @@ class Amortized final : public Model {
   WeightedDraws weighted_draws(const Batch& batch, const TensorMap& own, int64_t samples, const Rng& rng) const;
   /// Those weights at the E-step's own q.
   Tensor log_weights(const Batch& batch, int64_t samples, const Rng& rng) const;
-  Tensor impute(const Tensor& x, const Tensor& offsets, const Rng& rng) const;
+  Tensor impute(const Batch& batch, const Rng& rng) const;
   /// The bound of each row [R] float64 at the encoders' q and at what `steps` inner steps make of it, and log p(x) by
   /// importance samples from the latter.
-  std::vector<Tensor> bounds(const Tensor& x, int64_t steps, int64_t samples, const Rng& rng) const;
+  std::vector<Tensor> bounds(const Batch& batch, int64_t steps, int64_t samples, const Rng& rng) const;
   /// log p of the held words of documents and their number [documents] float64, given their other words: those and
   /// these as word, count and offsets.
   std::vector<Tensor> complete(const std::vector<Tensor>& documents, const Rng& rng) const;
-  std::vector<Tensor> aggregate(const Tensor& x, const Rng& rng) const;
-  /// Annealed importance sampling at rows x, from `draws` [C, R, L of all groups] of the prior or, backwards, of the
+  std::vector<Tensor> aggregate(const Batch& batch, const Rng& rng) const;
+  /// Annealed importance sampling at the rows of a batch, from `draws` [C, R, L of all groups] of the prior or, backwards, of the
   /// posterior.
-  std::vector<Tensor> annealed(const Tensor& x, const Tensor& draws, int64_t temperatures, bool back,
+  std::vector<Tensor> annealed(const Batch& batch, const Tensor& draws, int64_t temperatures, bool back,
                                const Rng& rng) const;
 
   // ---- methods ----
@@ -99,6 +106,7 @@ class Amortized final : public Model {
   Tensor decoded_sequences(const Tensor& z) const;
   void add_networks(std::vector<Method>& methods) const;
   void add_draws(std::vector<Method>& methods) const;
+  void add_sample(std::vector<Method>& methods) const;
   void add_annealing(std::vector<Method>& methods) const;
   void add_judgements(std::vector<Method>& methods) const;
   void add_priors(std::vector<Method>& methods) const;

@@ -9,26 +9,26 @@ std::vector<Method> Amortized::sequence_methods() const {
   std::vector<Method> methods;
   methods.push_back({"encode",
                      "parameters of q(z | x) of each sequence",
-                     {"x", "offsets"},
+                     with_columns({"x", "offsets"}),
                      names_of_q(),
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return encoded(batch_of(in[0], in[1]), rng);
+                       return encoded(rows_of(in, 2, in[1]), rng);
                      }});
   if (latents_.one_group() && latents_.groups()[0].level == Level::items) add_decoders_of_sequences(methods);
   methods.push_back({"reconstruct",
                      "mean of p(x | z) at the mean of q(z | x) of each sequence",
-                     {"x", "offsets"},
+                     with_columns({"x", "offsets"}),
                      {"x"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       const Batch batch = batch_of(in[0], in[1]);
+                       const Batch batch = rows_of(in, 2, in[1]);
                        return std::vector<Tensor>{mean_of_rows(*at_means(batch, rng).world)};
                      }});
   methods.push_back({"impute",
                      "rows with expected values in their missing cells, given all of their sequence",
-                     {"x", "offsets"},
+                     with_columns({"x", "offsets"}),
                      {"x"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return std::vector<Tensor>{impute(in[0], in[1], rng)};
+                       return std::vector<Tensor>{impute(rows_of(in, 2, in[1]), rng)};
                      }});
   Method sample{"sample",
                 "mean of p(x | z) for n draws of z from the prior: sequences of the training data's mean length, one "
@@ -54,10 +54,10 @@ std::vector<Method> Amortized::sequence_methods() const {
   methods.push_back(sample);
   methods.push_back({"importance",
                      "log importance weights [samples, items] of draws from q",
-                     {"x", "offsets", "samples"},
+                     with_columns({"x", "offsets", "samples"}),
                      {"log_weights"},
                      [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       const Batch batch = batch_of(in[0], in[1]);
+                       const Batch batch = rows_of(in, 3, in[1]);
                        return std::vector<Tensor>{log_weights(batch, in[2].item<int64_t>(), rng)};
                      },
                      {},

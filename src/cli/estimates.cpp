@@ -70,8 +70,7 @@ class Importance {
     return (samples_ + calls - 1) / calls;
   }
   Tensor log_weights(const Batch& items, int64_t begin, int64_t done) const {
-    std::vector<Tensor> inputs = inputs_of(method_, items);
-    inputs.push_back(at::scalar_tensor(std::min(most(items), samples_ - done), at::kLong));
+    const std::vector<Tensor> inputs = inputs_of(method_, items, {{"samples", std::min(most(items), samples_ - done)}});
     return method_.call(inputs, rng_.fold(static_cast<uint64_t>(begin)).fold(static_cast<uint64_t>(done)))[0];
   }
 
@@ -175,8 +174,8 @@ Json print_gaps(const Method& method, const Model& model, const Dataset& data, i
   const Rng rng = Rng(seed).fold("gaps");
   for (int64_t begin = 0; begin < data.size; begin += kBatch) {
     const Tensor positions = at::arange(begin, std::min(data.size, begin + kBatch), at::kLong);
-    const auto bounds = method.call({data.batch(positions, 0, model.dtype()).at("x"),
-                                     at::scalar_tensor(steps, at::kLong), at::scalar_tensor(samples, at::kLong)},
+    const Batch batch = data.batch(positions, 0, model.dtype());
+    const auto bounds = method.call(inputs_of(method, batch, {{"steps", steps}, {"samples", samples}}),
                                     rng.fold(static_cast<uint64_t>(begin)));
     amortized.push_back(bounds[0]);
     local.push_back(bounds[1]);
@@ -225,8 +224,8 @@ Json print_annealed(const std::vector<Method>& methods, const Model& model, cons
 
 Json print_aggregate(const Method& aggregate, const Model& model, const Dataset& data, uint64_t seed) {
   const int64_t items = std::min(data.size, kAggregateItems);
-  const Tensor x = data.batch(at::arange(items, at::kLong), 0, model.dtype()).at("x");
-  const auto out = aggregate.call({x}, Rng(seed).fold("aggregate"));
+  const Batch batch = data.batch(at::arange(items, at::kLong), 0, model.dtype());
+  const auto out = aggregate.call(inputs_of(aggregate, batch), Rng(seed).fold("aggregate"));
   const Estimated information(out[0] - out[1]), marginal(out[1] - out[2]);
   const std::string of = items < data.size ? fmt::format(", of the first {} items", grouped(items)) : "";
   const double most = std::log(static_cast<double>(items));

@@ -164,11 +164,14 @@ const Method& method_of(const std::vector<Method>& methods, const std::string& n
   fail<UsageError>("{} has no '{}'; it has: {}", run.options.model.name, name, fmt::join(names, ", "));
 }
 
-std::vector<Tensor> inputs_of(const Method& method, const Batch& batch) {
+std::vector<Tensor> inputs_of(const Method& method, const Batch& batch, const std::map<std::string, int64_t>& numbers) {
   std::vector<Tensor> inputs;
-  for (const std::string& name : method.inputs)
-    if (std::find(method.integers.begin(), method.integers.end(), name) == method.integers.end())
-      inputs.push_back(name == "offsets" ? batch.offsets : batch.at(name));
+  for (const std::string& name : method.inputs) {
+    const auto number = numbers.find(name);
+    inputs.push_back(number != numbers.end() ? at::scalar_tensor(number->second, at::kLong)
+                     : name == "offsets"     ? batch.offsets
+                                             : batch.at(name));
+  }
   return inputs;
 }
 

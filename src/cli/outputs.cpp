@@ -69,7 +69,7 @@ Batch first_items(const Items& items, const Model& model, int64_t n) {
 const Method& method_of_items(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run) {
   const auto reads_items = [](const Method& method) {
     const auto of_items = [](const std::string& input) {
-      return input == "x" || input == "offsets" || input == "word" || input == "count";
+      return input == "x" || input == "offsets" || input == "word" || input == "count" || input == "label";
     };
     return method.integers.empty() && !method.inputs.empty() &&
            std::all_of(method.inputs.begin(), method.inputs.end(), of_items);
@@ -187,6 +187,32 @@ int impute(const Arguments& a, const Registry& registry) {
   return 0;
 }
 
+namespace {
+
+/// The number of draws and what is given, as `--given label=3`, by the name of the method's input.
+std::map<std::string, int64_t> numbers_given(const Arguments& a, const Method& method, int64_t n) {
+  std::map<std::string, int64_t> numbers{{"n", n}};
+  const auto given = a.count("given") ? a["given"].as<std::vector<std::string>>() : std::vector<std::string>();
+  for (const std::string& assignment : given) {
+    const size_t equals = assignment.find('=');
+    const std::string name = assignment.substr(0, equals), text = equals == std::string::npos ? "" : assignment.substr(equals + 1);
+    if (name == "n" || std::find(method.inputs.begin(), method.inputs.end(), name) == method.inputs.end())
+      fail<UsageError>("--given {}: the model draws from p(x) given {}", assignment,
+                       method.inputs.size() > 1
+                           ? fmt::format("{}", fmt::join(method.inputs.begin() + 1, method.inputs.end(), ", "))
+                           : "nothing");
+    if (text.empty() || text.find_first_not_of("0123456789") != std::string::npos || text.size() > 18)
+      fail<UsageError>("--given {}: NAME=CLASS with the number of a class is expected, such as label=3", assignment);
+    numbers[name] = std::stoll(text);
+  }
+  for (const std::string& name : method.inputs)
+    if (numbers.count(name) == 0)
+      fail<UsageError>("sample: the model draws given {0}; say which with --given {0}=CLASS", name);
+  return numbers;
+}
+
+}  // namespace
+
 int sample(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
@@ -197,7 +223,7 @@ int sample(const Arguments& a, const Registry& registry) {
   const bool documents = method.outputs.back() == "offsets";
   const std::string path = documents ? output_of(a, run, "samples.ldac", {".ldac"}) : rows_output(a, run, "samples");
   const std::vector<Tensor> drawn =
-      method.call({at::scalar_tensor(n, at::kLong)}, Rng(a["seed"].as<uint64_t>()).fold("sample"));
+      method.call(inputs_of(method, {}, numbers_given(a, method, n)), Rng(a["seed"].as<uint64_t>()).fold("sample"));
   if (documents) {
     write_lda_c(path, drawn[0], drawn[1], drawn[2]);
     fmt::print("{}\n", one_line(path));

@@ -115,6 +115,8 @@ void declare_sample(cxxopts::Options& o) {
   declare_run(o);
   declare_seed(o);
   o.add_options()("n", "number of draws; default 64", cxxopts::value<int64_t>());
+  o.add_options()("given", "what a conditional model draws given, as NAME=CLASS (label=3); may be repeated",
+                  cxxopts::value<std::vector<std::string>>());
   declare_output(o, "file to write: .png (images), .npy or .csv; .ldac (documents)");
 }
 void declare_picture(cxxopts::Options& o) {

@@ -68,6 +68,7 @@ std::string value_of(const std::string& option, const TemporaryFolder& folder, c
                                                   {"method", "log_prob"},
                                                   {"horizon", "3"},
                                                   {"n", "3"},
+                                                  {"given", "label=1"},
                                                   {"out", folder.file("out.csv")},
                                                   {"format", "safetensors"},
                                                   {"unseen", "missing"},

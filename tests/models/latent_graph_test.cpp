@@ -4,8 +4,8 @@
 
 #include "../models/amortized/model.h"
 #include "support/amortised.h"
-#include "support/long_tests.h"
 #include "support/models.h"
+#include "vem/core/error.h"
 
 namespace vem {
 namespace latent_graph_test {
@@ -215,6 +215,91 @@ std::shared_ptr<Amortized> started(const Shaped& shape, const std::string& objec
                  data));
   model->initialize(data, Rng(2));
   return model;
+}
+
+std::string refusal(const std::string& sections, const std::string& top = "") {
+  Dataset data;
+  data.schema.item_shape = {4};
+  data.schema.num_classes = 3;
+  data.size = 2;
+  data.columns["x"] = at::zeros({2, 4});
+  try {
+    make_model("[model]\nkind = \"vae\"\n" + top + sections, data);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "taken";
+}
+
+TEST(LatentGraph, RefusesWhatIsNoGraph) {
+  const auto section = [](const std::string& name, const std::string& options) {
+    return "[model.latent." + name + "]\ndim = 2\n" + options;
+  };
+  EXPECT_EQ(refusal(section("a", "given = \"b\"\n") + section("b", "given = \"a\"\n")),
+            "vae: what q reads of a, b go round in a circle");
+  EXPECT_EQ(refusal(section("a", "parents = \"b\"\n") + section("b", "parents = \"a\"\n"), "given = \"a\"\n"),
+            "vae: the parents of a, b go round in a circle");
+  EXPECT_EQ(refusal(section("z", "given = \"x, w\"\n")),
+            "encoder reads 'w', which is no column of the data, feature or latent; there are label, x, z");
+  EXPECT_EQ(refusal(section("z", "given = \"x.previous\"\n")),
+            "encoder reads 'x.previous', but only a latent has a previous value, and x is none");
+  EXPECT_EQ(refusal(section("z", "") + section("w", ""), "given = \"z\"\n"),
+            "vae: nobody reads latent w: it is in no given of the decoder (z) and no parent of another");
+  EXPECT_EQ(refusal(section("z", ""), "given = \"z, x\"\n"),
+            "vae: the decoder can not read x, which it models; given is z, x");
+  EXPECT_EQ(refusal(section("z", "parents = \"label\"\nprior = \"standard\"\n")),
+            "vae: prior standard is p(z) and takes no parents, got label; prior conditional does");
+  EXPECT_EQ(refusal(section("z", "prior = \"conditional\"\n")),
+            "prior conditional: it is p(z | parents), and prior has no parents");
+  EXPECT_EQ(refusal(section("z", "given = \"x, label\"\nprior = \"vamp\"\n"), "given = \"z, label\"\n"),
+            "vae: prior vamp is made of q at rows x alone, but q of z reads x, label");
+  EXPECT_EQ(refusal(section("z2", "") + section("z1", "parents = \"z2\"\nmerged = true\nposterior = \"full\"\n")),
+            "vae: merged = true is for posterior diagonal, got full for z1");
+  EXPECT_EQ(refusal("[model.feature.h]\ngiven = \"z\"\n" + section("z", "given = \"x, h\"\n")),
+            "vae: z reads 'h', which depends on z itself; only z.previous may be read");
+  EXPECT_EQ(refusal("[model.feature.z]\ngiven = \"x\"\n" + section("z", "")), "vae: 'z' is both a feature and a latent");
+  EXPECT_EQ(refusal(section("label", "")), "vae: no feature and no latent may be called 'label': that is a column, or has a dot");
+  EXPECT_EQ(refusal(section("z", ""), "latent_dim = 3\n"),
+            "test:3: model.latent_dim has no effect in this run; it takes effect when there is no section model.latent");
+}
+
+// A label that networks read: at one label for all, the model is one whose biases are shifted.
+TEST(LatentGraph, ReadsLabels) {
+  Dataset data;
+  data.schema.item_shape = {4};
+  data.schema.num_classes = 3;
+  data.size = 5;
+  data.columns["x"] = random({5, 4}, "x").sigmoid();
+  data.columns["label"] = at::full({5}, 2, at::kLong);
+  const std::string linear = "{widths = []}\n", start = "[model]\nkind = \"vae\"\nprecision = \"float64\"\ndecoder = " + linear;
+  const auto given = make_model(start + "given = \"z, label\"\n[model.latent.z]\ndim = 2\ngiven = \"x, label\"\nencoder = " + linear, data);
+  const auto plain = make_model(start + "latent_dim = 2\nencoder = " + linear, data);
+  given->initialize(data, Rng(1));
+  for (const char* name : {"encoder.output", "decoder.output"}) {
+    const std::string weight = std::string(name) + ".weight", bias = std::string(name) + ".bias";
+    const Tensor whole = given->globals().at(weight).detach();
+    const int64_t inputs = whole.size(1) - 3;
+    put(*plain, weight, whole.narrow(1, 0, inputs).contiguous());
+    put(*plain, bias, given->globals().at(bias).detach() + whole.select(1, inputs + 2));
+  }
+  const Batch batch = data.batch(items(5), 0, at::kDouble);
+  EXPECT_NEAR(given->e_step(batch, judging(), Rng(3)).bound.item<double>(),
+              plain->e_step(batch, judging(), Rng(3)).bound.item<double>(), 1e-12);
+  Batch missing = batch;
+  missing.columns["label"] = at::tensor({2, 2, -1, 2, 2}, at::kLong);
+  try {
+    given->e_step(missing, judging(), Rng(3));
+    ADD_FAILURE() << "a missing label is taken";
+  } catch (const DataError& error) {
+    EXPECT_STREQ(error.what(), "vae: label is missing in row 3, but the model reads it and needs one of 0 .. 2");
+  }
+  const auto methods = given->methods();
+  const Method& sample = *Model::find(methods, "sample");
+  EXPECT_EQ(sample.inputs, (std::vector<std::string>{"n", "label"}));
+  const Tensor n = at::scalar_tensor(4, at::kLong);
+  EXPECT_GT(difference(sample.call({n, at::scalar_tensor(0, at::kLong)}, Rng(1))[0],
+                       sample.call({n, at::scalar_tensor(2, at::kLong)}, Rng(1))[0]), 1e-3);
+  EXPECT_EQ(Model::find(methods, "encode")->inputs, (std::vector<std::string>{"x", "label"}));
 }
 
 /// <sums, direction> against (f(+h) - f(-h)) / 2h for each global: the largest error over the largest slope.

@@ -213,6 +213,49 @@ std::vector<Variant> variants(const std::string& precision) {
       "[model.encoder]\nkind = \"embedding-bag\"\nembedding = 6\nwidths = [5]\n[model.decoder]\nkind = "
       "\"embedding-bag\"\n",
       Sample::document_rows);
+  // Several groups of latents; their names tell them from what there was before, of which golden values are kept.
+  const auto graph = [&](const std::string& name, const std::string& top, const std::string& sections, Sample sample) {
+    const std::string decoder = "decoder = {widths = [8], activation = \"tanh\"}\n";
+    rows.push_back({"graph_" + name, "kind = \"vae\"\n" + decoder + top + sections, sample, false});
+  };
+  const std::string small = "{widths = [6], activation = \"tanh\"}\n";
+  const auto group = [&](const std::string& name, const std::string& options) {
+    return "[model.latent." + name + "]\ndim = 2\nencoder = " + small + options;
+  };
+  const std::string below = "given = \"x, z2\"\nparents = \"z2\"\nprior.network = " + small;
+  const auto feature = [&](const std::string& name, const std::string& given) {
+    return "[model.feature." + name + "]\nwidth = 5\ngiven = \"" + given +
+           "\"\nnetwork = {widths = [6], activation = \"tanh\", dropout = 0.2}\n";
+  };
+  graph("vamp_above", "given = \"z1, z2\"\n",
+        group("z2", "prior = {kind = \"vamp\", num_components = 5}\n") + group("z1", below), Sample::images);
+  graph("mixture_above", "objective = {kind = \"elbo\", kl = \"sticking\", num_samples = 2}\n",
+        group("z2", "prior = {kind = \"mixture\", num_components = 3}\n") + group("z1", below), Sample::images);
+  graph("bottom_up", "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}\n",
+        group("z1", "parents = \"z2\"\nprior.network = " + small) + group("z2", "given = \"z1\"\n"), Sample::images);
+  graph("ladder", "objective = {kind = \"elbo\", kl_weight = 0.5, free_bits = 0.05}\n",
+        feature("h1", "x") + feature("h2", "h1") + group("z2", "given = \"h2\"\n") +
+            group("z1", "given = \"h1\"\nparents = \"z2\"\nmerged = true\nprior.network = " + small),
+        Sample::images);
+  graph("flow_above", "objective = {kind = \"elbo\", kl = \"monte-carlo\"}\n",
+        group("z2", "posterior = {kind = \"flow\", num_flows = 2, flow = \"iaf\"}\n") + group("z1", below),
+        Sample::images);
+  graph("full_semi", "e_step = \"semi-amortized\"\ninner_steps = 3\n",
+        group("z2", "posterior = \"full\"\n") + group("z1", "posterior = \"full\"\n" + below), Sample::images);
+  graph("ladder_local", "e_step = \"local\"\ninner_steps = 3\n",
+        "[model.latent.z2]\ndim = 2\n[model.latent.z1]\ndim = 2\nparents = \"z2\"\nmerged = true\n", Sample::images);
+  const std::string of_numbers = "likelihood = {kind = \"normal\", scale = \"predicted\"}\n",
+                    summary = "[model.feature.h]\nwidth = 4\nnetwork = {kind = \"gru\", hidden = 4, direction = "
+                              "\"backward\"}\n",
+                    step = "parents = \"z.previous\"\nprior.network = " + small;
+  graph("chain", of_numbers, summary + group("z", "given = \"h, z.previous\"\n" + step), Sample::sequences);
+  graph("chain_gaps_dreg", of_numbers + "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}\n",
+        summary + group("z", "given = \"h, z.previous\"\nmerged = true\n" + step), Sample::gap_sequences);
+  graph("static_and_dynamic", of_numbers + "given = \"z, w\"\n",
+        "[model.latent.w]\ndim = 2\nper = \"item\"\nencoder = {kind = \"rnn\", hidden = 4}\n" +
+            group("z", "given = \"x, w, z.previous\"\nparents = \"z.previous\"\nprior.network = {kind = "
+                       "\"gated-transition\", hidden = 4}\n"),
+        Sample::sequences);
   vae("standardized_gaps", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::gaps);
   vae("normal_standardized", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,

@@ -42,7 +42,8 @@ class Network {
     at::ScalarType dtype;
     bool bf16 = false;       ///< products within a Bf16Products may be bfloat16 where that is faster
     bool sequences = false;  ///< `input` or `output` is one step of a sequence of any length
-    int64_t beside = 0;      ///< further numbers of a row, which stand after those of `input`
+    bool of_each_row = false;  ///< an encoder of sequences gives its outputs for each row, not for the whole
+    int64_t beside = 0;        ///< further numbers of a row, which stand after those of `input`
   };
   virtual ~Network() = default;
   /// What dropout draws from in a training step: uniform numbers on (0, 1) of the shape of hidden units [rows, width],
