@@ -72,8 +72,8 @@ Expectation Amortized::e_step(const Batch& batch, const Step& step, const Rng& r
   e.sums = std::move(pass.sums);
   if (o_.e_step == EStep::semi_amortized) {  // refined or not, an encoder learns from the gradient at its own output
     const auto again = sampling->with_columns();
-    pass = inference_.pass(inference_.draw(*again, encoded, settings, step, rng), *again, x, step,
-                           Inference::Sums::none);
+    pass =
+        inference_.pass(inference_.draw(*again, encoded, settings, step, rng), *again, x, step, Inference::Sums::none);
     inference_.add_sampling_sums(pass, e.sums);
     return e;
   }
@@ -84,7 +84,7 @@ Expectation Amortized::e_step(const Batch& batch, const Step& step, const Rng& r
 TensorMap Amortized::starts(const World& sampling) const {
   TensorMap all;
   for (const Group& group : latents_.groups()) {
-    if (group.conditioned) continue;
+    if (group.of_draws) continue;
     const Batch& items = sampling.batch(group.level);
     const Tensor zero = at::zeros({items.size(), group.posterior->num_parameters()}, dtype_);
     const auto it = items.local.find(latents_.word("q", group));

@@ -28,8 +28,7 @@ Amortized::WeightedDraws Amortized::weighted_draws(const Batch& batch, const Ten
   const Trace trace = inference_.trace(draws, *result.density, *sampling, x);
   result.log_weights = trace.log_px.to(at::kDouble);
   for (const Latent& latent : trace.latents)
-    result.log_weights =
-        result.log_weights + latent.log_predictive().to(at::kDouble) - latent.log_q().to(at::kDouble);
+    result.log_weights = result.log_weights + latent.log_predictive().to(at::kDouble) - latent.log_q().to(at::kDouble);
   if (const Tensor jacobian = rows_.log_jacobian(x); jacobian.defined())
     result.log_weights = result.log_weights + batch.per_item(jacobian);
   return result;
@@ -47,8 +46,7 @@ Tensor Amortized::impute(const Batch& batch, const Rng& rng) const {
   const at::NoGradGuard no_grad;
   const Tensor &x = batch.at("x"), item = batch.row_item();
   TensorMap own = own_parameters(batch, rng);
-  if (o_.e_step == EStep::amortized)
-    own = refined(batch, own, {kSteps, true}, rng.fold("proposal"));
+  if (o_.e_step == EStep::amortized) own = refined(batch, own, {kSteps, true}, rng.fold("proposal"));
   Tensor largest = at::full({batch.size()}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), schema_.num_features()}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
@@ -120,8 +118,7 @@ std::vector<Tensor> Amortized::bounds(const Batch& batch, int64_t steps, int64_t
   Tensor sum;
   for (int64_t done = 0; done < samples; done += at_once) {
     const Rng draws = rng.fold("importance").fold(static_cast<uint64_t>(done));
-    const Tensor part =
-        weighted_draws(batch, local, std::min(at_once, samples - done), draws).log_weights.logsumexp(0);
+    const Tensor part = weighted_draws(batch, local, std::min(at_once, samples - done), draws).log_weights.logsumexp(0);
     sum = sum.defined() ? at::logaddexp(sum, part) : part;
   }
   result.push_back(sum - std::log(static_cast<double>(samples)));
@@ -136,9 +133,10 @@ std::vector<Tensor> Amortized::aggregate(const Batch& batch, const Rng& rng) con
   const int64_t n = batch.size(), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * group.dim));
   const Tensor share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
   const auto q = group.posterior->at(own_parameters(batch, rng).at(group.name));
-  const Tensor z = q->rsample(batch.normal(rng.fold("aggregate"), {1, group.posterior->num_noise()}, "posterior", dtype_)
-                                  .transpose(0, 1)
-                                  .contiguous());
+  const Tensor z =
+      q->rsample(batch.normal(rng.fold("aggregate"), {1, group.posterior->num_noise()}, "posterior", dtype_)
+                     .transpose(0, 1)
+                     .contiguous());
   std::vector<Tensor> joint, product;
   for (int64_t begin = 0; begin < n; begin += step) {
     const AggregateDensity part = aggregate_density(*q, z.slice(1, begin, std::min(n, begin + step)), share);

@@ -53,7 +53,7 @@ Tensor Inference::one_hot(const std::string& column, const Batch& batch) const {
 TensorMap Inference::encoded(const World& world) const {
   TensorMap own;
   for (const Group& group : latents_.groups())
-    if (!group.conditioned) own[group.name] = world.read(group.encoder);
+    if (!group.of_draws) own[group.name] = world.read(group.encoder);
   return own;
 }
 
@@ -69,8 +69,8 @@ Tensor Inference::parents_of_merged(const Group& group, const World& world) cons
 
 Tensor Inference::parameters_in(const Group& group, const World& world, const TensorMap& own) const {
   const auto it = own.find(group.name);
-  return parameters_of(group, it != own.end() ? it->second : world.read(group.encoder),
-                       parents_of_merged(group, world), false);
+  return parameters_of(group, it != own.end() ? it->second : world.read(group.encoder), parents_of_merged(group, world),
+                       false);
 }
 
 Draw Inference::chain(const Group& group, World& world, int64_t samples,
@@ -78,15 +78,15 @@ Draw Inference::chain(const Group& group, World& world, int64_t samples,
   std::vector<Names> lists{group.encoder.given};
   if (group.merged) lists.push_back(group.parents);
   std::vector<Tensor> parameters, z0;
-  const Tensor z = over_time(world, group.name, latents_.graph().first.at(group.name), samples, lists,
-                             [&](const TimeStep& now) {
-                               const Tensor& input = now.inputs[0];
-                               const Tensor own = group.encoder.network->forward(input.flatten(0, 1))
-                                                      .unflatten(0, {input.size(0), input.size(1)});
-                               parameters.push_back(parameters_of(group, own, now.inputs.back(), false));
-                               z0.push_back(value(parameters.back(), now.row));
-                               return group.posterior->transform(z0.back(), parameters.back()).first;
-                             });
+  const Tensor z =
+      over_time(world, group.name, latents_.graph().first.at(group.name), samples, lists, [&](const TimeStep& now) {
+        const Tensor& input = now.inputs[0];
+        const Tensor own =
+            group.encoder.network->forward(input.flatten(0, 1)).unflatten(0, {input.size(0), input.size(1)});
+        parameters.push_back(parameters_of(group, own, now.inputs.back(), false));
+        z0.push_back(value(parameters.back(), now.row));
+        return group.posterior->transform(z0.back(), parameters.back()).first;
+      });
   world.set(group.name, z);
   if (z0.empty()) return {z.new_zeros({samples, 0, group.posterior->num_parameters()}), z};
   const Tensor place = TimeOrder(world.batch(Level::rows).offsets).place();
@@ -128,7 +128,8 @@ std::vector<Draw> Inference::draw(World& sampling, const TensorMap& own, const D
   for (const Group& group : latents_.groups()) {
     draws.push_back(draw_group(group, sampling, own, settings, step, rng));
     const Draw& draw = draws.back();
-    if (group.inner && !group.chained) sampling.set(group.name, group.posterior->transform(draw.z0, draw.parameters).first);
+    if (group.inner && !group.chained)
+      sampling.set(group.name, group.posterior->transform(draw.z0, draw.parameters).first);
   }
   return draws;
 }
@@ -157,8 +158,8 @@ Draw Inference::draw_group(const Group& group, World& sampling, const TensorMap&
   return {parameters, value(parameters, noise())};
 }
 
-// Sample s holds the states of all enumerated groups as the digits of s, the first group's the slowest, and the draws of
-// the other groups below.
+// Sample s holds the states of all enumerated groups as the digits of s, the first group's the slowest, and the draws
+// of the other groups below.
 Tensor Inference::enumerated(const Group& group, const Tensor& parameters, int64_t samples, const Step& step) const {
   const Tensor states = group.posterior->states(parameters, {}, step);
   const int64_t count = group.posterior->num_states();
@@ -262,7 +263,8 @@ Pass Inference::pass(const std::vector<Draw>& draws, const World& sampling, cons
     if (path.defined() && value.path_scale.defined()) {
       const Level level = latents_.groups()[i].level;
       const Batch& items = sampling.batch(level);
-      const Tensor scale = items.offsets.defined() ? value.path_scale.index_select(1, items.row_item()) : value.path_scale;
+      const Tensor scale =
+          items.offsets.defined() ? value.path_scale.index_select(1, items.row_item()) : value.path_scale;
       path = path * scale.unsqueeze(-1);
     }
     send(draws[i].parameters, gradients[2 * i + 1]);

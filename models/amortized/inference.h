@@ -21,7 +21,7 @@ struct Pass {
   Trace trace;
   ObjectiveValue value;
   std::vector<Tensor> outputs, gradients;  ///< of the sampling graph, and what networks ascend there
-  TensorMap sums;  ///< by the name of the global: of all that the graph of densities reaches
+  TensorMap sums;                          ///< by the name of the global: of all that the graph of densities reaches
 };
 
 /// What draws are for. Training and bounds look at what stands for q (every state of an enumeration, relaxed draws);

@@ -41,9 +41,9 @@ LatentGraph::Posteriors LatentGraph::make_posteriors(const AmortizedOptions& opt
   Posteriors all;
   const auto groups = options.groups();
   for (const auto& [name, group] : groups)
-    all[name] = registry.create<Posterior>(
-        group->posterior, {group->dim, scalar_type(options.precision), networks, &registry,
-                           groups.size() == 1 ? "posterior" : "posterior." + name});
+    all[name] =
+        registry.create<Posterior>(group->posterior, {group->dim, scalar_type(options.precision), networks, &registry,
+                                                      groups.size() == 1 ? "posterior" : "posterior." + name});
   return all;
 }
 
@@ -132,8 +132,9 @@ void LatentGraph::add_group(const std::string& name, const LatentOptions& option
 
 void LatentGraph::add_prior(Group& group, const LatentOptions& options) {
   const auto encode = [this, name = group.name](const Tensor& rows) { return encoded(name, rows); };
-  Prior::Context context{group.dim, dtype_, parts_.networks, parts_.registry, parts_.constants, group.posterior, encode,
-                         graph_.names.at("x").width, parts_.seen_range};
+  Prior::Context context{group.dim,        dtype_,          parts_.networks, parts_.registry,
+                         parts_.constants, group.posterior, encode,          graph_.names.at("x").width,
+                         parts_.seen_range};
   context.prefix = word("prior", group);
   remember_columns(group.parents);
   context.num_given = graph_.width(group.parents, "the prior of " + group.name);
@@ -234,6 +235,7 @@ void LatentGraph::find_relations() {
   for (Group& group : groups_) {
     Names read = group.encoder.given;
     if (group.merged) read.insert(read.end(), group.parents.begin(), group.parents.end());
+    group.of_draws = !graph_.latents_among(group.encoder.given).empty();
     group.conditioned = !graph_.latents_among(read).empty();
     group.chained = graph_.latents_among(read).count(group.name) > 0;
     refuse_own_value(group, read);
@@ -249,8 +251,8 @@ void LatentGraph::find_relations() {
 void LatentGraph::refuse_own_value(const Group& group, const Names& names) const {
   for (const std::string& name : names)
     if (name != group.name + ".previous" && graph_.latents_among({name}).count(group.name) > 0)
-      fail<ConfigError>("vae: {} reads '{}', which depends on {} itself; only {}.previous may be read", group.name, name,
-                        group.name, group.name);
+      fail<ConfigError>("vae: {} reads '{}', which depends on {} itself; only {}.previous may be read", group.name,
+                        name, group.name, group.name);
 }
 
 // A network over time sees rows before and after, so that what it gives for an earlier row may know of this one.
@@ -275,7 +277,8 @@ bool LatentGraph::leads_to(const Names& names, const std::string& group, bool ea
 
 void LatentGraph::check_decoder(const Names& given) const {
   const std::set<std::string> read = graph_.latents_among(given);
-  if (contains(given, "x")) fail<ConfigError>("vae: the decoder can not read x, which it models; given is {}", joined(given));
+  if (contains(given, "x"))
+    fail<ConfigError>("vae: the decoder can not read x, which it models; given is {}", joined(given));
   for (const Group& group : groups_)
     if (!is_parent(group) && read.count(group.name) == 0)
       fail<ConfigError>("vae: nobody reads latent {}: it is in no given of the decoder ({}) and no parent of another",

@@ -17,7 +17,8 @@ struct Group {
   Reader encoder;            ///< what q reads, and the network from there; none where q is optimised for each datum
   bool merged = false;       ///< q is the product of p(z | parents) and of what the encoder gives
   bool chained = false;      ///< q reads the group's own value one row earlier
-  bool conditioned = false;  ///< q reads draws: of other groups, or of this one's previous row
+  bool of_draws = false;     ///< the encoder reads draws: of other groups, or of this one's previous row
+  bool conditioned = false;  ///< q reads draws, be it by its encoder or by p, with which it is merged
   bool inner = false;        ///< some q reads draws of this group
   bool closed_form = true;   ///< KL(q || p) may be taken in closed form: no parent was drawn from what reads this group
 };

@@ -182,10 +182,9 @@ std::unique_ptr<World> Amortized::drawn_from_prior(const Batch& batch, const Rng
     const auto& parents = group->parents;
     if (std::count(parents.begin(), parents.end(), group->name + ".previous") > 0) {
       uint64_t t = 0;
-      const Tensor z = over_time(*world, group->name, latents_.graph().first.at(group->name), 1, {parents},
-                                 [&](const TimeStep& now) {
-                                   return group->prior->at(now.inputs[0], false)->sample(now.row, own.fold(t++));
-                                 });
+      const Tensor z = over_time(
+          *world, group->name, latents_.graph().first.at(group->name), 1, {parents},
+          [&](const TimeStep& now) { return group->prior->at(now.inputs[0], false)->sample(now.row, own.fold(t++)); });
       world->set(group->name, z[0]);
       continue;
     }

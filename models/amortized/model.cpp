@@ -24,16 +24,15 @@ Amortized::Amortized(const AmortizedOptions& options, const Context& context)
     : o_(with_own_options(options, context.registry)),
       schema_(context.schema),
       dtype_(scalar_type(options.precision)),
-      networks_(std::make_shared<GradientBlock>(
-          "networks", context.registry.create<Optimizer>(o_.optimizer, {context.registry}))),
+      networks_(std::make_shared<GradientBlock>("networks",
+                                                context.registry.create<Optimizer>(o_.optimizer, {context.registry}))),
       constants_(std::make_shared<ConstantBlock>("scaling")),
       objective_(context.registry.create<Objective>(o_.objective, {context.registry})),
       posteriors_(LatentGraph::make_posteriors(o_, context.registry, networks_)),
-      likelihood_(context.registry.create<Likelihood>(o_.likelihood,
-                                                      {schema_.num_features(), dtype_, networks_, constants_})),
+      likelihood_(
+          context.registry.create<Likelihood>(o_.likelihood, {schema_.num_features(), dtype_, networks_, constants_})),
       rows_(o_, schema_, likelihood_, constants_),
-      latents_(o_, schema_,
-               {context.registry, networks_, constants_, posteriors_, likelihood_, rows_.seen_range()}),
+      latents_(o_, schema_, {context.registry, networks_, constants_, posteriors_, likelihood_, rows_.seen_range()}),
       inference_(latents_, *likelihood_, *objective_, globals_, dtype_),
       refinement_(o_, inference_, *objective_) {
   if (of_sequences()) constants_->add(kLength, at::ones({}, dtype_));
@@ -71,8 +70,9 @@ void Amortized::check_combination() const {
   if (!of_sequences()) return;
   for (const Group& group : latents_.groups())
     if (group.level == Level::items && group.encoder.network && !group.encoder.in_order)
-      fail<ConfigError>("vae: latents = \"sequences\" needs networks that read and write sequences, such as gru, got {}",
-                        options.at(group.name)->encoder.name);
+      fail<ConfigError>(
+          "vae: latents = \"sequences\" needs networks that read and write sequences, such as gru, got {}",
+          options.at(group.name)->encoder.name);
   const bool rows_differ = std::any_of(latents_.groups().begin(), latents_.groups().end(),
                                        [](const Group& group) { return group.level == Level::rows; });
   if (!rows_differ && !latents_.decoder().in_order)
@@ -143,6 +143,24 @@ void Amortized::initialize(const Dataset& train, const Rng& rng) {
   latents_.initialize(rows_.seen(rows_.scaled(train.batch(order, 0, dtype()).at("x"))), rng);
   latents_.decoder_network()->output_bias().detach().copy_(
       likelihood_->output_bias(mean.to(dtype_), variance.to(dtype_)));
+}
+
+std::vector<Dependence> Amortized::dependences() const {
+  using Side = Dependence::Side;
+  const auto options = o_.groups();
+  std::vector<Dependence> all;
+  for (const Group* group : latents_.ancestral())
+    all.push_back({Side::p, group->name, group->parents, options.at(group->name)->chosen_prior().name});
+  all.push_back({Side::p, "x", latents_.decoder().given, o_.likelihood.name + " by " + o_.decoder.name});
+  for (const auto& [name, feature] : o_.features())
+    all.push_back({Side::feature, name, split_names(feature->given), feature->network.name});
+  for (const Group& group : latents_.groups()) {
+    const LatentOptions& chosen = *options.at(group.name);
+    const std::string family = chosen.posterior.name + (group.merged ? ", merged with p" : "");
+    all.push_back({Side::q, group.name, group.encoder.given,
+                   family + (group.encoder.network ? " by " + chosen.encoder.name : ", optimised for each item")});
+  }
+  return all;
 }
 
 void register_vae(Registry& registry) {

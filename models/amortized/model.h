@@ -23,6 +23,7 @@ class Amortized final : public Model {
   Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const override;
   std::map<std::string, std::vector<double>> report(const Expectation& total) const override;
   std::vector<Method> methods() const override;
+  std::vector<Dependence> dependences() const override;
 
  private:
   /// Throws ConfigError for factors that do not go together.
@@ -92,8 +93,8 @@ class Amortized final : public Model {
   /// these as word, count and offsets.
   std::vector<Tensor> complete(const std::vector<Tensor>& documents, const Rng& rng) const;
   std::vector<Tensor> aggregate(const Batch& batch, const Rng& rng) const;
-  /// Annealed importance sampling at the rows of a batch, from `draws` [C, R, L of all groups] of the prior or, backwards, of the
-  /// posterior.
+  /// Annealed importance sampling at the rows of a batch, from `draws` [C, R, L of all groups] of the prior or,
+  /// backwards, of the posterior.
   std::vector<Tensor> annealed(const Batch& batch, const Tensor& draws, int64_t temperatures, bool back,
                                const Rng& rng) const;
 

@@ -17,8 +17,9 @@ void visit_level(OptionVisitor& v, Level& level, const char* help) {
 void FeatureOptions::visit(OptionVisitor& v) {
   v("given", given, "what the network reads, side by side: columns of the data, features, latents");
   v("width", width, {1, 65536}, "numbers that it gives");
-  visit_level(v, per,
-              "of sequences: what has such numbers, each row, or a sequence as a whole, which a recurrent network reads");
+  visit_level(
+      v, per,
+      "of sequences: what has such numbers, each row, or a sequence as a whole, which a recurrent network reads");
   v("network", network, "the network");
 }
 
@@ -63,7 +64,8 @@ void AmortizedOptions::visit(OptionVisitor& v) {
   v.when(!one_group(), "there are sections model.latent", [&] {
     v("given", given, "what the decoder reads, side by side; empty: the latents that are parents of no other");
   });
-  v.when(one_group() && z.has_encoder, "e_step has an encoder", [&] { v("encoder", z.encoder, "network from x to q"); });
+  v.when(one_group() && z.has_encoder, "e_step has an encoder",
+         [&] { v("encoder", z.encoder, "network from x to q"); });
   v("decoder", decoder, "network from z to the likelihood");
   v.when(one_group(), "there is no section model.latent", [&] {
     v("prior", z.prior, "p(z)");
@@ -127,7 +129,8 @@ void AmortizedOptions::tell_groups() {
 bool AmortizedOptions::of_sequences() const {
   const auto reads_previous = [](const std::string& list) {
     const Names names = split_names(list);
-    return std::any_of(names.begin(), names.end(), [](const std::string& name) { return previous_of(name).has_value(); });
+    return std::any_of(names.begin(), names.end(),
+                       [](const std::string& name) { return previous_of(name).has_value(); });
   };
   for (const auto& [name, group] : groups())
     if (group->per == Level::items || reads_previous(group->given) || reads_previous(group->parents)) return true;

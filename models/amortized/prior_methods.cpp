@@ -104,14 +104,22 @@ void Amortized::add_priors(std::vector<Method>& methods) const {
     return clustered->prior->responsibilities(*clustered->posterior->at(parameters), globals_);
   };
   const std::vector<Tensor> example = traced.defined() ? with_examples({traced}) : std::vector<Tensor>();
-  Method probabilities{"responsibilities", "probability of each component of the prior", with_columns({"x"}),
-                       {"responsibilities"}, {}, example};
+  Method probabilities{"responsibilities",
+                       "probability of each component of the prior",
+                       with_columns({"x"}),
+                       {"responsibilities"},
+                       {},
+                       example};
   probabilities.call = [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
     return std::vector<Tensor>{responsibilities(in, rng)};
   };
   methods.push_back(probabilities);
-  Method predict{"predict", "the most probable component of the prior; -1 where none has a probability",
-                 with_columns({"x"}), {"component"}, {}, example};
+  Method predict{"predict",
+                 "the most probable component of the prior; -1 where none has a probability",
+                 with_columns({"x"}),
+                 {"component"},
+                 {},
+                 example};
   predict.call = [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
     const Tensor r = responsibilities(in, rng);
     return std::vector<Tensor>{r.argmax(-1).masked_fill(r.isnan().any(-1), -1)};

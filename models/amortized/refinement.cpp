@@ -82,8 +82,7 @@ TensorMap Refinement::operator()(const World& columns, const Tensor& x, const Te
   const bool checks = !settings.settle && o_.inner_tolerance > 0 && settings.steps > kConvergenceCheck;
   if (checks) sizes.look(bounds(columns, x, q, check_samples, step, check));
   for (int64_t i = 1; i <= settings.steps; ++i) {
-    const double share =
-        settings.settle ? 1 - static_cast<double>(i - 1) / static_cast<double>(settings.steps) : 1;
+    const double share = settings.settle ? 1 - static_cast<double>(i - 1) / static_cast<double>(settings.steps) : 1;
     for (const auto& [name, gradient] : gradients(columns, x, q, step, rng.fold(static_cast<uint64_t>(i))))
       q[name] = q[name] + share * spread(sizes.rate(), name) *
                               adam.at(name).direction(gradient / spread(weight, name));  // whatever the weight

@@ -16,8 +16,8 @@ class Refinement {
   Refinement(const AmortizedOptions& options, const Inference& inference, const Objective& objective);
   /// What stands for the outputs of encoders, by group, after some steps from `start`. `columns`: the world of the
   /// batch; x: rows as the likelihood takes them.
-  TensorMap operator()(const World& columns, const Tensor& x, const TensorMap& start, const RefinementSettings& settings,
-                       const Step& step, const Rng& rng) const;
+  TensorMap operator()(const World& columns, const Tensor& x, const TensorMap& start,
+                       const RefinementSettings& settings, const Step& step, const Rng& rng) const;
 
  private:
   /// The gradient of what q ascends with respect to each entry of `own`, at one set of draws.

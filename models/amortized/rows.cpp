@@ -115,9 +115,9 @@ void Rows::check_first_bound(double bound, const Tensor& x) const {
     remedy = "model.standardize = true brings columns to one scale";
   else if (o_.has_encoder_inputs() && seen_as_ == Cells::unit)
     remedy = "model.encoder_inputs = \"scaled\" brings them to one scale";
-  fail<NumericError>("vae: the bound is {} at iteration 0; the largest number that {} is {:.4g}, of {}; {}",
-                     bound, has_encoder_ ? "the encoder sees" : "the likelihood sees",
-                     largest[column].item<double>(), feature_name(column.item<int64_t>()), remedy);
+  fail<NumericError>("vae: the bound is {} at iteration 0; the largest number that {} is {:.4g}, of {}; {}", bound,
+                     has_encoder_ ? "the encoder sees" : "the likelihood sees", largest[column].item<double>(),
+                     feature_name(column.item<int64_t>()), remedy);
 }
 
 // Moments are taken about a value of each column, where the first rows have one: far from zero, squares would lose the

@@ -24,8 +24,8 @@ class Rows {
   Tensor unscaled(const Tensor& x) const;
   /// log |d scaled / d x| of each row [R] float64, of the cells that are there; undefined where rows are as they were.
   Tensor log_jacobian(const Tensor& x) const;
-  /// What an encoder sees of scaled rows: zeros in missing cells, which is the mean if rows are standardised (Mattei and
-  /// Frellsen 2019), and AmortizedOptions::encoder_inputs. `gaps`: whether cells may be missing.
+  /// What an encoder sees of scaled rows: zeros in missing cells, which is the mean if rows are standardised (Mattei
+  /// and Frellsen 2019), and AmortizedOptions::encoder_inputs. `gaps`: whether cells may be missing.
   Tensor seen(const Tensor& scaled_rows, bool gaps = true) const;
   /// Limits of the numbers that an encoder sees.
   Range seen_range() const;

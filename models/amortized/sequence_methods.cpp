@@ -1,19 +1,15 @@
 // What can be asked of an amortised model of sequences: one with a latent of whole sequences or with chains. A trace
-// freezes the lengths that a batch happens to have, so what is traced takes one sequence, and an export goes from one to
-// the next.
+// freezes the lengths that a batch happens to have, so what is traced takes one sequence, and an export goes from one
+// to the next.
 #include "model.h"
 
 namespace vem {
 
 std::vector<Method> Amortized::sequence_methods() const {
   std::vector<Method> methods;
-  methods.push_back({"encode",
-                     "parameters of q(z | x) of each sequence",
-                     with_columns({"x", "offsets"}),
-                     names_of_q(),
-                     [this](const std::vector<Tensor>& in, const Rng& rng) {
-                       return encoded(rows_of(in, 2, in[1]), rng);
-                     }});
+  methods.push_back(
+      {"encode", "parameters of q(z | x) of each sequence", with_columns({"x", "offsets"}), names_of_q(),
+       [this](const std::vector<Tensor>& in, const Rng& rng) { return encoded(rows_of(in, 2, in[1]), rng); }});
   if (latents_.one_group() && latents_.groups()[0].level == Level::items) add_decoders_of_sequences(methods);
   methods.push_back({"reconstruct",
                      "mean of p(x | z) at the mean of q(z | x) of each sequence",
@@ -46,9 +42,8 @@ std::vector<Method> Amortized::sequence_methods() const {
     sample.draws = [this](const Tensor& index, const Rng& rng) {  // a row of z for each step, and where they end
       const at::NoGradGuard no_grad;
       const Tensor lengths = constants_->get(kLength).to(at::kLong).expand_as(index);
-      return std::vector<Tensor>{
-          at::repeat_interleave(latents_.groups()[0].prior->sample(index, rng), lengths, 0),
-          at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)})};
+      return std::vector<Tensor>{at::repeat_interleave(latents_.groups()[0].prior->sample(index, rng), lengths, 0),
+                                 at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)})};
     };
   }
   methods.push_back(sample);

@@ -34,8 +34,10 @@ Dataset load_items_of(const LoadedRun& run, const std::string& source);
 /// The method, or a UsageError that lists what this model has.
 const Method& method_of(const std::vector<Method>& methods, const std::string& name, const LoadedRun& run);
 
-/// The inputs of a method in their order: whole numbers by name, else columns of a batch, and "offsets" of ragged items.
-std::vector<Tensor> inputs_of(const Method& method, const Batch& batch, const std::map<std::string, int64_t>& numbers = {});
+/// The inputs of a method in their order: whole numbers by name, else columns of a batch, and "offsets" of ragged
+/// items.
+std::vector<Tensor> inputs_of(const Method& method, const Batch& batch,
+                              const std::map<std::string, int64_t>& numbers = {});
 
 /// Calls a method on all items in chunks; outputs are joined along their first dimension.
 std::vector<Tensor> map_items(const Method& method, const Model& model, const Dataset& data, uint64_t seed);

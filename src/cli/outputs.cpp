@@ -195,7 +195,8 @@ std::map<std::string, int64_t> numbers_given(const Arguments& a, const Method& m
   const auto given = a.count("given") ? a["given"].as<std::vector<std::string>>() : std::vector<std::string>();
   for (const std::string& assignment : given) {
     const size_t equals = assignment.find('=');
-    const std::string name = assignment.substr(0, equals), text = equals == std::string::npos ? "" : assignment.substr(equals + 1);
+    const std::string name = assignment.substr(0, equals),
+                      text = equals == std::string::npos ? "" : assignment.substr(equals + 1);
     if (name == "n" || std::find(method.inputs.begin(), method.inputs.end(), name) == method.inputs.end())
       fail<UsageError>("--given {}: the model draws from p(x) given {}", assignment,
                        method.inputs.size() > 1

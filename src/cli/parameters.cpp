@@ -38,6 +38,30 @@ void print_tensor(const std::string& name, const Tensor& values, const std::vect
   }
 }
 
+/// "p(z1 | z2)    conditional": a line for each arrow.
+void print_graph(const std::vector<Dependence>& graph) {
+  for (const Dependence& d : graph) {
+    const char* side = d.side == Dependence::Side::p ? "p" : d.side == Dependence::Side::q ? "q" : "";
+    const std::string given = d.given.empty() ? "" : fmt::format(" | {}", fmt::join(d.given, ", "));
+    const std::string left = d.side == Dependence::Side::feature
+                                 ? fmt::format("{} = f({})", d.name, fmt::join(d.given, ", "))
+                                 : fmt::format("{}({}{})", side, d.name, given);
+    fmt::print("  {:<32}  {}\n", left, d.by);
+  }
+}
+
+/// The same for graphviz: p in solid arrows, q in dashed ones, features as boxes.
+std::string dot_of(const std::vector<Dependence>& graph) {
+  std::string text = "digraph model {\n";
+  for (const Dependence& d : graph) {
+    if (d.side == Dependence::Side::feature) text += fmt::format("  \"{}\" [shape=box];\n", d.name);
+    for (const std::string& from : d.given)
+      text +=
+          fmt::format("  \"{}\" -> \"{}\"{};\n", from, d.name, d.side == Dependence::Side::p ? "" : " [style=dashed]");
+  }
+  return text + "}\n";
+}
+
 std::string json_of(const LoadedRun& run) {
   return parameters_json(*run.model, run.options.model.name, run.checkpoint);
 }
@@ -46,6 +70,13 @@ int describe_run(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, a["name"].as<std::string>(), registry);
   const std::string json = a.count("json") ? a["json"].as<std::string>() : "";
   if (!json.empty()) check_output(a, json, {}, input_files(a, run.options.data));
+  const auto graph = run.model->dependences();
+  if (a.count("dot") && a["dot"].as<bool>()) {
+    if (graph.empty()) a.refuse("dot", "the model has no graph of latents");
+    a.require_all_read();
+    fmt::print("{}", dot_of(graph));
+    return 0;
+  }
   if (json.empty() && Model::find(run.model->methods(), "topics")) return describe_topics(a, run, registry);
   a.require_all_read();
   const at::NoGradGuard no_grad;
@@ -59,7 +90,8 @@ int describe_run(const Arguments& a, const Registry& registry) {
     fmt::print("{}:", column);
     for (size_t i = 0; i < words.size(); ++i) fmt::print(" {} = {}{}", i, words[i], i + 1 < words.size() ? "," : "\n");
   }
-  bool any = false;
+  print_graph(graph);
+  bool any = !graph.empty();
   for (const Method& method : run.model->methods()) {
     if (!method.inputs.empty()) continue;
     any = true;

@@ -156,8 +156,8 @@ void declare_describe(cxxopts::Options& o) {
   declare_kind(o);
   declare_loading(o);  // of a run
   declare_output(o, "of a run: file for its parameters", "json,out");
-  o.add_options()("words", "top words of a topic that are shown and scored",
-                  cxxopts::value<int64_t>()->default_value("10"))(
+  o.add_options()("dot", "of a run with latents: its graph for graphviz, p in solid arrows and q in dashed ones")(
+      "words", "top words of a topic that are shown and scored", cxxopts::value<int64_t>()->default_value("10"))(
       "data", "of topics: corpus that coherence is counted in; default: the run's training documents",
       cxxopts::value<std::string>())("other", "of topics: another run, whose topics are matched with these",
                                      cxxopts::value<std::vector<std::string>>());

@@ -95,7 +95,8 @@ const Tensor& World::at(const std::string& name) const {
 // What stands before the first row of an item comes last, where previous_rows() points to.
 Tensor World::previous(const std::string& latent) const {
   if (!batch_.offsets.defined())
-    fail<DataError>("{}.previous needs sequences, these are single rows; data.sequence names the column of theirs", latent);
+    fail<DataError>("{}.previous needs sequences, these are single rows; data.sequence names the column of theirs",
+                    latent);
   const Tensor& z = at(latent);
   const Tensor own = graph_.first.at(latent), first = data_ != nullptr ? own.detach() : own;
   std::vector<int64_t> shape = z.sizes().vec();

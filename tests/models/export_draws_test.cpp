@@ -125,6 +125,12 @@ std::vector<Row> vae_rows() {
   rows.push_back(vae_row("prior", "categorical",
                          "latent_dim = 6\nprior = {kind = \"categorical\", learned = true}\n"
                          "posterior = {kind = \"categorical\", num_classes = 3}\n"));
+  rows.push_back({"prior", "conditional", "vae of two levels",
+                  "kind = \"vae\"\nlikelihood = \"normal\"\nstandardize = true\ndecoder = {widths = []}\n"
+                  "[model.latent.z2]\ndim = 2\nencoder = {widths = [4]}\n[model.latent.z1]\ndim = 2\ngiven = \"x, "
+                  "z2\"\nparents = \"z2\"\nencoder = {widths = [4]}\nprior = {kind = \"conditional\", network = "
+                  "{widths = [4]}}\n",
+                  Sample::blobs});
   rows.push_back(vae_row("model", "vae", "precision = \"float64\"\nprior = \"normal\"\n", "in float64"));
   rows.push_back(
       vae_row("model", "vae", "latents = \"sequences\"\nprior = \"normal\"\n", "of sequences", Sample::sequences));

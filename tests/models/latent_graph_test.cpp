@@ -67,7 +67,8 @@ struct TwoLevels {
                    K = at::linalg_solve(noise, (a * W).unsqueeze(-1)).squeeze(-1), mean = b * W + c;
       const double precision = 1 + a * (W * K).sum().item<double>();
       put(*m, "encoder.z2.output.weight", at::stack({K / precision, zero}));
-      put(*m, "encoder.z2.output.bias", row({-(K * mean).sum().item<double>() / precision, -0.5 * std::log(precision)}));
+      put(*m, "encoder.z2.output.bias",
+          row({-(K * mean).sum().item<double>() / precision, -0.5 * std::log(precision)}));
       const double p1 = 1 / (s * s) + w2;
       const Tensor own = at::cat({W / (r * r), row({a / (s * s)})}) / p1;
       put(*m, "encoder.z1.output.weight", at::stack({own, at::zeros({4}, at::kDouble)}));
@@ -76,11 +77,13 @@ struct TwoLevels {
     } else {
       const double v = variance(), p1 = 1 / v + w2, p2 = 1 + a * a / (s * s);
       put(*m, "encoder.z1.output.weight", at::stack({W / (r * r) / p1, zero}));
-      put(*m, "encoder.z1.output.bias", row({(b / v - (W * c).sum().item<double>() / (r * r)) / p1, -0.5 * std::log(p1)}));
+      put(*m, "encoder.z1.output.bias",
+          row({(b / v - (W * c).sum().item<double>() / (r * r)) / p1, -0.5 * std::log(p1)}));
       put(*m, "encoder.z2.output.weight", row({a / (s * s) / p2, 0}));
       put(*m, "encoder.z2.output.bias", row({-a * b / (s * s) / p2, -0.5 * std::log(p2)}));
     }
-    for (const char* name : {"encoder.z1.output.bias", "encoder.z2.output.bias"}) m->globals().at(name).detach().add_(off);
+    for (const char* name : {"encoder.z1.output.bias", "encoder.z2.output.bias"})
+      m->globals().at(name).detach().add_(off);
     return m;
   }
   Batch batch() const { return data.batch(items(data.size), 0, at::kDouble); }
@@ -93,8 +96,8 @@ TEST(TwoLevels, BoundsAreTheEvidenceAtTheExactPosterior) {
   const TwoLevels two;
   const double evidence = two.evidence().sum().item<double>();
   for (const bool down : {true, false})
-    for (const char* objective : {"objective = {kind = \"elbo\", kl = \"monte-carlo\"}",
-                                  "objective = {kind = \"iwae\", num_samples = 3}"})
+    for (const char* objective :
+         {"objective = {kind = \"elbo\", kl = \"monte-carlo\"}", "objective = {kind = \"iwae\", num_samples = 3}"})
       for (const uint64_t seed : {1, 2}) EXPECT_NEAR(two.bound(down, objective, 0, seed), evidence, 1e-9) << objective;
 }
 
@@ -104,8 +107,8 @@ TEST(TwoLevels, EveryImportanceWeightIsTheEvidence) {
     const auto methods = two.model(down, "objective = \"elbo\"")->methods();
     const auto model = two.model(down, "objective = \"elbo\"");
     const auto table = model->methods();
-    const Tensor weights = Model::find(table, "importance")
-                               ->call({two.data.columns.at("x"), at::scalar_tensor(7, at::kLong)}, Rng(3))[0];
+    const Tensor weights =
+        Model::find(table, "importance")->call({two.data.columns.at("x"), at::scalar_tensor(7, at::kLong)}, Rng(3))[0];
     EXPECT_EQ(weights.sizes(), at::IntArrayRef({7, two.data.size}));
     EXPECT_LT((weights - two.evidence()).abs().max().item<double>(), 1e-9);
   }
@@ -122,7 +125,8 @@ TEST(TwoLevels, BoundsAreOrderedBelowTheEvidence) {
         sum += model->e_step(two.batch(), judging(), Rng(seed)).bound.item<double>() / 100;
       return sum;
     };
-    const double elbo = averaged("objective = \"elbo\""), few = averaged("objective = {kind = \"iwae\", num_samples = 5}"),
+    const double elbo = averaged("objective = \"elbo\""),
+                 few = averaged("objective = {kind = \"iwae\", num_samples = 5}"),
                  many = averaged("objective = {kind = \"iwae\", num_samples = 200}");
     EXPECT_LT(elbo, few - 1);
     EXPECT_LT(few, many - 1);
@@ -138,7 +142,9 @@ TEST(TwoLevels, PathDerivativesVanishAtTheExactPosterior) {
     for (const char* objective : {"objective = {kind = \"elbo\", kl = \"sticking\"}",
                                   "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}"})
       for (const auto& [name, sum] : two.model(down, objective)->e_step(two.batch(), training(), Rng(2)).sums)
-        if (name.rfind("encoder", 0) == 0) EXPECT_LT(sum.abs().max().item<double>(), 1e-9) << objective << name;
+        if (name.rfind("encoder", 0) == 0) {
+          EXPECT_LT(sum.abs().max().item<double>(), 1e-9) << objective << name;
+        }
 }
 
 // KL(q(z1 | x) || p(z1 | z2)) at a z2 that was drawn from that z1 is no term of a bound: it would lie above.
@@ -168,27 +174,35 @@ std::string feature(const std::string& name, const std::string& given) {
 std::vector<Shaped> shapes() {
   const std::string p = "prior = {network = {widths = [5], activation = \"tanh\"}}\n";
   const std::string h = "[model.feature.h]\ngiven = \"x\"\nwidth = 4\nnetwork = {kind = \"gru\", hidden = 4}\n";
-  return {{"top-down", latent("z2", 2, "") + latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p)},
-          {"bottom-up", latent("z1", 3, "parents = \"z2\"\n" + p) + latent("z2", 2, "given = \"z1\"\n")},
-          {"flow above", latent("z2", 2, "posterior = {kind = \"flow\", num_flows = 2}\n") +
-                             latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p),
-           false, true},
-          {"full below", latent("z2", 2, "posterior = \"full\"\n") +
-                             latent("z1", 3, "posterior = \"full\"\ngiven = \"x, z2\"\nparents = \"z2\"\n" + p)},
-          {"low rank below", latent("z2", 2, "") + latent("z1", 3, "posterior = \"low-rank\"\ngiven = \"z2, x\"\nparents = \"z2\"\n" + p)},
-          {"ladder", feature("h1", "x") + feature("h2", "h1") + feature("h3", "h2") + latent("z3", 2, "given = \"h3\"\n") +
-                         latent("z2", 2, "given = \"h2\"\nparents = \"z3\"\nmerged = true\n" + p) +
-                         latent("z1", 3, "given = \"h1\"\nparents = \"z2\"\nmerged = true\n" + p)},
-          {"feature of p", feature("d", "z2") + latent("z2", 2, "") + latent("z1", 3, "given = \"x, d\"\nparents = \"d\"\n" + p)},
-          {"mixture above", latent("z2", 2, "prior = {kind = \"normal-mixture\", num_components = 3}\n") +
-                                latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p)},
-          {"chain", h + latent("z", 2, "given = \"h, z.previous\"\nparents = \"z.previous\"\n" + p), true},
-          {"merged chain", h + latent("z", 2, "given = \"h, z.previous\"\nparents = \"z.previous\"\nmerged = true\n" + p), true},
-          {"two chains", latent("u", 2, "given = \"u.previous, x\"\nparents = \"u.previous\"\n" + p) +
-                             latent("v", 2, "given = \"x, u, v.previous\"\nparents = \"u, v.previous\"\n" + p), true},
-          {"static and dynamic",
-           "[model.latent.w]\ndim = 2\nper = \"item\"\nencoder = {kind = \"gru\", hidden = 4}\n" +
-               latent("z", 2, "given = \"x, w, z.previous\"\nparents = \"z.previous\"\n" + p), true}};
+  return {
+      {"top-down", latent("z2", 2, "") + latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p)},
+      {"bottom-up", latent("z1", 3, "parents = \"z2\"\n" + p) + latent("z2", 2, "given = \"z1\"\n")},
+      {"flow above",
+       latent("z2", 2, "posterior = {kind = \"flow\", num_flows = 2}\n") +
+           latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p),
+       false, true},
+      {"full below", latent("z2", 2, "posterior = \"full\"\n") +
+                         latent("z1", 3, "posterior = \"full\"\ngiven = \"x, z2\"\nparents = \"z2\"\n" + p)},
+      {"low rank below",
+       latent("z2", 2, "") + latent("z1", 3, "posterior = \"low-rank\"\ngiven = \"z2, x\"\nparents = \"z2\"\n" + p)},
+      {"ladder", feature("h1", "x") + feature("h2", "h1") + feature("h3", "h2") + latent("z3", 2, "given = \"h3\"\n") +
+                     latent("z2", 2, "given = \"h2\"\nparents = \"z3\"\nmerged = true\n" + p) +
+                     latent("z1", 3, "given = \"h1\"\nparents = \"z2\"\nmerged = true\n" + p)},
+      {"feature of p",
+       feature("d", "z2") + latent("z2", 2, "") + latent("z1", 3, "given = \"x, d\"\nparents = \"d\"\n" + p)},
+      {"mixture above", latent("z2", 2, "prior = {kind = \"normal-mixture\", num_components = 3}\n") +
+                            latent("z1", 3, "given = \"x, z2\"\nparents = \"z2\"\n" + p)},
+      {"chain", h + latent("z", 2, "given = \"h, z.previous\"\nparents = \"z.previous\"\n" + p), true},
+      {"merged chain", h + latent("z", 2, "given = \"h, z.previous\"\nparents = \"z.previous\"\nmerged = true\n" + p),
+       true},
+      {"two chains",
+       latent("u", 2, "given = \"u.previous, x\"\nparents = \"u.previous\"\n" + p) +
+           latent("v", 2, "given = \"x, u, v.previous\"\nparents = \"u, v.previous\"\n" + p),
+       true},
+      {"static and dynamic",
+       "[model.latent.w]\ndim = 2\nper = \"item\"\nencoder = {kind = \"gru\", hidden = 4}\n" +
+           latent("z", 2, "given = \"x, w, z.previous\"\nparents = \"z.previous\"\n" + p),
+       true}};
 }
 
 Dataset data_of(const Shaped& shape, int64_t n = 4) {
@@ -257,10 +271,13 @@ TEST(LatentGraph, RefusesWhatIsNoGraph) {
             "vae: merged = true is for posterior diagonal, got full for z1");
   EXPECT_EQ(refusal("[model.feature.h]\ngiven = \"z\"\n" + section("z", "given = \"x, h\"\n")),
             "vae: z reads 'h', which depends on z itself; only z.previous may be read");
-  EXPECT_EQ(refusal("[model.feature.z]\ngiven = \"x\"\n" + section("z", "")), "vae: 'z' is both a feature and a latent");
-  EXPECT_EQ(refusal(section("label", "")), "vae: no feature and no latent may be called 'label': that is a column, or has a dot");
-  EXPECT_EQ(refusal(section("z", ""), "latent_dim = 3\n"),
-            "test:3: model.latent_dim has no effect in this run; it takes effect when there is no section model.latent");
+  EXPECT_EQ(refusal("[model.feature.z]\ngiven = \"x\"\n" + section("z", "")),
+            "vae: 'z' is both a feature and a latent");
+  EXPECT_EQ(refusal(section("label", "")),
+            "vae: no feature and no latent may be called 'label': that is a column, or has a dot");
+  EXPECT_EQ(
+      refusal(section("z", ""), "latent_dim = 3\n"),
+      "test:3: model.latent_dim has no effect in this run; it takes effect when there is no section model.latent");
 }
 
 // A label that networks read: at one label for all, the model is one whose biases are shifted.
@@ -271,8 +288,10 @@ TEST(LatentGraph, ReadsLabels) {
   data.size = 5;
   data.columns["x"] = random({5, 4}, "x").sigmoid();
   data.columns["label"] = at::full({5}, 2, at::kLong);
-  const std::string linear = "{widths = []}\n", start = "[model]\nkind = \"vae\"\nprecision = \"float64\"\ndecoder = " + linear;
-  const auto given = make_model(start + "given = \"z, label\"\n[model.latent.z]\ndim = 2\ngiven = \"x, label\"\nencoder = " + linear, data);
+  const std::string linear = "{widths = []}\n",
+                    start = "[model]\nkind = \"vae\"\nprecision = \"float64\"\ndecoder = " + linear;
+  const auto given = make_model(
+      start + "given = \"z, label\"\n[model.latent.z]\ndim = 2\ngiven = \"x, label\"\nencoder = " + linear, data);
   const auto plain = make_model(start + "latent_dim = 2\nencoder = " + linear, data);
   given->initialize(data, Rng(1));
   for (const char* name : {"encoder.output", "decoder.output"}) {
@@ -298,7 +317,8 @@ TEST(LatentGraph, ReadsLabels) {
   EXPECT_EQ(sample.inputs, (std::vector<std::string>{"n", "label"}));
   const Tensor n = at::scalar_tensor(4, at::kLong);
   EXPECT_GT(difference(sample.call({n, at::scalar_tensor(0, at::kLong)}, Rng(1))[0],
-                       sample.call({n, at::scalar_tensor(2, at::kLong)}, Rng(1))[0]), 1e-3);
+                       sample.call({n, at::scalar_tensor(2, at::kLong)}, Rng(1))[0]),
+            1e-3);
   EXPECT_EQ(Model::find(methods, "encode")->inputs, (std::vector<std::string>{"x", "label"}));
 }
 
@@ -340,6 +360,23 @@ TEST(LatentGraph, SumsAreDifferenceQuotients) {
       EXPECT_LT(worst(*model, e.sums, bound), 1e-7) << shape.name << ": " << objective;
     }
   }
+}
+
+// A latent for each row of ragged sequences: what scales the path of an item's draws is spread over its rows.
+TEST(LatentGraph, DoublyReparameterisedGradientsOfRowsInSequences) {
+  Shaped one{"rows", "", true};
+  const Dataset data = data_of(one);
+  const auto model = make_model(
+      "[model]\nkind = \"vae\"\nprecision = \"float64\"\nlikelihood = \"normal\"\nlatent_dim = 2\nobjective = {kind = "
+      "\"iwae\", gradient = \"dreg\", num_samples = 3}\nencoder = {widths = [4]}\ndecoder = {widths = [4]}\n",
+      data);
+  model->initialize(data, Rng(1));
+  const auto sums = [&](int64_t begin, int64_t end) {
+    return model->e_step(data.batch(at::arange(begin, end, at::kLong), 0, model->dtype()), training(), Rng(5)).sums;
+  };
+  const TensorMap whole = sums(0, 4), first = sums(0, 2), rest = sums(2, 4);
+  for (const auto& [key, sum] : whole) EXPECT_LT(difference(first.at(key) + rest.at(key), sum), 1e-11) << key;
+  EXPECT_GT(whole.at("encoder.output.weight").abs().max().item<double>(), 1e-3);
 }
 
 TEST(LatentGraph, PartsOfABatchAddUp) {

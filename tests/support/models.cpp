@@ -232,7 +232,10 @@ std::vector<Variant> variants(const std::string& precision) {
   graph("mixture_above", "objective = {kind = \"elbo\", kl = \"sticking\", num_samples = 2}\n",
         group("z2", "prior = {kind = \"mixture\", num_components = 3}\n") + group("z1", below), Sample::images);
   graph("bottom_up", "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}\n",
-        group("z1", "parents = \"z2\"\nprior.network = " + small) + group("z2", "given = \"z1\"\n"), Sample::images);
+        group("z1",
+              "parents = \"z2\"\nprior = {kind = \"conditional\", network = {widths = [6], activation = \"tanh\"}}\n") +
+            group("z2", "given = \"z1\"\n"),
+        Sample::images);
   graph("ladder", "objective = {kind = \"elbo\", kl_weight = 0.5, free_bits = 0.05}\n",
         feature("h1", "x") + feature("h2", "h1") + group("z2", "given = \"h2\"\n") +
             group("z1", "given = \"h1\"\nparents = \"z2\"\nmerged = true\nprior.network = " + small),
@@ -245,16 +248,18 @@ std::vector<Variant> variants(const std::string& precision) {
   graph("ladder_local", "e_step = \"local\"\ninner_steps = 3\n",
         "[model.latent.z2]\ndim = 2\n[model.latent.z1]\ndim = 2\nparents = \"z2\"\nmerged = true\n", Sample::images);
   const std::string of_numbers = "likelihood = {kind = \"normal\", scale = \"predicted\"}\n",
-                    summary = "[model.feature.h]\nwidth = 4\nnetwork = {kind = \"gru\", hidden = 4, direction = "
-                              "\"backward\"}\n",
+                    summary =
+                        "[model.feature.h]\nwidth = 4\nnetwork = {kind = \"gru\", hidden = 4, direction = "
+                        "\"backward\"}\n",
                     step = "parents = \"z.previous\"\nprior.network = " + small;
   graph("chain", of_numbers, summary + group("z", "given = \"h, z.previous\"\n" + step), Sample::sequences);
   graph("chain_gaps_dreg", of_numbers + "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}\n",
         summary + group("z", "given = \"h, z.previous\"\nmerged = true\n" + step), Sample::gap_sequences);
   graph("static_and_dynamic", of_numbers + "given = \"z, w\"\n",
         "[model.latent.w]\ndim = 2\nper = \"item\"\nencoder = {kind = \"rnn\", hidden = 4}\n" +
-            group("z", "given = \"x, w, z.previous\"\nparents = \"z.previous\"\nprior.network = {kind = "
-                       "\"gated-transition\", hidden = 4}\n"),
+            group("z",
+                  "given = \"x, w, z.previous\"\nparents = \"z.previous\"\nprior.network = {kind = "
+                  "\"gated-transition\", hidden = 4}\n"),
         Sample::sequences);
   vae("standardized_gaps", "standardize = true\nlikelihood = {kind = \"normal\", scale = \"shared\"}\n", mlp,
       Sample::gaps);

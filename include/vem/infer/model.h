@@ -47,6 +47,14 @@ struct Method {
   bool exported() const { return !example.empty() || inputs.empty() || draws || !of_each_sequence.empty(); }
 };
 
+/// One arrow of a model's graph, for people: what a value depends on, and by what.
+struct Dependence {
+  enum class Side { p, q, feature } side;
+  std::string name;                ///< "z1"
+  std::vector<std::string> given;  ///< {"x", "z2"}; none: a root of p
+  std::string by;                  ///< "diagonal by mlp"
+};
+
 class Model {
  public:
   static constexpr const char* kKind = "model";
@@ -64,6 +72,8 @@ class Model {
   /// Leaves the state bitwise as it was. An empty batch gives every key, with zeros.
   virtual Expectation e_step(const Batch& batch, const Step& step, const Rng& rng) const = 0;
   virtual std::vector<Method> methods() const = 0;
+  /// The graph of latents of a model that has one; p comes in the order in which p draws, q in that of q.
+  virtual std::vector<Dependence> dependences() const { return {}; }
   /// Moves out of local optima, in the order in which they are tried; they change this model.
   virtual std::vector<std::shared_ptr<Move>> moves() const { return {}; }
   /// Numbers that change with the step, by the name under which Step::weights has them; the default: those of blocks.

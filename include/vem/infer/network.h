@@ -40,8 +40,8 @@ class Network {
     Shape input;         ///< shape of one row: {features}, or {channels, height, width} where the row is an image
     Shape output;        ///< likewise, or {parameters, features}; flattened to [rows, product] either way
     at::ScalarType dtype;
-    bool bf16 = false;       ///< products within a Bf16Products may be bfloat16 where that is faster
-    bool sequences = false;  ///< `input` or `output` is one step of a sequence of any length
+    bool bf16 = false;         ///< products within a Bf16Products may be bfloat16 where that is faster
+    bool sequences = false;    ///< `input` or `output` is one step of a sequence of any length
     bool of_each_row = false;  ///< an encoder of sequences gives its outputs for each row, not for the whole
     int64_t beside = 0;        ///< further numbers of a row, which stand after those of `input`
   };

@@ -27,8 +27,9 @@ class GatedTransition final : public Network {
         linear_(c.block, c.prefix + ".linear", inputs_, L_, c.dtype),
         scale_(c.block, c.prefix + ".scale", L_, L_, c.dtype) {
     if (product(c.output) % 2 != 0 || inputs_ < L_)
-      fail<ConfigError>("{}: gated-transition gives a mean and a scale for each of the last numbers that it reads, got {} -> {}",
-                        c.prefix, inputs_, product(c.output));
+      fail<ConfigError>(
+          "{}: gated-transition gives a mean and a scale for each of the last numbers that it reads, got {} -> {}",
+          c.prefix, inputs_, product(c.output));
   }
   Tensor forward(const Tensor& x, const Noise&) const override {
     const Tensor gate = at::sigmoid(two_layers(gate_, x)), proposal = two_layers(proposal_, x);

@@ -44,7 +44,13 @@ struct RnnOptions final : RecurrentOptions {
 class Recurrent final : public Network {
  public:
   Recurrent(const RecurrentOptions& options, Cell cell, const Context& c)
-      : o_(options), cell_(cell), of_each_row_(c.of_each_row), name_(c.prefix), encoder_(c.output.size() == 1), sequences_(c.sequences), beside_(c.beside) {
+      : o_(options),
+        cell_(cell),
+        of_each_row_(c.of_each_row),
+        name_(c.prefix),
+        encoder_(c.output.size() == 1),
+        sequences_(c.sequences),
+        beside_(c.beside) {
     if (sequences_)
       set_one_step(encoder_ ? c.input : c.output);
     else
@@ -92,8 +98,8 @@ class Recurrent final : public Network {
     }
     Tensor h = x.new_zeros({0, o_.hidden});
     if (!order.empty())
-      h = std::get<0>(run(steps, sizes, encoder_ ? no_state(order.item.size(0))
-                                                 : first_state(steps.narrow(0, 0, order.item.size(0)))));
+      h = std::get<0>(run(
+          steps, sizes, encoder_ ? no_state(order.item.size(0)) : first_state(steps.narrow(0, 0, order.item.size(0)))));
     const Tensor outputs = output_[0](h).index_select(0, row.argsort());
     return encoder_ ? outputs : outputs + bias_;
   }
@@ -134,7 +140,7 @@ class Recurrent final : public Network {
       return std::get<0>(operation(back ? steps.flip(0) : steps, start.contiguous(), weights(), true, o_.num_layers, 0,
                                    false, false, false));
     };
-    const Tensor all = cell_ == Cell::gru ? run([](auto&&... a) { return at::gru(a...); })
+    const Tensor all = cell_ == Cell::gru    ? run([](auto&&... a) { return at::gru(a...); })
                        : cell_ == Cell::tanh ? run([](auto&&... a) { return at::rnn_tanh(a...); })
                                              : run([](auto&&... a) { return at::rnn_relu(a...); });
     return back ? all.flip(0) : all;
@@ -200,7 +206,8 @@ void add_recurrent(Registry& registry, const char* name, const char* summary) {
 
 void register_recurrent(Registry& registry) {
   add_recurrent<GruOptions>(
-      registry, "gru", "gated recurrent units over the lines of an image, the numbers of a row, or the rows of a sequence");
+      registry, "gru",
+      "gated recurrent units over the lines of an image, the numbers of a row, or the rows of a sequence");
   add_recurrent<RnnOptions>(registry, "rnn", "the same with plain recurrent units");
 }
 

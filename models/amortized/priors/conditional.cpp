@@ -1,4 +1,5 @@
-// p(z | parents): a family of distributions, the same as of posteriors, whose parameters a network makes of the parents.
+// p(z | parents): a family of distributions, the same as of posteriors, whose parameters a network makes of the
+// parents.
 #include "vem/dist/kl.h"
 #include "vem/dist/normal_function.h"
 #include "vem/infer/network.h"
@@ -44,14 +45,17 @@ class ConditionalPrior final : public Prior {
  public:
   ConditionalPrior(const ConditionalPriorOptions& o, const Context& c) {
     if (c.num_given == 0)
-      fail<ConfigError>("prior conditional: it is p(z | parents), and {} has no parents", c.prefix.substr(c.prefix.find('.') + 1));
-    family_ = c.registry.create<Posterior>(o.family, {c.latent_dim, c.dtype, c.block, &c.registry, c.prefix + ".family"});
+      fail<ConfigError>("prior conditional: it is p(z | parents), and {} has no parents",
+                        c.prefix.substr(c.prefix.find('.') + 1));
+    family_ =
+        c.registry.create<Posterior>(o.family, {c.latent_dim, c.dtype, c.block, &c.registry, c.prefix + ".family"});
     if (family_->flows() || family_->discrete())
-      fail<ConfigError>("prior conditional: its family is one of real numbers whose density is known everywhere, got {}",
-                        o.family.name);
+      fail<ConfigError>(
+          "prior conditional: its family is one of real numbers whose density is known everywhere, got {}",
+          o.family.name);
     const auto make = [&](GradientBlock& block) {
-      return c.registry.create<Network>(
-          o.network, {block, c.prefix, {c.num_given}, {family_->num_parameters()}, c.dtype});
+      return c.registry.create<Network>(o.network,
+                                        {block, c.prefix, {c.num_given}, {family_->num_parameters()}, c.dtype});
     };
     network_ = make(*c.block);
     stopped_ = make(*c.block->stopped());
@@ -69,7 +73,9 @@ class ConditionalPrior final : public Prior {
   Tensor sample(const Tensor&, const Rng&) const override { fail_alone(); }
 
  private:
-  [[noreturn]] static void fail_alone() { fail<Error>("prior conditional: only at() of it, given parents, has a density"); }
+  [[noreturn]] static void fail_alone() {
+    fail<Error>("prior conditional: only at() of it, given parents, has a density");
+  }
 
   std::shared_ptr<Posterior> family_;
   std::shared_ptr<Network> network_, stopped_;
@@ -78,10 +84,11 @@ class ConditionalPrior final : public Prior {
 }  // namespace
 
 void register_conditional_prior(Registry& registry) {
-  registry.add<Prior, ConditionalPriorOptions>("conditional", "p(z | parents) by a network, for groups that have parents",
-                                               [](const ConditionalPriorOptions& options, const Prior::Context& context) {
-                                                 return std::make_shared<ConditionalPrior>(options, context);
-                                               });
+  registry.add<Prior, ConditionalPriorOptions>(
+      "conditional", "p(z | parents) by a network, for groups that have parents",
+      [](const ConditionalPriorOptions& options, const Prior::Context& context) {
+        return std::make_shared<ConditionalPrior>(options, context);
+      });
 }
 
 }  // namespace vem
