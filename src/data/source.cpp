@@ -121,7 +121,7 @@ Dataset load_array(const DataOptions& options) {
   if (values.dim() != 2 && values.dim() != 3)
     fail<DataError>("{}: has {} dimensions; sequences are [steps, features] or [items, steps, features]",
                     options.source, values.dim());
-  Dataset data = rows_of(values.reshape({-1, values.size(-1)}), options.source);
+  Dataset data = rows_of(values.flatten(0, -2), options.source);
   one_sequence(data);
   if (values.dim() == 2) return data;
   data.size = values.size(0);

@@ -29,24 +29,29 @@ void expect_inverse(int64_t low, int64_t high, const Draw& draw, const LogProbab
 }
 
 TEST(Counts, HypergeometricIsTheInverseOfItsDistribution) {
-  for (const auto& [marked, total, draws] :
-       {std::array<int64_t, 3>{3, 10, 5}, {7, 10, 8}, {0, 5, 2}, {5, 5, 3}, {40, 90, 45}})
+  for (const std::array<int64_t, 3>& row :
+       {std::array<int64_t, 3>{3, 10, 5}, {7, 10, 8}, {0, 5, 2}, {5, 5, 3}, {40, 90, 45}}) {
+    const int64_t marked = row[0], total = row[1], draws = row[2];  // no structured binding: lambdas capture them
     expect_inverse(
         std::max<int64_t>(0, draws - (total - marked)), std::min(marked, draws),
         [=](double u) { return hypergeometric(u, marked, total, draws); },
         [=](int64_t k) {
           return log_choose(marked, k) + log_choose(total - marked, draws - k) - log_choose(total, draws);
         });
+  }
 }
 
 TEST(Counts, BinomialIsTheInverseOfItsDistribution) {
-  for (const auto& [trials, p] : {std::pair<int64_t, double>{1, .5}, {10, .3}, {60, .97}, {200, .01}})
+  for (const auto& row : {std::pair<int64_t, double>{1, .5}, {10, .3}, {60, .97}, {200, .01}}) {
+    const int64_t trials = row.first;
+    const double p = row.second;
     expect_inverse(
         0, trials, [=](double u) { return binomial(u, trials, p); },
         [=](int64_t k) {
           return log_choose(trials, k) + static_cast<double>(k) * std::log(p) +
                  static_cast<double>(trials - k) * std::log1p(-p);
         });
+  }
   EXPECT_EQ(binomial(.5, 7, 0), 0);
   EXPECT_EQ(binomial(.5, 7, 1), 7);
 }

@@ -69,8 +69,7 @@ TEST(PriorDensity, IntegratesToOneAndIsWhatIsDrawn) {
         TensorMap globals;
         for (const auto& block : prior->blocks()) globals.merge(block->globals());
         const Batch batch = blank_batch(z.size(0));
-        const auto density = [&](bool predictive) {
-          const Tensor points = z.view({1, -1, 1});
+        const auto density = [&, points = z.view({1, -1, 1})](bool predictive) {
           return (predictive ? prior->log_predictive(points, batch, globals) : prior->log_prob(points, batch, globals))
               .detach()[0];
         };

@@ -103,7 +103,7 @@ TEST(WideRows, MatricesBeyondTheMachineAreRefusedAtOnce) {
     } catch (const ConfigError& e) {
       const std::string words = e.what();
       EXPECT_EQ(words.find("normal: 4000 components with covariance = \"" + covariance +
-                           "\" of 10000 columns need about 23.3 TiB of memory, and there are "),
+                           "\" of 10000 columns need about 32.0 TiB of memory, and there are "),
                 0u)
           << words;
     }

@@ -27,9 +27,10 @@ VEM_INLINE void subtract_maxima(const T* __restrict x, const T* __restrict t, T*
       r[k] = x[k] + t[k];
       top = r[k] > top ? r[k] : top;
     }
-    largest[n] = top;
-    top = top == -kInfinityOf<T> ? T{0} : top;
-    for (int64_t k = 0; k < K; ++k) r[k] -= top;
+    const bool impossible = top <= std::numeric_limits<T>::lowest();  // where some compilers begin such a maximum
+    largest[n] = impossible ? -kInfinityOf<T> : top;
+    const T shift = impossible ? T{0} : top;
+    for (int64_t k = 0; k < K; ++k) r[k] -= shift;
   }
 }
 
