@@ -46,6 +46,8 @@ class Inference {
   std::unique_ptr<World> world(const Batch& batch, const Tensor& seen, World::Dropped dropped = nullptr) const;
   /// What stands for the encoders of groups whose q reads no draws: their outputs, by group.
   TensorMap encoded(const World& world) const;
+  /// The parameters of a group's q in a world, from `own` where it has the group or else by the encoder.
+  Tensor parameters_in(const Group& group, const World& world, const TensorMap& own = {}) const;
   /// Sets every group to the mean of its q, given the means of the groups before it, and returns the parameters of q.
   TensorMap set_means(World& world, const TensorMap& own) const;
   /// Draws of every group, set in `sampling`. `own`: what stands for outputs of encoders.
@@ -68,8 +70,6 @@ class Inference {
   Tensor parameters_of(const Group& group, const Tensor& own, const Tensor& parents, bool stopped) const;
   /// The values of p's parents where q is merged with p; else undefined.
   Tensor parents_of_merged(const Group& group, const World& world) const;
-  /// The parameters of q in a world, from `own` where it has the group or else by the encoder.
-  Tensor parameters_in(const Group& group, const World& world, const TensorMap& own) const;
   /// A group whose q reads its own previous row. `value` makes z0 [S, n, L] of the parameters and the rows of a step.
   Draw chain(const Group& group, World& world, int64_t samples,
              const std::function<Tensor(const Tensor& parameters, const Tensor& row)>& value) const;

@@ -231,6 +231,20 @@ std::vector<const Group*> LatentGraph::ancestral() const {
   return order;
 }
 
+std::vector<const Group*> LatentGraph::descendants(const Group& group) const {
+  std::set<std::string> names{group.name};
+  std::vector<const Group*> all;
+  for (const Group* other : ancestral()) {
+    const auto parents = graph_.latents_among(other->parents);
+    const bool below =
+        std::any_of(parents.begin(), parents.end(), [&](const auto& name) { return names.count(name) > 0; });
+    if (other->name == group.name || !below) continue;
+    names.insert(other->name);
+    all.push_back(other);
+  }
+  return all;
+}
+
 void LatentGraph::find_relations() {
   for (Group& group : groups_) {
     Names read = group.encoder.given;

@@ -50,6 +50,8 @@ class LatentGraph {
   const Graph& graph() const { return graph_; }
   /// Columns of the data besides x that some network reads.
   const Names& columns() const { return columns_; }
+  /// The groups that hang on a group in p, in the order in which p draws them.
+  std::vector<const Group*> descendants(const Group& group) const;
   const Reader& decoder() const { return decoder_; }
   std::shared_ptr<Network> decoder_network() const { return decoder_network_; }
   bool one_group() const { return groups_.size() == 1; }

@@ -48,6 +48,35 @@ void Amortized::add_networks(std::vector<Method>& methods) const {
   };
   reconstruct.example = encode.example;
   methods.push_back(reconstruct);
+  if (!latents_.one_group()) add_descents(methods);
+}
+
+// What a group makes of those below it: they are at the means of their p.
+void Amortized::add_descents(std::vector<Method>& methods) const {
+  for (const Group& group : latents_.groups()) {
+    const auto below = latents_.descendants(group);
+    const bool known = std::all_of(below.begin(), below.end(), [](const Group* g) { return g->prior->conditional(); });
+    if (!known) continue;
+    std::vector<std::string> given;
+    Method method{
+        "decode_from_" + group.name, "mean of p(x | z) with the groups below at the means of their p", {}, {"x"}, {}};
+    for (const Group& other : latents_.groups()) {
+      if (std::any_of(below.begin(), below.end(), [&](const Group* g) { return g->name == other.name; })) continue;
+      given.push_back(other.name);
+      method.example.push_back(at::zeros({2, other.dim}, dtype_));
+    }
+    method.inputs = with_columns(given);
+    method.example = with_examples(method.example);
+    method.call = [this, given, below](const std::vector<Tensor>& in, const Rng&) {
+      const at::NoGradGuard no_grad;
+      const Batch batch = columns_of(in, given.size());
+      const auto world = inference_.world(batch, {});
+      for (size_t i = 0; i < given.size(); ++i) world->set(given[i], in[i]);
+      for (const Group* g : below) world->set(g->name, prior_at(*g, *world)->of_rows()->mean());
+      return std::vector<Tensor>{mean_of_rows(*world)};
+    };
+    methods.push_back(method);
+  }
 }
 
 void Amortized::add_judgements(std::vector<Method>& methods) const {

@@ -24,6 +24,8 @@ class Amortized final : public Model {
   std::map<std::string, std::vector<double>> report(const Expectation& total) const override;
   std::vector<Method> methods() const override;
   std::vector<Dependence> dependences() const override;
+  /// How draws and densities are made, for programs that look inside.
+  const Inference& inference() const { return inference_; }
 
  private:
   /// Throws ConfigError for factors that do not go together.
@@ -106,6 +108,7 @@ class Amortized final : public Model {
   /// E[x | z] [n * steps, D] of such sequences at a latent [n, L] of each, one after the other.
   Tensor decoded_sequences(const Tensor& z) const;
   void add_networks(std::vector<Method>& methods) const;
+  void add_descents(std::vector<Method>& methods) const;
   void add_draws(std::vector<Method>& methods) const;
   void add_sample(std::vector<Method>& methods) const;
   void add_annealing(std::vector<Method>& methods) const;

@@ -279,6 +279,31 @@ Tensor along_dimensions(std::optional<int64_t> n, const Tensor& means) {
   return z;
 }
 
+/// "z2" of decode_from_z2; of decode, its only latent.
+std::string latent_of(const Method& decoder) {
+  const std::string from = "decode_from_";
+  return decoder.name.compare(0, from.size(), from) == 0 ? decoder.name.substr(from.size()) : decoder.inputs[0];
+}
+
+/// What makes rows of the latent that --latent names; by default the only one, or the first that p draws.
+const Method& decoder_of(const Arguments& a, const std::vector<Method>& methods, const Method& encoder,
+                         const LoadedRun& run) {
+  const bool several = encoder.outputs[0].find('.') != std::string::npos;
+  if (!several) {
+    a.refuse("latent", "the model has one latent");
+    return method_of(methods, "decode", run);
+  }
+  std::vector<std::string> names;
+  for (const Dependence& d : run.model->dependences())
+    if (d.side == Dependence::Side::p && Model::find(methods, "decode_from_" + d.name) != nullptr)
+      names.push_back(d.name);
+  if (names.empty()) fail<UsageError>("traverse: there is no latent from which the others follow");
+  const std::string latent = a.count("latent") ? a["latent"].as<std::string>() : names[0];
+  if (std::find(names.begin(), names.end(), latent) == names.end())
+    fail<UsageError>("--latent {}: there is no such latent to move; there are {}", latent, fmt::join(names, ", "));
+  return method_of(methods, "decode_from_" + latent, run);
+}
+
 /// Straight lines from the mean of one item to that of the next: a row for each pair.
 Tensor between_items(std::optional<int64_t> n, const Tensor& means) {
   const int64_t pairs = std::min<int64_t>(n.value_or(10), means.size(0) / 2);
@@ -296,7 +321,8 @@ int traverse(const Arguments& a, const Registry& registry) {
   const LoadedRun run = load_run(a, registry);
   const Schema& schema = run.checkpoint.schema;
   const auto methods = run.model->methods();
-  const Method &encoder = method_of(methods, "encode", run), &decoder = method_of(methods, "decode", run);
+  const Method& encoder = method_of(methods, "encode", run);
+  const Method& decoder = decoder_of(a, methods, encoder, run);
   const Rng rng = Rng(a["seed"].as<uint64_t>()).fold("traverse");
   const bool between = a["between"].as<bool>();
   const std::optional<int64_t> n = count_of(a);
@@ -305,8 +331,23 @@ int traverse(const Arguments& a, const Registry& registry) {
   const Items items = load_items(a, run);
   const at::NoGradGuard no_grad;
   const Batch first = first_items(items, *run.model, 1000);
-  const Tensor means = encoder.call(inputs_of(encoder, first), rng)[0];
-  const Tensor z = between ? between_items(n, means) : along_dimensions(n, means), rows = decoder.call({z}, rng)[0];
+  const std::vector<Tensor> encoded = encoder.call(inputs_of(encoder, first), rng);
+  const std::string moved = latent_of(decoder);
+  const auto mean_of = [&](const std::string& latent) {
+    const auto it = std::find(encoder.outputs.begin(), encoder.outputs.end(), latent + ".mean");
+    return it == encoder.outputs.end() ? encoded[0] : encoded[static_cast<size_t>(it - encoder.outputs.begin())];
+  };
+  const Tensor means = mean_of(moved), z = between ? between_items(n, means) : along_dimensions(n, means);
+  std::vector<Tensor> inputs;  // what is not moved is that of the first item
+  for (const std::string& input : decoder.inputs) {
+    if (input == moved)
+      inputs.push_back(z);
+    else if (first.columns.count(input) > 0)
+      inputs.push_back(first.at(input).slice(0, 0, 1).expand({z.size(0)}));
+    else
+      inputs.push_back(mean_of(input).slice(0, 0, 1).expand({z.size(0), -1}));
+  }
+  const Tensor rows = decoder.call(inputs, rng)[0];
   write_made(path, rows, z.size(0), schema, kWalk);
   fmt::print("{} of {}\n", first.size() < items.data.size ? "by the first " + grouped(first.size()) : "by all",
              items.name);

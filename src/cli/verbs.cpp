@@ -129,6 +129,9 @@ void declare_picture(cxxopts::Options& o) {
 }
 void declare_traverse(cxxopts::Options& o) {
   declare_picture(o);
+  o.add_options()("latent",
+                  "of several latents, the one that moves; those below it follow, others stay at the first item's",
+                  cxxopts::value<std::string>());
   o.add_options()("between", "walk from items to their next ones instead: pairs of neighbours in the data");
 }
 void declare_export(cxxopts::Options& o) {

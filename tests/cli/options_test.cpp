@@ -69,6 +69,7 @@ std::string value_of(const std::string& option, const TemporaryFolder& folder, c
                                                   {"horizon", "3"},
                                                   {"n", "3"},
                                                   {"given", "label=1"},
+                                                  {"latent", "z2"},
                                                   {"out", folder.file("out.csv")},
                                                   {"format", "safetensors"},
                                                   {"unseen", "missing"},

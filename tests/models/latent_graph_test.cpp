@@ -362,6 +362,67 @@ TEST(LatentGraph, SumsAreDifferenceQuotients) {
   }
 }
 
+// ---- the path derivative by its definition, written a second time ----
+
+/// log p(x, z) [S, B] at draws, by the weights of a model.
+Tensor log_joint(const Amortized& model, const Batch& batch, const std::vector<Draw>& draws) {
+  const Inference& inference = model.inference();
+  const auto columns = inference.world(batch, batch.at("x")), density = columns->with_columns();
+  const Trace trace = inference.trace(draws, *density, *columns, batch.at("x"));
+  Tensor sum = trace.log_px;
+  for (const Latent& latent : trace.latents) sum = sum + latent.log_p();
+  return sum;
+}
+
+/// log q(z | x) [S, B] at draws, by the weights of a model: what q reads is at these draws.
+Tensor log_posterior(const Amortized& model, const Batch& batch, const std::vector<Draw>& draws) {
+  const Inference& inference = model.inference();
+  const auto world = inference.world(batch, batch.at("x"));
+  const auto& groups = inference.latents().groups();
+  for (size_t i = 0; i < groups.size(); ++i) world->set(groups[i].name, draws[i].z0);  // no flows: z is z0
+  Tensor sum = at::zeros({}, at::kDouble);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const auto q = groups[i].posterior->at(inference.parameters_in(groups[i], *world));
+    sum = sum + world->batch(groups[i].level).per_item(q->log_prob(draws[i].z0));
+  }
+  return sum;
+}
+
+std::vector<Draw> drawn(const Amortized& model, const Batch& batch, int64_t samples) {
+  const auto world = model.inference().world(batch, batch.at("x"));
+  return model.inference().draw(*world, {}, {samples}, training(), Rng(11));
+}
+
+// Sticking the landing and DReG: densities of q keep their old weights while draws move along the new ones, weighted by
+// 1/S and by squared shares of the importance weights; weights of p learn at draws that stay.
+TEST(LatentGraph, PathDerivativesAreDifferenceQuotientsOfTheirDefinition) {
+  for (const Shaped& shape : shapes()) {
+    if (shape.flow) continue;  // whose density is known along draws only
+    const Dataset data = data_of(shape);
+    const Batch batch = weighted(data);
+    for (const bool dreg : {false, true}) {
+      const std::string objective = dreg ? "objective = {kind = \"iwae\", gradient = \"dreg\", num_samples = 3}"
+                                         : "objective = {kind = \"elbo\", kl = \"sticking\", num_samples = 2}";
+      const int64_t S = dreg ? 3 : 2;
+      const auto model = started(shape, objective, data), base = started(shape, objective, data);
+      const TensorMap sums = model->e_step(batch, training(), Rng(11)).sums;
+      const at::NoGradGuard no_grad;
+      const auto old_draws = drawn(*base, batch, S);
+      const Tensor log_q = log_posterior(*base, batch, old_draws),
+                   log_weight = log_joint(*base, batch, old_draws) - log_q;
+      const Tensor share = dreg ? at::softmax(log_weight, 0).square() : at::full_like(log_weight, 1.0 / S);
+      const auto defined = [&] {
+        const Tensor of_p = log_joint(*model, batch, old_draws) - log_q;
+        const auto draws = drawn(*model, batch, S);
+        const Tensor path = log_joint(*base, batch, draws) - log_posterior(*base, batch, draws);
+        const Tensor whole = (dreg ? at::logsumexp(of_p, {0}) : of_p.mean(0)) + (share * path).sum(0);
+        return at::dot(batch.weight, whole).item<double>();
+      };
+      EXPECT_LT(worst(*model, sums, defined), 1e-7) << shape.name << (dreg ? ", DReG" : ", STL");
+    }
+  }
+}
+
 // A latent for each row of ragged sequences: what scales the path of an item's draws is spread over its rows.
 TEST(LatentGraph, DoublyReparameterisedGradientsOfRowsInSequences) {
   Shaped one{"rows", "", true};

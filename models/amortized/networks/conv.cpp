@@ -40,8 +40,8 @@ class Conv final : public Network {
       : o_(options),
         name_(context.prefix),
         input_(context.input),
-        beside_(context.beside),
         output_(context.output),
+        beside_(context.beside),
         down_(context.input.size() == 3) {
     if (!down_ && output_.size() != 3)
       fail<ConfigError>("{}: conv needs images on one side, got {} -> {} numbers a row; mlp takes those", name_,
