@@ -1,5 +1,6 @@
 // The E-step, and what it writes in the log.
 #include "model.h"
+#include "vem/core/error.h"
 #include "vem/core/missing.h"
 
 namespace vem {
@@ -39,9 +40,48 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
   return sums;
 }
 
+/// The items of a batch of single rows at these positions.
+Batch selected(const Batch& batch, const Tensor& positions) {
+  Batch part;
+  for (const auto& [name, column] : batch.columns) part.columns[name] = column.index_select(0, positions);
+  for (const auto& [name, value] : batch.local) part.local[name] = value.index_select(0, positions);
+  part.index = batch.index.index_select(0, positions);
+  part.weight = batch.weight.index_select(0, positions);
+  return part;
+}
+
 }  // namespace
 
 Expectation Amortized::e_step(const Batch& batch, const Step& step, const Rng& rng) const {
+  const Group* observed = latents_.observed();
+  return observed != nullptr && batch.columns.count(observed->observed) > 0
+             ? e_step_by_class(batch, *observed, step, rng)
+             : e_step_of(batch, {}, step, rng);
+}
+
+Expectation Amortized::e_step_by_class(const Batch& batch, const Group& group, const Step& step, const Rng& rng) const {
+  const Tensor classes = batch.at(group.observed).view({-1}), known = classes >= 0;
+  const Tensor with = known.nonzero().view({-1}), without = known.logical_not().nonzero().view({-1});
+  if (with.size(0) == 0) return e_step_of(batch, {}, step, rng);
+  const Batch labelled = without.size(0) == 0 ? batch : selected(batch, with);
+  const Tensor values = at::one_hot(classes.index_select(0, with), group.dim).to(dtype_);
+  Expectation e = e_step_of(labelled, {{group.name, values}}, step, rng);
+  if (without.size(0) == 0) return e;
+  Expectation rest = e_step_of(selected(batch, without), {}, step, rng);
+  TensorMap local;
+  for (const auto& [name, value] : e.local) {
+    std::vector<int64_t> shape = value.sizes().vec();
+    shape[0] = batch.size();
+    local[name] = at::empty(shape, value.options()).index_copy(0, with, value).index_copy(0, without, rest.local.at(name));
+  }
+  e.local.clear();
+  rest.local.clear();
+  e += rest;
+  e.local = local;
+  return e;
+}
+
+Expectation Amortized::e_step_of(const Batch& batch, const TensorMap& known, const Step& step, const Rng& rng) const {
   const at::AutoGradMode grad_mode(step.training);
   const Bf16Products products(step.training && o_.precision == Precision::bf16);
   const Tensor x = rows_.scaled(batch.at("x"));
@@ -54,9 +94,11 @@ Expectation Amortized::e_step(const Batch& batch, const Step& step, const Rng& r
     const TensorMap start = o_.e_step == EStep::local ? starts(*columns) : encoded;
     own = refinement_(*columns, x, start, {inner_steps(step)}, step, rng);
   }
-  const DrawSettings settings{objective_->num_samples()};
+  DrawSettings settings{objective_->num_samples()};
+  settings.known = known;
+  const auto weights = known.empty() ? std::map<std::string, double>() : label_weights();
   Pass pass = inference_.pass(inference_.draw(*sampling, own, settings, step, rng), *sampling, x, step,
-                              Inference::Sums::densities);
+                              Inference::Sums::densities, weights);
   Expectation e;
   e.count = batch.weight.sum();
   e.bound = weighted_sum(pass.value.bound, batch.weight);
@@ -117,24 +159,62 @@ void Amortized::measure(Expectation& e, const Pass& pass, const Batch& batch) co
   const at::NoGradGuard no_grad;
   e.metrics["log_px"] = weighted_sum(pass.trace.expected_log_px(), batch.weight);
   Tensor total = at::zeros({}, at::kDouble);
-  for (size_t i = 0; i < latents_.groups().size(); ++i) {
-    const Group& group = latents_.groups()[i];
-    const Latent& latent = pass.trace.latents[i];
-    const Tensor exact = pass.trace.kl(latent);
-    const Tensor kl = exact.defined() ? exact : pass.trace.expected(latent.log_q() - latent.log_p()).unsqueeze(-1);
+  auto latent = pass.trace.latents.begin();  // of groups that are known there is none
+  for (const Group& group : latents_.groups()) {
+    Tensor kl, mean;
+    if (const auto known = pass.log_known.find(group.name); known != pass.log_known.end()) {
+      kl = -known->second.detach().unsqueeze(-1);
+      mean = pass.density->at(group.name);
+    } else {
+      const Tensor exact = pass.trace.kl(*latent);
+      kl = exact.defined() ? exact : pass.trace.expected(latent->log_q() - latent->log_p()).unsqueeze(-1);
+      mean = (latent++)->mean().detach();
+    }
     const Tensor by_dimension = weighted_sums(kl, batch.weight), sum = by_dimension.sum();
     total = total + sum;
     if (!latents_.one_group()) e.metrics[latents_.word("kl", group)] = sum;
     if (kl.size(1) == group.dim) e.metrics[latents_.word("kl_dim", group)] = by_dimension;
-    const Tensor mean = pass.density->batch(group.level).per_item(latent.mean().detach(), 0);
+    mean = pass.density->batch(group.level).per_item(mean, 0);
     e.metrics[latents_.word("mean", group)] = weighted_sums(mean, batch.weight);
     e.metrics[latents_.word("mean_sq", group)] = weighted_sums(mean, batch.weight, 2);
+    if (!group.observed.empty()) measure_accuracy(e, group, pass, batch);
   }
   e.metrics["kl"] = total;
   if (!bags_) return;
   const Tensor& x = batch.at("x");
   e.metrics["tokens"] = at::dot(at::nansum(x, {1}).to(at::kDouble), batch.row_weight());
   e.metrics["log_orders"] = at::dot(likelihood_->log_orders(x), batch.row_weight());
+}
+
+// Of items whose class is known: how many q puts where they belong.
+void Amortized::measure_accuracy(Expectation& e, const Group& group, const Pass& pass, const Batch& batch) const {
+  const Tensor zero = at::zeros({}, at::kDouble);
+  const bool known = pass.log_known.count(group.name) > 0;
+  Tensor right = zero;
+  if (known) {
+    const Tensor same = pass.classes.at(group.name).argmax(-1) == pass.density->at(group.name).argmax(-1);
+    right = at::dot(same.to(at::kDouble), batch.weight);
+  }
+  e.metrics[latents_.word("accuracy", group)] = right;
+  e.metrics[latents_.word("known", group)] = known ? batch.weight.sum() : zero;
+}
+
+std::map<std::string, double> Amortized::label_weights() const {
+  std::map<std::string, double> weights;
+  if (const Group* group = latents_.observed())
+    weights[group->name] = constants_->get(label_weight_name(*group)).item<double>();
+  return weights;
+}
+
+void Amortized::learn_label_weight(const Dataset& train, const Group& group) {
+  const auto column = train.columns.find(group.observed);
+  if (train.offsets.defined() || column == train.columns.end())
+    fail<DataError>("vae: {} is observed as the {} of single rows, and the data have none", group.name, group.observed);
+  const int64_t known = (column->second >= 0).sum().item<int64_t>();
+  if (known == 0) fail<DataError>("vae: {} is missing in every training item, so nothing tells classes apart", group.observed);
+  const auto& chosen = o_.groups().at(group.name)->weight;
+  const double share = 0.1 * static_cast<double>(train.size) / static_cast<double>(known);
+  constants_->set(label_weight_name(group), at::scalar_tensor(chosen.value_or(share), at::kDouble));
 }
 
 std::map<std::string, std::vector<double>> Amortized::report(const Expectation& total) const {
@@ -147,6 +227,12 @@ std::map<std::string, std::vector<double>> Amortized::report(const Expectation& 
     values.erase(of_mean);
     values.erase(of_square);
     values[latents_.word("active_units", group)] = {active};
+    if (group.observed.empty()) continue;
+    const std::string of_known = latents_.word("known", group);
+    const double known = values.at(of_known)[0];
+    values.erase(of_known);
+    double& accuracy = values.at(latents_.word("accuracy", group))[0];
+    accuracy = known > 0 ? accuracy / known : std::numeric_limits<double>::quiet_NaN();
   }
   if (bags_) {  // of the words in their order, as for topic models
     const Tensor text = total.bound - total.metrics.at("log_orders");

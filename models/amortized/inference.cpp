@@ -111,15 +111,18 @@ TensorMap Inference::set_means(World& world, const TensorMap& own) const {
   return all;
 }
 
-int64_t Inference::states_times(int64_t num_samples, bool from_q) const {
-  if (from_q) return num_samples;
+bool Inference::enumerates(const Group& group, const DrawSettings& settings) {
+  return !settings.from_q && settings.known.count(group.name) == 0 && group.posterior->num_states() > 1;
+}
+
+int64_t Inference::states_times(const DrawSettings& settings) const {
   int64_t states = 1;
   bool drawn = false;  // or else all that there is to see is in the states
   for (const Group& group : latents_.groups()) {
-    states *= group.posterior->num_states();
-    drawn = drawn || group.posterior->num_states() == 1;
+    if (enumerates(group, settings)) states *= group.posterior->num_states();
+    drawn = drawn || (!enumerates(group, settings) && settings.known.count(group.name) == 0);
   }
-  return drawn ? states * num_samples : states;
+  return drawn ? states * settings.num_samples : states;
 }
 
 std::vector<Draw> Inference::draw(World& sampling, const TensorMap& own, const DrawSettings& settings, const Step& step,
@@ -128,7 +131,9 @@ std::vector<Draw> Inference::draw(World& sampling, const TensorMap& own, const D
   for (const Group& group : latents_.groups()) {
     draws.push_back(draw_group(group, sampling, own, settings, step, rng));
     const Draw& draw = draws.back();
-    if (group.inner && !group.chained)
+    if (draw.known.defined())
+      sampling.set(group.name, draw.known);
+    else if (group.inner && !group.chained)
       sampling.set(group.name, group.posterior->transform(draw.z0, draw.parameters).first);
   }
   return draws;
@@ -137,7 +142,9 @@ std::vector<Draw> Inference::draw(World& sampling, const TensorMap& own, const D
 Draw Inference::draw_group(const Group& group, World& sampling, const TensorMap& own, const DrawSettings& settings,
                            const Step& step, const Rng& rng) const {
   const Posterior& q = *group.posterior;
-  const int64_t samples = states_times(settings.num_samples, settings.from_q);
+  if (const auto known = settings.known.find(group.name); known != settings.known.end())
+    return {parameters_in(group, sampling, own), {}, known->second};
+  const int64_t samples = states_times(settings);
   const auto noise = [&] {
     return sampling.batch(group.level)
         .normal(rng, {samples, q.num_noise()}, latents_.word(settings.stream, group), dtype_)
@@ -154,20 +161,21 @@ Draw Inference::draw_group(const Group& group, World& sampling, const TensorMap&
     });
   }
   const Tensor parameters = parameters_in(group, sampling, own);
-  if (!settings.from_q && q.num_states() > 1) return {parameters, enumerated(group, parameters, samples, step)};
+  if (enumerates(group, settings)) return {parameters, enumerated(group, parameters, samples, settings, step)};
   return {parameters, value(parameters, noise())};
 }
 
 // Sample s holds the states of all enumerated groups as the digits of s, the first group's the slowest, and the draws
 // of the other groups below.
-Tensor Inference::enumerated(const Group& group, const Tensor& parameters, int64_t samples, const Step& step) const {
+Tensor Inference::enumerated(const Group& group, const Tensor& parameters, int64_t samples,
+                             const DrawSettings& settings, const Step& step) const {
   const Tensor states = group.posterior->states(parameters, {}, step);
   const int64_t count = group.posterior->num_states();
   if (count == samples) return states;
   int64_t above = 1;
   for (const Group& other : latents_.groups()) {
     if (other.name == group.name) break;
-    above *= other.posterior->num_states();
+    if (enumerates(other, settings)) above *= other.posterior->num_states();
   }
   const Tensor sample = at::arange(samples, at::kLong), below = sample.div(samples / above / count, "floor");
   return states.index_select(0, below.remainder(count));
@@ -178,6 +186,10 @@ Trace Inference::trace(const std::vector<Draw>& leaves, World& density, const Wo
   Trace trace;
   for (size_t i = 0; i < leaves.size(); ++i) {
     const Group& group = latents_.groups()[i];
+    if (leaves[i].known.defined()) {
+      density.set(group.name, leaves[i].known);
+      continue;
+    }
     LatentSite site;
     site.name = group.name;
     site.closed_form = group.closed_form;
@@ -207,23 +219,46 @@ Trace Inference::trace(const std::vector<Draw>& leaves, World& density, const Wo
   return trace;
 }
 
+// p of what is known is a factor of the joint density, whatever q is.
+void Inference::add_known(const std::vector<Draw>& draws, Pass& pass) const {
+  for (size_t i = 0; i < draws.size(); ++i) {
+    if (!draws[i].known.defined()) continue;
+    const Group& group = latents_.groups()[i];
+    const Tensor log_p =
+        group.prior->log_prob(draws[i].known.unsqueeze(0), pass.density->batch(group.level), globals_)[0];
+    pass.log_known[group.name] = log_p;
+    pass.classes[group.name] = draws[i].parameters.detach();
+    pass.trace.log_px = pass.trace.log_px + log_p;
+    pass.trace.weighted_log_px = pass.trace.weighted_log_px + log_p;
+  }
+}
+
 // Networks ascend the surrogate; conjugate blocks take the gradient of the bound itself, since a KL weight must not
 // shrink the statistics that they count.
 Pass Inference::pass(const std::vector<Draw>& draws, const World& sampling, const Tensor& x, const Step& step,
-                     Sums wanted) const {
+                     Sums wanted, const std::map<std::string, double>& weights) const {
   const bool differentiate = at::GradMode::is_enabled();
   const auto leaf = [differentiate](const Tensor& value) { return value.detach().requires_grad_(differentiate); };
   Pass pass;
   std::vector<Draw> cut;
   std::vector<Tensor> leaves;
   for (const Draw& draw : draws) {
-    cut.push_back({leaf(draw.parameters), leaf(draw.z0)});
-    leaves.insert(leaves.end(), {cut.back().z0, cut.back().parameters});
+    cut.push_back({leaf(draw.parameters), draw.z0.defined() ? leaf(draw.z0) : Tensor(), draw.known});
+    // One entry for each draw and its parameters; where there is no draw the parameters stand for it.
+    leaves.insert(leaves.end(), {draw.z0.defined() ? cut.back().z0 : cut.back().parameters, cut.back().parameters});
   }
   pass.density = sampling.with_columns();
   pass.trace = trace(cut, *pass.density, sampling, x);
+  add_known(cut, pass);
   pass.value = objective_(pass.trace, step);
   if (!differentiate) return pass;
+  for (size_t i = 0; i < cut.size(); ++i) {
+    const Group& group = latents_.groups()[i];
+    const auto weight = weights.find(group.name);
+    if (!cut[i].known.defined() || weight == weights.end() || weight->second == 0) continue;
+    const Tensor learned = weight->second * group.posterior->at(cut[i].parameters)->log_prob(cut[i].known);
+    pass.value.surrogate = pass.value.surrogate + pass.density->batch(group.level).per_item(learned);
+  }
 
   const ObjectiveValue& value = pass.value;
   const Tensor weight = sampling.batch(Level::rows).weight.to(dtype_);
@@ -268,7 +303,7 @@ Pass Inference::pass(const std::vector<Draw>& draws, const World& sampling, cons
       path = path * scale.unsqueeze(-1);
     }
     send(draws[i].parameters, gradients[2 * i + 1]);
-    send(draws[i].z0, path);
+    if (draws[i].z0.defined()) send(draws[i].z0, path);
   }
   return pass;
 }

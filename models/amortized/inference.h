@@ -12,12 +12,15 @@ namespace vem {
 /// A group's part of the sampling graph, or leaf copies of it.
 struct Draw {
   Tensor parameters;  ///< of q: [R, P], or [S, R, P] where q reads draws
-  Tensor z0;          ///< [S, R, L]: what q's own distribution gives
+  Tensor z0;          ///< [S, R, L]: what q's own distribution gives; undefined where the latent is known
+  Tensor known{};     ///< [R, L]: its value there
 };
 
 /// An objective at draws, and what it sends to the sampling graph.
 struct Pass {
   std::unique_ptr<World> density;  // outlives the trace, which reads its batch
+  TensorMap classes;    ///< parameters of q of groups that are known
+  TensorMap log_known;  ///< log p [B] of the values of groups that are known: a part of log p(x, what is known)
   Trace trace;
   ObjectiveValue value;
   std::vector<Tensor> outputs, gradients;  ///< of the sampling graph, and what networks ascend there
@@ -30,6 +33,7 @@ struct DrawSettings {
   int64_t num_samples = 1;
   std::string stream = "posterior";
   bool from_q = false;
+  TensorMap known{};  ///< values [R, L] of groups that need no draw
 };
 
 class Inference {
@@ -57,8 +61,9 @@ class Inference {
   Trace trace(const std::vector<Draw>& leaves, World& density, const World& data, const Tensor& x) const;
   /// One pass over the densities at leaf copies of draws. Sums are those of the globals where they are `wanted`.
   enum class Sums { none, densities };
-  Pass pass(const std::vector<Draw>& draws, const World& sampling, const Tensor& x, const Step& step,
-            Sums wanted) const;
+  /// `weights`: by group, of log q at what is known, which networks ascend besides.
+  Pass pass(const std::vector<Draw>& draws, const World& sampling, const Tensor& x, const Step& step, Sums wanted,
+            const std::map<std::string, double>& weights = {}) const;
   /// Adds to `sums` what a pass sends on to the globals of the sampling graph; afterwards every global has its sum.
   void add_sampling_sums(const Pass& pass, TensorMap& sums) const;
   /// The decoder's outputs [R, outputs] or [S, R, outputs] in a world that has the latents.
@@ -76,8 +81,13 @@ class Inference {
   Draw draw_group(const Group& group, World& sampling, const TensorMap& own, const DrawSettings& settings,
                   const Step& step, const Rng& rng) const;
   /// All states of a group [samples, R, L], each as often as every other.
-  Tensor enumerated(const Group& group, const Tensor& parameters, int64_t samples, const Step& step) const;
-  int64_t states_times(int64_t num_samples, bool from_q) const;
+  Tensor enumerated(const Group& group, const Tensor& parameters, int64_t samples, const DrawSettings& settings,
+                    const Step& step) const;
+  /// Adds log p of what is known to a pass's trace.
+  void add_known(const std::vector<Draw>& draws, Pass& pass) const;
+  int64_t states_times(const DrawSettings& settings) const;
+  /// Whether all states of the group are looked at instead of drawing some.
+  static bool enumerates(const Group& group, const DrawSettings& settings);
 
   const LatentGraph& latents_;
   const Likelihood& likelihood_;

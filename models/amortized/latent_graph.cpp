@@ -2,6 +2,7 @@
 #include "latent_graph.h"
 
 #include "networks/linear.h"
+#include "vem/core/config.h"
 #include "vem/core/error.h"
 
 namespace vem {
@@ -34,16 +35,34 @@ std::vector<std::string> in_order_of_needs(const std::map<std::string, std::set<
   return order;
 }
 
+/// q of a latent that is one of the classes of a column: every class is looked at where it is missing.
+Choice classifier(const std::string& name, const LatentOptions& group, const Schema& schema, const Registry& registry) {
+  if (group.observed != "label")
+    fail<ConfigError>("vae: observed = \"{}\" of {}: label is the column of classes", group.observed, name);
+  if (schema.num_classes < 2)
+    fail<DataError>("vae: {} is observed as the label, but the data have none; data.label names the column", name);
+  ChoiceOptions section("posterior", "categorical");
+  Config::parse(fmt::format("posterior = {{kind = \"categorical\", num_classes = {}, gradient = \"enumerate\"}}",
+                            schema.num_classes),
+                "observed")
+      .read(section, registry);
+  return section.choice;
+}
+
 }  // namespace
 
-LatentGraph::Posteriors LatentGraph::make_posteriors(const AmortizedOptions& options, const Registry& registry,
+LatentGraph::Posteriors LatentGraph::make_posteriors(const AmortizedOptions& options, const Schema& schema,
+                                                     const Registry& registry,
                                                      const std::shared_ptr<GradientBlock>& networks) {
   Posteriors all;
   const auto groups = options.groups();
-  for (const auto& [name, group] : groups)
-    all[name] =
-        registry.create<Posterior>(group->posterior, {group->dim, scalar_type(options.precision), networks, &registry,
-                                                      groups.size() == 1 ? "posterior" : "posterior." + name});
+  for (const auto& [name, group] : groups) {
+    const bool classes = !group->observed.empty();
+    all[name] = registry.create<Posterior>(
+        classes ? classifier(name, *group, schema, registry) : group->posterior,
+        {classes ? schema.num_classes : group->dim, scalar_type(options.precision), networks, &registry,
+         groups.size() == 1 ? "posterior" : "posterior." + name});
+  }
   return all;
 }
 
@@ -83,7 +102,7 @@ void LatentGraph::add_names(const AmortizedOptions& options, const Schema& schem
   };
   for (const auto& [name, feature] : options.features()) add(name, feature->width, feature->per);
   for (const auto& [name, group] : options.groups()) {
-    add(name, group->dim, group->per);
+    add(name, group->observed.empty() ? group->dim : schema.num_classes, group->per);
     graph_.latents.insert(name);
   }
 }
@@ -122,7 +141,8 @@ Reader LatentGraph::reader(const Choice& choice, const Names& given, const std::
 void LatentGraph::add_group(const std::string& name, const LatentOptions& options) {
   Group group;
   group.name = name;
-  group.dim = options.dim;
+  group.dim = graph_.names.at(name).width;
+  group.observed = options.observed;
   group.level = options.per;
   group.parents = split_names(options.parents);
   group.merged = options.merged && !group.parents.empty();
@@ -229,6 +249,12 @@ std::vector<const Group*> LatentGraph::ancestral() const {
   std::vector<const Group*> order;
   for (const std::string& name : in_order_of_needs(needs, "the parents")) order.push_back(&find(name));
   return order;
+}
+
+const Group* LatentGraph::observed() const {
+  for (const Group& group : groups_)
+    if (!group.observed.empty()) return &group;
+  return nullptr;
 }
 
 std::vector<const Group*> LatentGraph::descendants(const Group& group) const {

@@ -15,6 +15,7 @@ struct Group {
   std::shared_ptr<Posterior> posterior;
   std::shared_ptr<Prior> prior;
   Reader encoder;            ///< what q reads, and the network from there; none where q is optimised for each datum
+  std::string observed;      ///< the column that holds the latent where it is known, as a class; or empty
   bool merged = false;       ///< q is the product of p(z | parents) and of what the encoder gives
   bool chained = false;      ///< q reads the group's own value one row earlier
   bool of_draws = false;     ///< the encoder reads draws: of other groups, or of this one's previous row
@@ -36,7 +37,7 @@ class LatentGraph {
     std::shared_ptr<const Likelihood> likelihood;
     Range seen_range;
   };
-  static Posteriors make_posteriors(const AmortizedOptions& options, const Registry& registry,
+  static Posteriors make_posteriors(const AmortizedOptions& options, const Schema& schema, const Registry& registry,
                                     const std::shared_ptr<GradientBlock>& networks);
   /// Throws ConfigError for names that there are not, circles, and what does not go together.
   LatentGraph(const AmortizedOptions& options, const Schema& schema, const Parts& parts);
@@ -52,6 +53,8 @@ class LatentGraph {
   const Names& columns() const { return columns_; }
   /// The groups that hang on a group in p, in the order in which p draws them.
   std::vector<const Group*> descendants(const Group& group) const;
+  /// The group that is observed for some items; null: none.
+  const Group* observed() const;
   const Reader& decoder() const { return decoder_; }
   std::shared_ptr<Network> decoder_network() const { return decoder_network_; }
   bool one_group() const { return groups_.size() == 1; }

@@ -28,7 +28,7 @@ Amortized::Amortized(const AmortizedOptions& options, const Context& context)
                                                 context.registry.create<Optimizer>(o_.optimizer, {context.registry}))),
       constants_(std::make_shared<ConstantBlock>("scaling")),
       objective_(context.registry.create<Objective>(o_.objective, {context.registry})),
-      posteriors_(LatentGraph::make_posteriors(o_, context.registry, networks_)),
+      posteriors_(LatentGraph::make_posteriors(o_, schema_, context.registry, networks_)),
       likelihood_(
           context.registry.create<Likelihood>(o_.likelihood, {schema_.num_features(), dtype_, networks_, constants_})),
       rows_(o_, schema_, likelihood_, constants_),
@@ -36,6 +36,7 @@ Amortized::Amortized(const AmortizedOptions& options, const Context& context)
       inference_(latents_, *likelihood_, *objective_, globals_, dtype_),
       refinement_(o_, inference_, *objective_) {
   if (of_sequences()) constants_->add(kLength, at::ones({}, dtype_));
+  if (const Group* group = latents_.observed()) constants_->add(label_weight_name(*group), at::ones({}, at::kDouble));
   bags_ = likelihood_->log_orders(at::ones({1, schema_.num_features()}, dtype_)).defined();
   check_combination();
   blocks_ = {networks_, constants_};
@@ -65,7 +66,7 @@ void Amortized::check_combination() const {
   }
   for (const Group& group : latents_.groups()) {
     const LatentOptions& chosen = *options.at(group.name);
-    check_group(group, chosen.posterior.name, chosen.chosen_prior().name);
+    check_group(group, group.observed.empty() ? chosen.posterior.name : "categorical", chosen.chosen_prior().name);
   }
   if (!of_sequences()) return;
   for (const Group& group : latents_.groups())
@@ -136,6 +137,7 @@ void Amortized::initialize(const Dataset& train, const Rng& rng) {
   if (per_row && ragged && o_.e_step != EStep::amortized)
     fail<ConfigError>("vae: e_step = \"{}\" takes one z an item: single rows, or latents = \"sequences\"",
                       o_.e_step == EStep::local ? "local" : "semi-amortized");
+  if (const Group* group = latents_.observed()) learn_label_weight(train, *group);
   if (of_sequences()) constants_->set(kLength, train.offsets.diff().to(dtype_).mean().round());
   const auto [mean, variance] = rows_.learn(train);
   const int64_t first = std::min(train.size, std::max(rows_.chunk(), kFewest));
@@ -156,7 +158,8 @@ std::vector<Dependence> Amortized::dependences() const {
     all.push_back({Side::feature, name, split_names(feature->given), feature->network.name});
   for (const Group& group : latents_.groups()) {
     const LatentOptions& chosen = *options.at(group.name);
-    const std::string family = chosen.posterior.name + (group.merged ? ", merged with p" : "");
+    const std::string family =
+        (group.observed.empty() ? chosen.posterior.name : "classes, known from " + group.observed) + (group.merged ? ", merged with p" : "");
     all.push_back({Side::q, group.name, group.encoder.given,
                    family + (group.encoder.network ? " by " + chosen.encoder.name : ", optimised for each item")});
   }

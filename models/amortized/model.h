@@ -35,6 +35,15 @@ class Amortized final : public Model {
   /// Items of several rows where some group has one value for all of them.
   bool of_sequences() const { return o_.of_sequences(); }
 
+  /// The E-step of items that all have a class or, where `known` is empty, of items without one.
+  Expectation e_step_of(const Batch& batch, const TensorMap& known, const Step& step, const Rng& rng) const;
+  /// The items of a batch whose class is known in one step and the others in another, so that no class of what is known
+  /// is summed over.
+  Expectation e_step_by_class(const Batch& batch, const Group& group, const Step& step, const Rng& rng) const;
+  /// Nats of log q at what is known, by group.
+  std::map<std::string, double> label_weights() const;
+  std::string label_weight_name(const Group& group) const { return group.name + ".label_weight"; }
+  void learn_label_weight(const Dataset& train, const Group& group);
   /// Hidden units that a training step keeps, a function of items and not of batches; null elsewhere.
   World::Dropped dropout(const Batch& batch, const Step& step, const Rng& rng) const;
   /// The world of rows x that are scaled already. `gaps`: whether cells may be missing.
@@ -44,6 +53,7 @@ class Amortized final : public Model {
   TensorMap starts(const World& sampling) const;
   int64_t inner_steps(const Step& step) const;
   void measure(Expectation& e, const Pass& pass, const Batch& batch) const;
+  void measure_accuracy(Expectation& e, const Group& group, const Pass& pass, const Batch& batch) const;
 
   // ---- evaluation: what methods are made of ----
   /// A batch of rows, or of the sequences that they make.
@@ -114,6 +124,7 @@ class Amortized final : public Model {
   void add_annealing(std::vector<Method>& methods) const;
   void add_judgements(std::vector<Method>& methods) const;
   void add_priors(std::vector<Method>& methods) const;
+  void add_classifier(std::vector<Method>& methods, const Group& group) const;
   /// Whether every row has a p(z) of its own.
   bool independent_rows() const;
 

@@ -24,12 +24,25 @@ void FeatureOptions::visit(OptionVisitor& v) {
 }
 
 void LatentOptions::visit(OptionVisitor& v) {
-  v("dim", dim, {1, 65536}, "dimensions");
+  v("observed", observed,
+    "label: the latent is the class of an item, which is known for some items and summed over for the others; its q is "
+    "a classifier");
+  const bool classes = !observed.empty();
+  v.when(!classes, "observed is empty", [&] { v("dim", dim, {1, 65536}, "dimensions"); });
   v("given", given, "what q depends on, side by side: columns of the data, features, latents, NAME.previous");
-  v("parents", parents, "what p depends on, likewise; none: p(z)");
-  visit_level(v, per, "of sequences: what has a z of its own, each row, or a sequence as a whole");
-  v("posterior", posterior, "family of q");
+  v.when(classes, "observed names a column", [&] {
+    v("prior", prior_of_classes, "p of the classes");
+    v("weight", weight, "auto", at_least(0),
+      "nats of log q(class | x) of an item whose class is known that networks ascend besides the bound; auto: 0.1 times "
+      "the items over those with a class (Kingma et al. 2014)");
+  });
+  v.when(!classes, "observed is empty", [&] {
+    v("parents", parents, "what p depends on, likewise; none: p(z)");
+    visit_level(v, per, "of sequences: what has a z of its own, each row, or a sequence as a whole");
+    v("posterior", posterior, "family of q");
+  });
   v.when(has_encoder, "q has an encoder", [&] { v("encoder", encoder, "network from what is given to q"); });
+  if (classes) return;
   v.when(parents.empty(), "parents is empty", [&] { v("prior", prior, "p(z)"); });
   v.when(!parents.empty(), "parents is not empty", [&] {
     v("prior", prior_given_parents, "p(z | parents)");

@@ -23,14 +23,19 @@ struct FeatureOptions final : Options {
 /// A group of latents: [model.latent.NAME].
 struct LatentOptions final : Options {
   int64_t dim = 20;
-  std::string given = "x", parents;
+  std::string given = "x", parents, observed;
+  std::optional<double> weight;  // of labels; none: by how many items have one
   Level per = Level::rows;
   bool merged = false;
   Choice posterior{"posterior", "diagonal", nullptr}, encoder{"network", "mlp", nullptr},
-      prior{"prior", "standard", nullptr}, prior_given_parents{"prior", "conditional", nullptr};
+      prior{"prior", "standard", nullptr}, prior_given_parents{"prior", "conditional", nullptr},
+      prior_of_classes{"prior", "categorical", nullptr};
   bool has_encoder = true;  // told by the model: false where q is optimised for each datum instead
   void visit(OptionVisitor& v) override;
-  const Choice& chosen_prior() const { return parents.empty() ? prior : prior_given_parents; }
+  const Choice& chosen_prior() const {
+    if (!observed.empty()) return prior_of_classes;
+    return parents.empty() ? prior : prior_given_parents;
+  }
 };
 
 struct AmortizedOptions final : ModelOptions {

@@ -92,6 +92,7 @@ void Amortized::add_priors(std::vector<Method>& methods) const {
       method.name = latents_.one_group() ? method.name : method.name + "_" + group.name;
       methods.push_back(std::move(method));
     }
+  if (const Group* group = latents_.observed(); group != nullptr) return add_classifier(methods, *group);
   const Group* clustered = nullptr;
   for (const Group& group : latents_.groups())
     if (group.prior->clusters() && !group.posterior->flows()) clustered = &group;
@@ -123,6 +124,26 @@ void Amortized::add_priors(std::vector<Method>& methods) const {
   predict.call = [responsibilities](const std::vector<Tensor>& in, const Rng& rng) {
     const Tensor r = responsibilities(in, rng);
     return std::vector<Tensor>{r.argmax(-1).masked_fill(r.isnan().any(-1), -1)};
+  };
+  methods.push_back(predict);
+}
+
+void Amortized::add_classifier(std::vector<Method>& methods, const Group& group) const {
+  const Tensor x = at::zeros({2, schema_.num_features()}, rows_.row_type());
+  const std::vector<Tensor> example =
+      o_.e_step == EStep::amortized ? with_examples({x}) : std::vector<Tensor>();
+  const auto probabilities = [this, &group](const std::vector<Tensor>& in, const Rng& rng) {
+    const Batch batch = rows_of(in);
+    return group.posterior->at(at_means(batch, rng).parameters.at(group.name))->mean();
+  };
+  Method classes{"classes", "probability of each class given x", with_columns({"x"}), {"probabilities"}, {}, example};
+  classes.call = [probabilities](const std::vector<Tensor>& in, const Rng& rng) {
+    return std::vector<Tensor>{probabilities(in, rng)};
+  };
+  methods.push_back(classes);
+  Method predict{"predict", "the most probable class given x", with_columns({"x"}), {"class"}, {}, example};
+  predict.call = [probabilities](const std::vector<Tensor>& in, const Rng& rng) {
+    return std::vector<Tensor>{probabilities(in, rng).argmax(-1)};
   };
   methods.push_back(predict);
 }

@@ -179,6 +179,17 @@ class OptionReader final : public OptionVisitor {
     read(name, value, assign_number, "a number");
     check_range(name, value, format_value(value), range);
   }
+  void operator()(const char* name, std::optional<double>& value, const char* none, Range range, const char*) override {
+    const auto assign_either = [none](const Config::Scalar& s, std::optional<double>& out) {
+      if (const auto* word = std::get_if<std::string>(&s); word && *word == none) return out.reset(), true;
+      double number = 0;
+      if (!assign_number(s, number)) return false;
+      return out = number, true;
+    };
+    const std::string wanted = fmt::format("a number or \"{}\"", none);
+    read(name, value, assign_either, wanted.c_str());
+    if (value) check_range(name, *value, format_value(*value), range);
+  }
   void operator()(const char* name, std::string& value, const char*) override {
     read(
         name, value, [](const Config::Scalar& s, std::string& out) { return assign(s, out); }, "a string");

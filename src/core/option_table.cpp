@@ -50,6 +50,11 @@ class Tabulator final : public OptionVisitor {
   void operator()(const char* name, double& value, Range range, const char* help) override {
     row(name, "number", format_value(value), format_range(range), help);
   }
+  void operator()(const char* name, std::optional<double>& value, const char* none, Range range,
+                  const char* help) override {
+    row(name, "number or word", value ? format_value(*value) : format_value(std::string(none)),
+        fmt::format("{}, or \"{}\"", format_range(range), none), help);
+  }
   void operator()(const char* name, std::string& value, const char* help) override {
     row(name, "string", format_value(value), "", help);
   }

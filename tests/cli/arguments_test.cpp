@@ -62,7 +62,7 @@ TEST(CommandLine, UsageErrors) {
 TEST(CommandLine, ConfigurationErrors) {
   expect_error({"train", "vea"}, 78,
                "unknown model 'vea'; did you mean 'vae'? there are: mixture, hmm, lda, vae, gmm, ppca, "
-               "factor-analysis, iwae, vade, hvae, ladder, cvae, dmm");
+               "factor-analysis, iwae, vade, hvae, ladder, cvae, dmm, m2");
   expect_error({"train", "gmm"}, 78, "train: data.source is not set; name a data set or a file with --data");
   expect_error({"train", "gmm", "--set", "train.epochs=many"}, 78,
                "--set: train.epochs must be a whole number, got \"many\"");

@@ -410,6 +410,7 @@ class FieldNames final : public OptionVisitor {
   void operator()(const char* name, int64_t&, Range, const char*) override { note(name); }
   void operator()(const char* name, double&, Range, const char*) override { note(name); }
   void operator()(const char* name, std::string&, const char*) override { note(name); }
+  void operator()(const char* name, std::optional<double>&, const char*, Range, const char*) override { note(name); }
   void operator()(const char* name, std::vector<int64_t>&, Range, const char*) override { note(name); }
   void operator()(const char* name, std::vector<double>&, Range, const char*) override { note(name); }
   void word(const char* name, std::string&, const std::vector<std::string>&, const char*) override { note(name); }

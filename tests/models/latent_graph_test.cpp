@@ -457,5 +457,104 @@ TEST(LatentGraph, PartsOfABatchAddUp) {
   }
 }
 
+// ---- a latent that is a class, known for some items (Kingma et al. 2014) ----
+
+struct Classes {
+  Dataset data;
+  explicit Classes(std::vector<int64_t> labels) {
+    data.size = static_cast<int64_t>(labels.size());
+    data.schema.item_shape = {4};
+    data.schema.num_classes = 3;
+    data.columns["x"] = random({data.size, 4}, "x").sigmoid();
+    data.columns["label"] = at::tensor(labels, at::kLong);
+  }
+  std::shared_ptr<Model> model(const std::string& weight = "weight = 0\n") const {
+    const auto m = make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\ngiven = \"z, y\"\ndecoder = " + net() +
+                                  "[model.latent.y]\nobserved = \"label\"\nencoder = " + net() + weight +
+                                  "prior = {kind = \"categorical\", learned = true}\n" +
+                                  latent("z", 2, "given = \"x, y\"\n"),
+                              data);
+    m->initialize(data, Rng(4));
+    put(*m, "prior.y.logits", row({0.3, -0.2, 0.1}));
+    return m;
+  }
+  Batch batch(std::vector<int64_t> labels) const {
+    Batch all = data.batch(items(data.size), 0, at::kDouble);
+    all.columns["label"] = at::tensor(labels, at::kLong);
+    return all;
+  }
+};
+
+// With a decoder that does not see z the bound of an item is exact: the mean over classes of the bound given the class,
+// and the entropy of q.
+TEST(ClassesAsLatents, MissingOnesAreSummedOver) {
+  const Classes c({0, 1, 2, 0});
+  const auto model = c.model();
+  model->globals().at("decoder.hidden.0.weight").detach().narrow(1, 0, 2).zero_();
+  const auto methods = model->methods();
+  const Tensor q = Model::find(methods, "classes")->call({c.data.columns.at("x")}, Rng(0))[0];
+  const auto bound = [&](std::vector<int64_t> labels) {
+    return model->e_step(c.batch(std::move(labels)), judging(), Rng(1)).bound.item<double>();
+  };
+  for (int64_t i = 0; i < 4; ++i) {
+    const auto of_item = [&](int64_t label) {
+      std::vector<int64_t> labels{0, 0, 0, 0}, zeros = labels;
+      labels[static_cast<size_t>(i)] = label;
+      return bound(labels) - bound(zeros);  // against class 0
+    };
+    double summed = 0;
+    for (int64_t k = 0; k < 3; ++k) {
+      const double p = q[i][k].item<double>();
+      summed += p * (of_item(k) - std::log(p));
+    }
+    EXPECT_NEAR(of_item(-1), summed, 1e-10) << i;
+  }
+}
+
+TEST(ClassesAsLatents, SumsOfAMixedBatchAreDifferenceQuotients) {
+  const Classes c({0, 1, 2, 0});
+  const auto model = c.model();
+  const Batch batch = c.batch({-1, 1, 2, -1});
+  const Expectation e = model->e_step(batch, training(), Rng(11));
+  const auto bound = [&] { return model->e_step(batch, judging(), Rng(11)).bound.item<double>(); };
+  EXPECT_LT(worst(*model, e.sums, bound), 1e-7);
+  EXPECT_EQ(e.metrics.at("known.y").item<double>(), 2);
+  const Expectation known = model->e_step(c.batch({0, 1, 2, 0}), training(), Rng(11)),
+                    none = model->e_step(c.batch({-1, -1, -1, -1}), training(), Rng(11));
+  for (const auto& [key, sum] : known.sums) EXPECT_EQ(none.sums.count(key), 1u) << key;
+  for (const auto& [key, value] : known.metrics) EXPECT_EQ(none.metrics.count(key), 1u) << key;
+}
+
+TEST(ClassesAsLatents, LabelsTeachTheClassifierByTheirWeight) {
+  const Classes c({0, 1, 2, -1});
+  const auto without = c.model(), with = c.model("weight = 2.5\n"), automatic = c.model("weight = \"auto\"\n");
+  const Batch batch = c.batch({0, 1, 2, -1});
+  const auto sums = [&](const Model& model) { return model.e_step(batch, training(), Rng(3)).sums; };
+  const TensorMap none = sums(*without), some = sums(*with), by_share = sums(*automatic);
+  TensorMap extra;
+  for (const auto& [key, sum] : some) extra[key] = sum - none.at(key);
+  const auto methods = without->methods();
+  const auto log_q = [&] {
+    const Tensor p = Model::find(methods, "classes")->call({c.data.columns.at("x")}, Rng(0))[0];
+    return 2.5 * (p[0][0].log() + p[1][1].log() + p[2][2].log()).item<double>();
+  };
+  EXPECT_LT(worst(*without, extra, log_q), 1e-7);
+  for (const auto& [key, sum] : by_share)  // 0.1 * 4 / 3
+    EXPECT_LT(difference(sum - none.at(key), extra.at(key) * (0.1 * 4 / 3 / 2.5)), 1e-11) << key;
+}
+
+TEST(ClassesAsLatents, NeedLabels) {
+  Classes c({0, 1, 2, 0});
+  c.data.columns["label"].fill_(-1);
+  try {
+    c.model();
+    ADD_FAILURE() << "no label is taken";
+  } catch (const DataError& error) {
+    EXPECT_STREQ(error.what(), "vae: label is missing in every training item, so nothing tells classes apart");
+  }
+  c.data.schema.num_classes = 0;
+  EXPECT_THROW(c.model(), DataError);
+}
+
 }  // namespace latent_graph_test
 }  // namespace vem

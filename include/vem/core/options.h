@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -56,6 +57,9 @@ class OptionVisitor {
   virtual void operator()(const char* name, int64_t& value, Range range, const char* help) = 0;
   virtual void operator()(const char* name, double& value, Range range, const char* help) = 0;
   virtual void operator()(const char* name, std::string& value, const char* help) = 0;
+  /// A number, or one word in its place, which stands for none: `weight = 2` or `weight = "auto"`.
+  virtual void operator()(const char* name, std::optional<double>& value, const char* none, Range range,
+                          const char* help) = 0;
   virtual void operator()(const char* name, std::vector<int64_t>& value, Range range, const char* help) = 0;
   virtual void operator()(const char* name, std::vector<double>& value, Range range, const char* help) = 0;
   virtual void word(const char* name, std::string& value, const std::vector<std::string>& allowed,
