@@ -33,18 +33,36 @@ struct Draw {
   Tensor assignments;  // [R] int64
 };
 
+/// Throws DataError unless parameters are lists of one entry a component, and assignments name such components.
+void check_draw(const Draw& draw) {
+  for (const auto& [name, values] : draw.parameters)
+    if (values.dim() == 0 || values.numel() == 0 || values.size(0) != draw.parameters[0].second.size(0))
+      fail<DataError>("{} is no list of one entry a component", name);
+  const Tensor& z = draw.assignments;
+  if (!z.defined()) return;
+  const int64_t K = draw.parameters.empty() ? 0 : draw.parameters[0].second.size(0);
+  if (z.dim() != 1 || z.numel() == 0 || z.lt(0).any().item<bool>() || z.ge(K).any().item<bool>())
+    fail<DataError>("{} are no list of components from 0 to {}", kAssignments, K - 1);
+}
+
+const Tensor& scalar_of(const std::pair<std::string, Tensor>& entry) {
+  if (entry.second.dim() > 0) fail<DataError>("{} is no number", entry.first);
+  return entry.second;
+}
+
 Draw draw_of(const std::string& path, const std::string& line) {
   try {
     NamedTensors entries = tensors_from_json(line);
     if (entries.size() < 2 || entries[1].first != "bound") fail<DataError>("epoch and bound come first");
-    Draw draw{entries[1].second.item<double>(), {}, 0, {}};
+    Draw draw{scalar_of(entries[1]).item<double>(), {}, 0, {}};
     for (auto entry = entries.begin() + 2; entry != entries.end(); ++entry)
       if (entry->first == kRowsEntry)
-        draw.rows = entry->second.to(at::kLong).item<int64_t>();
+        draw.rows = scalar_of(*entry).to(at::kLong).item<int64_t>();
       else if (entry->first == kAssignments)
         draw.assignments = entry->second.to(at::kLong);
       else
         draw.parameters.push_back(*entry);
+    check_draw(draw);
     return draw;
   } catch (const DataError& e) {
     fail<DataError>("{}: holds a line that is no draw: {}: {}", path, line.substr(0, 60), e.what());
@@ -62,6 +80,23 @@ std::vector<Draw> read_draws(const std::string& path, int64_t skip, int64_t thin
     fail<DataError>("{}: {} kept of {}; 4 or more are needed", path,
                     counted(static_cast<int64_t>(draws.size()), "draw"), i);
   return draws;
+}
+
+/// Throws DataError unless a draw of `path` has what the first draw of `first_path` has.
+void expect_like(const Draw& draw, const std::string& path, const Draw& first, const std::string& first_path) {
+  if (draw.parameters.size() != first.parameters.size())
+    fail<DataError>("{}: its draws have other parameters than those of {}", path, first_path);
+  for (size_t p = 0; p < draw.parameters.size(); ++p) {
+    const auto& [name, values] = draw.parameters[p];
+    if (name != first.parameters[p].first)
+      fail<DataError>("{}: its draws have {} where those of {} have {}", path, name, first_path,
+                      first.parameters[p].first);
+    if (values.sizes() != first.parameters[p].second.sizes())
+      fail<DataError>("{}: {} have another shape than in {}", path, name, first_path);
+  }
+  const bool same_rows = draw.assignments.defined() && first.assignments.defined() && draw.rows == first.rows;
+  if (same_rows && draw.assignments.sizes() != first.assignments.sizes())
+    fail<DataError>("{}: {} are of other rows than in {}", path, kAssignments, first_path);
 }
 
 /// What the allocation has of each of `num_components` components: how chains begin and go on, how long they stay.
@@ -135,14 +170,13 @@ Chains read_chains(const std::vector<std::string>& paths, int64_t skip, int64_t 
     for (size_t i = 0; i < shortest; ++i) {
       const Draw& draw = runs[run][i];
       log_likelihood.push_back(draw.log_likelihood);
+      expect_like(draw, paths[run], runs[0][0], paths[0]);
       if (draw.assignments.defined() && draw.rows == runs[0][0].rows) assignments.push_back(draw.assignments);
       values.resize(draw.parameters.size());
       chains.parameters.resize(draw.parameters.size());
       for (size_t p = 0; p < values.size(); ++p) {
         chains.parameters[p] = draw.parameters[p].first;
         values[p].push_back(draw.parameters[p].second);
-        if (values[p].back().sizes() != values[p].front().sizes())
-          fail<DataError>("{}: {} have another shape than in {}", paths[run], chains.parameters[p], paths[0]);
       }
     }
   const auto M = static_cast<int64_t>(runs.size());

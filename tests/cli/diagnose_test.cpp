@@ -151,5 +151,32 @@ TEST_F(Diagnose, StatesOfChainsArePairedByTheirRows) {
   EXPECT_TRUE(diagnose({chain("3", "hmm", topology)})["posterior"]["mean"]["duration"][1].is_null());
 }
 
+// An assignment to a component of number 10^12 would have asked for a table of 10^24 counts.
+TEST_F(Diagnose, DrawsThatAreDamagedAreRefused) {
+  const std::string good = chain("1"), bad = chain("2"), whole = read_bytes(bad + "/draws.jsonl");
+  const auto refusal = [&](const std::function<void(Json&)>& change) {
+    std::ofstream(bad + "/draws.jsonl") << whole;
+    int64_t line = 0;
+    rewrite(bad, [&](Json& draw) {
+      if (++line == 5) change(draw);
+    });
+    const Outcome outcome = vem({"diagnose", good, bad});
+    EXPECT_EQ(outcome.code, 65) << outcome.err;
+    return outcome.err;
+  };
+  const auto expect = [&](const std::string& words, const std::function<void(Json&)>& change) {
+    const std::string error = refusal(change);
+    EXPECT_NE(error.find(words), std::string::npos) << error;
+  };
+  expect("assignments are no list of components from 0 to 1", [](Json& d) { d["assignments"][3] = 1000000000000; });
+  expect("assignments are no list of components from 0 to 1", [](Json& d) { d["assignments"][3] = -1; });
+  expect("assignments are of other rows than in ", [](Json& d) { d["assignments"].erase(0); });
+  expect("bound is no number", [](Json& d) { d["bound"] = Json::array({1, 2}); });
+  expect("rows is no number", [](Json& d) { d["rows"] = Json::array({1, 2}); });
+  expect("weights is no list of one entry a component", [](Json& d) { d["weights"] = 0.5; });
+  expect("weights have another shape than in ", [](Json& d) { d["weights"] = Json::parse("[[0.5], [0.5]]"); });
+  expect("its draws have other parameters than those of ", [](Json& d) { d.erase("weights"); });
+}
+
 }  // namespace diagnose_test
 }  // namespace vem

@@ -88,7 +88,8 @@ Tensor damaged(const Tensor& entry, uint8_t how, uint8_t with) {
     case 5:
       return at::full_like(entry, number);
     case 6:
-      return entry.is_floating_point() ? at::full_like(entry, number * 1e300) : entry * 1'000'000'007;
+      if (!entry.is_floating_point()) return entry * 1'000'000'007;
+      return at::full_like(entry.to(at::kDouble), number * 1e300).to(entry.scalar_type());
     case 7:
       return entry.is_floating_point() ? at::full_like(entry, std::nan("")) : -entry;
     default: {

@@ -9,6 +9,7 @@
 #include "support/faithful.h"
 #include "support/memory_limit.h"
 #include "support/models.h"
+#include "support/sanitized.h"
 #include "support/temporary_folder.h"
 #include "vem/core/error.h"
 #include "vem/data/readers.h"
@@ -115,7 +116,7 @@ TEST(Starts, RowsStayOnDisk) {
       "[model]\nkind = \"gmm\"\nnum_components = 2\nstart = \"random\"\nrestarts = 2\nrestart_passes = 1\n"
       "[model.observation]\nkind = \"normal\"\ncovariance = \"diagonal\"\n",
       data);
-  const MemoryLimit limit(64 << 20);
+  const MemoryLimit limit(int64_t{kSanitized ? 4096 : 64} << 20);  // a sanitizer keeps for a while what is given back
   const FitResult result = fit(*model, data, passes(2), {plugins()});
   EXPECT_GE(result.bounds[1], result.bounds[0]);
 }

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/resource.h>
+#include <sys/vfs.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -31,5 +34,11 @@ class MemoryLimit {
  private:
   rlimit before_{};
 };
+
+/// Whether temporary files lie in memory (tmpfs), so that large ones are refused as memory is.
+inline bool temporary_files_take_memory() {
+  struct statfs kind {};
+  return statfs(std::filesystem::temp_directory_path().c_str(), &kind) == 0 && kind.f_type == TMPFS_MAGIC;
+}
 
 }  // namespace vem
