@@ -1,6 +1,5 @@
 // The source of the library, and how a call of it is recorded: as the tracer records a call of a scripted function from
-// Python. TorchScript that is compiled from C++ knows types by number: 4 is int64, 7 is
-// float64, 11 is bool.
+// Python. TorchScript that is compiled from C++ knows types by number: 4 is int64, 7 is float64, 11 is bool.
 #include "vem/infer/torchscript_library.h"
 
 #include <torch/csrc/jit/api/compilation_unit.h>
@@ -61,7 +60,14 @@ def chain_best_paths(log_lik, log_start, log_transition, offsets):
     return state
 )";
 
-constexpr const char* kRegressions = R"(
+constexpr const char* kRows = R"(
+def normal_rows(component, noise, mean, root):
+    rows = mean.index_select(0, component)
+    for k in range(mean.size(0)):
+        own = torch.nonzero(component == k).squeeze(1)
+        rows = rows.index_add(0, own, torch.matmul(noise.index_select(0, own), root[k]))
+    return rows
+
 def regression_rows(component, noise, coefficients, root, growth):
     rows = torch.zeros_like(noise)
     features = noise.size(1)
@@ -105,7 +111,7 @@ def topic_proportions(word, count, offsets, log_topics, alpha, variational: bool
 const jit::CompilationUnit& library() {
   static const std::unique_ptr<jit::CompilationUnit> unit = [] {
     auto all = std::make_unique<jit::CompilationUnit>();
-    for (const char* source : {kChains, kRegressions, kTopics})
+    for (const char* source : {kChains, kRows, kTopics})
       all->define(c10::QualifiedName(kPrefix), source, jit::nativeResolver(), nullptr);
     return all;
   }();
@@ -154,6 +160,10 @@ Tensor chain_log_norm(const Tensor& log_lik, const Tensor& log_start, const Tens
 Tensor chain_best_paths(const Tensor& log_lik, const Tensor& log_start, const Tensor& log_transition,
                         const Tensor& offsets) {
   return called("chain_best_paths", {log_lik, log_start, log_transition, offsets});
+}
+
+Tensor normal_rows(const Tensor& component, const Tensor& noise, const Tensor& mean, const Tensor& root) {
+  return called("normal_rows", {component, noise, mean, root});
 }
 
 Tensor regression_rows(const Tensor& component, const Tensor& noise, const Tensor& coefficients, const Tensor& root,

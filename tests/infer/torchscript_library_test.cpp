@@ -61,6 +61,17 @@ TEST(TorchscriptLibrary, ChainsGoThroughTheSameStates) {
   }
 }
 
+TEST(TorchscriptLibrary, NormalRowsAreThoseOfTheirComponents) {
+  constexpr int64_t D = 2, K = 3, n = 20;
+  const Tensor mean = noise(K, {D}, "mean"), root = noise(K, {D, D}, "root"), e = noise(n, {D}, "rows");
+  const Tensor component = 2 * items(n).remainder(2);  // none of the second
+  const Tensor rows = torchscript::normal_rows(component, e, mean, root);
+  for (int64_t i = 0; i < n; ++i) {
+    const int64_t k = component[i].item<int64_t>();
+    EXPECT_TRUE(at::allclose(rows[i], mean[k] + at::mv(root[k].t(), e[i]), 1e-12, 1e-12));
+  }
+}
+
 TEST(TorchscriptLibrary, RegressionsGoOnFromTheirPast) {
   constexpr int64_t D = 2, K = 3, order = 2, R = 1 + order * D, n = 40;
   const Tensor A = 0.3 * noise(K, {D, R}, "coefficients"), root = noise(K, {D, D}, "root").tril(),

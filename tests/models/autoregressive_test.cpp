@@ -35,6 +35,7 @@ TEST(Autoregressive, HistoryStopsAtTheFirstRowOfAnItem) {
       const Tensor cells = rows[n].slice(0, 2 * lag, 2 * lag + 2);
       EXPECT_TRUE(n - lag >= first ? at::equal(cells, x[n - lag]) : cells.isnan().all().item<bool>()) << n << lag;
     }
+  EXPECT_TRUE(at::allclose(with_history(x, offsets, 2), rows, 0, 0, true));  // what an export records
   // any block of rows, whose reader sees no rows before those that it needs
   for (int64_t begin = 0; begin < 7; ++begin) {
     const Tensor block = with_history(

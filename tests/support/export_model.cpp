@@ -67,6 +67,12 @@ class ExportModel final : public Model {
       methods[5].draws = [this](const Tensor& index, const Rng& rng) {
         return Out{decode(rng.normal(at::arange(index.size(0), at::kLong), {kLatent}, "sample", at::kFloat))};
       };
+    if (fault_ == ExportFault::unseen_loop)
+      methods[5].draws = [this](const Tensor& index, const Rng& rng) {
+        const Tensor noise = rng.normal(index, {kLatent}, "sample", at::kFloat), z = at::empty_like(noise);
+        std::copy_n(noise.data_ptr<float>(), noise.numel(), z.data_ptr<float>());
+        return Out{decode(z)};
+      };
     if (fault_ == ExportFault::unknown_method) methods[0].of_each_sequence = "nothing";
     return methods;
   }

@@ -10,7 +10,7 @@
 namespace vem {
 
 /// What a model that is exported wrongly may do; `none` is the sound one.
-enum class ExportFault { none, frozen_rows, name_of_a_tensor, frozen_draws, unknown_method };
+enum class ExportFault { none, frozen_rows, name_of_a_tensor, frozen_draws, unseen_loop, unknown_method };
 
 /// float32, D = 3, L = 2; parameters "encoder.hidden.0.{weight,bias}", "decoder.{weight,bias}", the conjugate block
 /// "weights" and the constant "scaling.center".

@@ -119,6 +119,8 @@ TEST_F(Exporter, RefusesWhatAFileCanNotDo) {
   EXPECT_EQ(words(ExportFault::name_of_a_tensor), "export: method encoder has the name of a tensor");
   EXPECT_EQ(words(ExportFault::frozen_draws),
             "export: method sample_at gives other numbers for 1 rows than the model; is a size frozen?");
+  EXPECT_EQ(words(ExportFault::unseen_loop),
+            "export: method sample_at fills memory in a loop, which a trace does not see");
   EXPECT_EQ(words(ExportFault::unknown_method).rfind("export: method encode can not be compiled: ", 0), 0u)
       << words(ExportFault::unknown_method);
   // What LibTorch says of the frozen size follows, and is its own.

@@ -5,6 +5,7 @@
 #include "vem/core/missing.h"
 #include "vem/dist/normal_wishart.h"
 #include "vem/infer/one_thread.h"
+#include "vem/infer/torchscript_library.h"
 
 namespace vem {
 namespace {
@@ -157,11 +158,13 @@ class FullNormalRows final : public Observation {
     return {p.m, p.V * ((p.beta + 1) / (p.beta * nu)).view({-1, 1, 1}), nu};
   }
 
+  /// x = mean + R'^-1 z of each row.
   Tensor draw(const QuadraticForm& f, const Tensor& component, const Tensor& noise) const {
+    if (torchscript::recording()) return torchscript::normal_rows(component, noise, f.mean, at::linalg_inv(f.root));
     Tensor x = f.mean.index_select(0, component);
     for (int64_t k = 0; k < f.mean.size(0); ++k) {
       const Tensor rows = component.eq(k).nonzero().squeeze(-1);
-      const Tensor inverse = at::linalg_inv(f.root[k]);  // x = mean + R'^-1 z
+      const Tensor inverse = at::linalg_inv(f.root[k]);
       x = x.index_add(0, rows, at::mm(noise.index_select(0, rows), inverse));
     }
     return x;
