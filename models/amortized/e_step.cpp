@@ -72,7 +72,8 @@ Expectation Amortized::e_step_by_class(const Batch& batch, const Group& group, c
   for (const auto& [name, value] : e.local) {
     std::vector<int64_t> shape = value.sizes().vec();
     shape[0] = batch.size();
-    local[name] = at::empty(shape, value.options()).index_copy(0, with, value).index_copy(0, without, rest.local.at(name));
+    local[name] =
+        at::empty(shape, value.options()).index_copy(0, with, value).index_copy(0, without, rest.local.at(name));
   }
   e.local.clear();
   rest.local.clear();
@@ -211,7 +212,8 @@ void Amortized::learn_label_weight(const Dataset& train, const Group& group) {
   if (train.offsets.defined() || column == train.columns.end())
     fail<DataError>("vae: {} is observed as the {} of single rows, and the data have none", group.name, group.observed);
   const int64_t known = (column->second >= 0).sum().item<int64_t>();
-  if (known == 0) fail<DataError>("vae: {} is missing in every training item, so nothing tells classes apart", group.observed);
+  if (known == 0)
+    fail<DataError>("vae: {} is missing in every training item, so nothing tells classes apart", group.observed);
   const auto& chosen = o_.groups().at(group.name)->weight;
   const double share = 0.1 * static_cast<double>(train.size) / static_cast<double>(known);
   constants_->set(label_weight_name(group), at::scalar_tensor(chosen.value_or(share), at::kDouble));

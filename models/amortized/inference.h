@@ -19,7 +19,7 @@ struct Draw {
 /// An objective at draws, and what it sends to the sampling graph.
 struct Pass {
   std::unique_ptr<World> density;  // outlives the trace, which reads its batch
-  TensorMap classes;    ///< parameters of q of groups that are known
+  TensorMap classes;               ///< parameters of q of groups that are known
   TensorMap log_known;  ///< log p [B] of the values of groups that are known: a part of log p(x, what is known)
   Trace trace;
   ObjectiveValue value;

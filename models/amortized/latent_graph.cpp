@@ -58,10 +58,10 @@ LatentGraph::Posteriors LatentGraph::make_posteriors(const AmortizedOptions& opt
   const auto groups = options.groups();
   for (const auto& [name, group] : groups) {
     const bool classes = !group->observed.empty();
-    all[name] = registry.create<Posterior>(
-        classes ? classifier(name, *group, schema, registry) : group->posterior,
-        {classes ? schema.num_classes : group->dim, scalar_type(options.precision), networks, &registry,
-         groups.size() == 1 ? "posterior" : "posterior." + name});
+    all[name] =
+        registry.create<Posterior>(classes ? classifier(name, *group, schema, registry) : group->posterior,
+                                   {classes ? schema.num_classes : group->dim, scalar_type(options.precision), networks,
+                                    &registry, groups.size() == 1 ? "posterior" : "posterior." + name});
   }
   return all;
 }

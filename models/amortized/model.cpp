@@ -159,7 +159,8 @@ std::vector<Dependence> Amortized::dependences() const {
   for (const Group& group : latents_.groups()) {
     const LatentOptions& chosen = *options.at(group.name);
     const std::string family =
-        (group.observed.empty() ? chosen.posterior.name : "classes, known from " + group.observed) + (group.merged ? ", merged with p" : "");
+        (group.observed.empty() ? chosen.posterior.name : "classes, known from " + group.observed) +
+        (group.merged ? ", merged with p" : "");
     all.push_back({Side::q, group.name, group.encoder.given,
                    family + (group.encoder.network ? " by " + chosen.encoder.name : ", optimised for each item")});
   }

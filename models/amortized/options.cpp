@@ -33,7 +33,8 @@ void LatentOptions::visit(OptionVisitor& v) {
   v.when(classes, "observed names a column", [&] {
     v("prior", prior_of_classes, "p of the classes");
     v("weight", weight, "auto", at_least(0),
-      "nats of log q(class | x) of an item whose class is known that networks ascend besides the bound; auto: 0.1 times "
+      "nats of log q(class | x) of an item whose class is known that networks ascend besides the bound; auto: 0.1 "
+      "times "
       "the items over those with a class (Kingma et al. 2014)");
   });
   v.when(!classes, "observed is empty", [&] {

@@ -130,8 +130,7 @@ void Amortized::add_priors(std::vector<Method>& methods) const {
 
 void Amortized::add_classifier(std::vector<Method>& methods, const Group& group) const {
   const Tensor x = at::zeros({2, schema_.num_features()}, rows_.row_type());
-  const std::vector<Tensor> example =
-      o_.e_step == EStep::amortized ? with_examples({x}) : std::vector<Tensor>();
+  const std::vector<Tensor> example = o_.e_step == EStep::amortized ? with_examples({x}) : std::vector<Tensor>();
   const auto probabilities = [this, &group](const std::vector<Tensor>& in, const Rng& rng) {
     const Batch batch = rows_of(in);
     return group.posterior->at(at_means(batch, rng).parameters.at(group.name))->mean();

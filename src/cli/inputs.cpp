@@ -76,9 +76,9 @@ Dataset match_features(Dataset data, const Schema& wanted) {
 
 std::string reading_of(DataOptions options) {
   static const std::vector<std::string> others{
-      "source",     "max_memory", "label",    "validation", "validation_file",        "test",
-      "limit",      "split",      "binarize", "stream",     "min_document_frequency", "max_document_frequency",
-      "vocabulary", "stop_words"};
+      "source",     "max_memory", "label",      "validation", "validation_file",        "test",
+      "limit",      "split",      "binarize",   "stream",     "min_document_frequency", "max_document_frequency",
+      "vocabulary", "stop_words", "labels_kept"};
   std::string reading;
   std::istringstream lines(to_toml(options, Registry()));
   for (std::string line; std::getline(lines, line);) {

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "corpus_builder.h"
+#include "vem/core/rng.h"
 
 namespace vem {
 
@@ -33,6 +34,21 @@ Tensor class_ids(const std::vector<std::string>& words, const std::vector<std::s
   int64_t* id = labels.data_ptr<int64_t>();
   for (const std::string& word : words) *id++ = is_missing(word) ? -1 : ids.at(word);
   return labels;
+}
+
+Tensor kept_labels(const Tensor& labels, int64_t count, uint64_t seed) {
+  const Tensor order = Rng(seed).fold("labels kept").permutation(labels.size(0)), from = labels.contiguous();
+  const int64_t classes = from.numel() == 0 ? 0 : from.max().item<int64_t>() + 1;
+  std::vector<int64_t> left(static_cast<size_t>(std::max<int64_t>(classes, 0)));
+  for (size_t k = 0; k < left.size(); ++k) left[k] = (count + classes - 1 - static_cast<int64_t>(k)) / classes;
+  const Tensor kept = at::full_like(from, -1);
+  const int64_t *place = order.data_ptr<int64_t>(), *label = from.data_ptr<int64_t>();
+  int64_t* out = kept.data_ptr<int64_t>();
+  for (int64_t i = 0; i < from.size(0); ++i) {
+    const int64_t row = place[i];
+    if (label[row] >= 0 && left[static_cast<size_t>(label[row])]-- > 0) out[row] = label[row];
+  }
+  return kept;
 }
 
 }  // namespace vem

@@ -118,4 +118,8 @@ std::vector<std::string> classes_of(const std::vector<std::string>& words);
 /// The place of each word in `classes`; -1 where it is missing.
 Tensor class_ids(const std::vector<std::string>& words, const std::vector<std::string>& classes);
 
+/// labels [items] int64 of which all but `count` are missing (-1): those that stay are drawn from the seed, as many of
+/// each class as of every other, one more of the first classes where they can not be equal.
+Tensor kept_labels(const Tensor& labels, int64_t count, uint64_t seed);
+
 }  // namespace vem

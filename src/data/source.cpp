@@ -293,6 +293,10 @@ void DataOptions::visit(OptionVisitor& v) {
       "what becomes of symbols and categories that the alphabet or, later, the model does not have: an error, or "
       "missing values");
   });
+  v("labels_kept", labels_kept, at_least(0),
+    "hide the labels of all training items but so many, as many of each class as of every other, drawn from the seed; "
+    "0: "
+    "hide none");
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
   v.when(validation_file.empty(), "validation_file is not set", [&] {
     v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
@@ -327,6 +331,7 @@ DataOptions read_alike(DataOptions options, const std::string& source) {
     options.corpus.format = declared;
   options.source = source;
   options.validation = options.test = 0;
+  options.labels_kept = 0;
   options.validation_file.clear();
   options.limit = 0;
   options.corpus.vocabulary.clear();  // words are matched by name, so none is left out for being rare
@@ -360,7 +365,9 @@ Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen) {
   return data;
 }
 
-Splits load_splits(const DataOptions& options) {
+namespace {
+
+Splits read_splits(const DataOptions& options) {
   const std::string& source = options.source;
   const Activity activity("reading " + source);
   const MemoryLimitScope memory(memory_amount(options.max_memory, "data.max_memory"));
@@ -381,6 +388,18 @@ Splits load_splits(const DataOptions& options) {
   Splits splits = hold_out(configured(first_items(train, options.limit), options), options);
   splits.test = configured(std::move(test), options);
   splits.options = read;
+  return splits;
+}
+
+}  // namespace
+
+Splits load_splits(const DataOptions& options) {
+  Splits splits = read_splits(options);
+  if (options.labels_kept == 0) return splits;
+  const auto label = splits.train.columns.find("label");
+  if (label == splits.train.columns.end() || splits.train.offsets.defined())
+    fail<ConfigError>("data.labels_kept has no effect: {} has no labels of single rows", options.source);
+  label->second = kept_labels(label->second, options.labels_kept, options.seed);
   return splits;
 }
 

@@ -469,11 +469,11 @@ struct Classes {
     data.columns["label"] = at::tensor(labels, at::kLong);
   }
   std::shared_ptr<Model> model(const std::string& weight = "weight = 0\n") const {
-    const auto m = make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\ngiven = \"z, y\"\ndecoder = " + net() +
-                                  "[model.latent.y]\nobserved = \"label\"\nencoder = " + net() + weight +
-                                  "prior = {kind = \"categorical\", learned = true}\n" +
-                                  latent("z", 2, "given = \"x, y\"\n"),
-                              data);
+    const auto m =
+        make_model("[model]\nkind = \"vae\"\nprecision = \"float64\"\ngiven = \"z, y\"\ndecoder = " + net() +
+                       "[model.latent.y]\nobserved = \"label\"\nencoder = " + net() + weight +
+                       "prior = {kind = \"categorical\", learned = true}\n" + latent("z", 2, "given = \"x, y\"\n"),
+                   data);
     m->initialize(data, Rng(4));
     put(*m, "prior.y.logits", row({0.3, -0.2, 0.1}));
     return m;

@@ -24,6 +24,7 @@ struct DataOptions final : Options {
   double validation = 0;        ///< held out of training: a count if >= 1, else a fraction
   std::string validation_file;  ///< a source of its own in their place
   double test = 0;              ///< likewise; only for sources without a test set of their own
+  int64_t labels_kept = 0;      ///< of the training items; 0: all
   int64_t limit = 0;            ///< first items of the training file only; 0: all
   enum class Split { random, tail } split = Split::random;  ///< which items are held out
   std::string max_memory = "auto";                          ///< that reading may take: memory_amount()
