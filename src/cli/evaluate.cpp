@@ -39,8 +39,9 @@ std::string remark_on(const std::string& metric) {
   static const std::map<std::string, std::string> remarks{
       {"active_units", "dimensions of z whose mean given x varies by more than 0.01"},
       {"kl", "KL(q(z | x) || p(z)), of a mixture that of z and its component"},
-      {"log_px", "E[log p(x | z)]"}};
-  const auto it = remarks.find(metric);
+      {"log_px", "E[log p(x | z)]"},
+      {"accuracy", "of q(class | x), where the class is known; the bound of such an item is on log p(x, class)"}};
+  const auto it = remarks.find(metric.substr(0, metric.find('.')));  // "kl.z2" is that of one of several groups
   return it == remarks.end() ? "" : it->second;
 }
 

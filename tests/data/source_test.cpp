@@ -497,5 +497,27 @@ TEST(Source, SharedData) {
   EXPECT_EQ(load_splits(stars).train.size, 125982);
 }
 
+TEST(Source, KeepsSomeLabelsOfEveryClass) {
+  const TemporaryFolder folder;
+  std::string text = "a,class\n";
+  for (int i = 0; i < 60; ++i) text += fmt::format("{},{}\n", i, i % 6 < 3 ? "x" : i % 6 < 5 ? "y" : "z");
+  DataOptions options = options_for(folder.write("classes.csv", text));
+  options.label = "class";
+  options.seed = 3;
+  const Tensor all = load_splits(options).train.columns.at("label");
+  options.labels_kept = 8;
+  const Tensor kept = load_splits(options).train.columns.at("label");
+  EXPECT_TRUE(((kept == all).logical_or(kept == -1)).all().item<bool>());
+  EXPECT_EQ(list(at::bincount(kept.masked_select(kept >= 0))), (std::vector<int64_t>{3, 3, 2}));
+  EXPECT_TRUE(at::equal(load_splits(options).train.columns.at("label"), kept));
+  options.seed = 4;
+  EXPECT_FALSE(at::equal(load_splits(options).train.columns.at("label"), kept));
+  options.labels_kept = 1000;
+  EXPECT_TRUE(at::equal(load_splits(options).train.columns.at("label"), all));
+  options.label.clear();
+  options.columns = "a";
+  EXPECT_THROW(load_splits(options), ConfigError);
+}
+
 }  // namespace source_test
 }  // namespace vem
