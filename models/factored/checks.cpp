@@ -100,6 +100,11 @@ void FactoredModel::fail_not_a_number(const Tensor& x, const Step& step) const {
     extent = other;
     column = d;
   }
+  if (extent.largest == 0)
+    fail<NumericError>(
+        "{}: the bound is not a number (NaN) at iteration {}, and no number in the rows can be why: parameters are not "
+        "numbers; was a damaged checkpoint loaded?",
+        name_, step.iteration);
   const bool real = part_.observation().real_columns()[column].item<bool>();
   fail<NumericError>(
       "{}: the bound is not a number (NaN) at iteration {}; the largest number is {:.6g} in row {}, column "

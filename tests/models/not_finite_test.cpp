@@ -122,5 +122,25 @@ TEST(NotFinite, DataWithoutWeightAreRefused) {
   EXPECT_THROW(evaluate(*model, data, 10, 0), DataError);
 }
 
+// Of no row, as when a training resumes: the message used to look for the largest number in row 0.
+TEST(NotFinite, ParametersAreNamedWhereNoRowIsTheReason) {
+  const Dataset data = sample_data(Sample::blobs);
+  const auto model = make_model("[model]\nkind = \"mixture\"\nnum_components = 2\n", data);
+  model->initialize(data, Rng(1));
+  TensorMap state = model->state();
+  for (auto& entry : state)
+    if (entry.first.find("scaling.") != std::string::npos) entry.second = at::full_like(entry.second, std::nan(""));
+  model->load(state);
+  const Batch none = data.batch(at::empty({0}, at::kLong), 0, model->dtype());
+  try {
+    model->e_step(none, Step(), Rng(1));
+    ADD_FAILURE() << "no error";
+  } catch (const NumericError& e) {
+    const std::string message = e.what();
+    EXPECT_NE(message.find("parameters are not numbers; was a damaged checkpoint loaded?"), std::string::npos)
+        << message;
+  }
+}
+
 }  // namespace not_finite_test
 }  // namespace vem
