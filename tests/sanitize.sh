@@ -2,7 +2,7 @@
 # Every test under AddressSanitizer and UndefinedBehaviourSanitizer, in Debug with asserts; and the tests that have
 # threads or ranks under ThreadSanitizer. By clang 14.
 # Usage: sh tests/sanitize.sh [memory] [threads]      (default: both, about an hour on two cores)
-#   SANITIZE_FILTER in the environment: a --gtest_filter for a part of the tests.
+#   SANITIZE_FILTER in the environment: a --gtest_filter for a part of the tests; SANITIZE_JOBS: compilers at a time.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- memory threads
