@@ -1,9 +1,11 @@
-// Words of a label as classes.
+// Words of a label as classes, and words of columns as symbols.
 #include <algorithm>
 #include <unordered_map>
 
 #include "corpus_builder.h"
+#include "vem/core/error.h"
 #include "vem/core/rng.h"
+#include "vem/data/source.h"
 
 namespace vem {
 
@@ -49,6 +51,31 @@ Tensor kept_labels(const Tensor& labels, int64_t count, uint64_t seed) {
     if (label[row] >= 0 && left[static_cast<size_t>(label[row])]-- > 0) out[row] = label[row];
   }
   return kept;
+}
+
+Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen) {
+  for (const auto& [column, theirs] : wanted.categories) {
+    const auto ours = data.schema.categories.find(column);
+    if (ours == data.schema.categories.end() || ours->second == theirs) continue;
+    std::vector<double> place;
+    for (const std::string& word : ours->second) {
+      const auto found = std::find(theirs.begin(), theirs.end(), word);
+      if (found == theirs.end() && unseen == Unseen::refuse)
+        fail<DataError>("{}: column '{}' holds '{}'; the model knows {}", data.schema.source, column, word,
+                        fmt::join(theirs, ", "));
+      place.push_back(found == theirs.end() ? std::nan("") : static_cast<double>(found - theirs.begin()));
+    }
+    place.push_back(std::nan(""));  // of a missing word
+    const std::vector<std::string>& names = data.schema.feature_names;
+    const int64_t feature = std::find(names.begin(), names.end(), column) - names.begin();
+    Tensor x = data.columns.at("x").clone();
+    const Tensor ids = x.select(1, feature), last = at::full({}, static_cast<double>(place.size() - 1), at::kDouble);
+    x.select(1, feature)
+        .copy_(at::tensor(place, at::kDouble).index_select(0, at::where(ids.isnan(), last, ids).to(at::kLong)));
+    data.columns["x"] = x;
+    data.schema.categories[column] = theirs;
+  }
+  return data;
 }
 
 }  // namespace vem

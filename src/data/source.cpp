@@ -293,10 +293,11 @@ void DataOptions::visit(OptionVisitor& v) {
       "what becomes of symbols and categories that the alphabet or, later, the model does not have: an error, or "
       "missing values");
   });
-  v("labels_kept", labels_kept, at_least(0),
-    "hide the labels of all training items but so many, as many of each class as of every other, drawn from the seed; "
-    "0: "
-    "hide none");
+  v.when(!label.empty() || has_own_test_set(source), "the data have labels", [&] {
+    v("labels_kept", labels_kept, at_least(0),
+      "hide the labels of all training items but so many, as many of each class as of every other, drawn from the "
+      "seed; 0: hide none");
+  });
   v("limit", limit, at_least(0), "use only the first items of the training file; 0: all");
   v.when(validation_file.empty(), "validation_file is not set", [&] {
     v("validation", validation, at_least(0), "items held out to watch the bound: a count, or a fraction below 1");
@@ -338,31 +339,6 @@ DataOptions read_alike(DataOptions options, const std::string& source) {
   options.corpus.min_document_frequency = 0;
   options.corpus.max_document_frequency = 1;
   return options;
-}
-
-Dataset match_categories(Dataset data, const Schema& wanted, Unseen unseen) {
-  for (const auto& [column, theirs] : wanted.categories) {
-    const auto ours = data.schema.categories.find(column);
-    if (ours == data.schema.categories.end() || ours->second == theirs) continue;
-    std::vector<double> place;
-    for (const std::string& word : ours->second) {
-      const auto found = std::find(theirs.begin(), theirs.end(), word);
-      if (found == theirs.end() && unseen == Unseen::refuse)
-        fail<DataError>("{}: column '{}' holds '{}'; the model knows {}", data.schema.source, column, word,
-                        fmt::join(theirs, ", "));
-      place.push_back(found == theirs.end() ? std::nan("") : static_cast<double>(found - theirs.begin()));
-    }
-    place.push_back(std::nan(""));  // of a missing word
-    const std::vector<std::string>& names = data.schema.feature_names;
-    const int64_t feature = std::find(names.begin(), names.end(), column) - names.begin();
-    Tensor x = data.columns.at("x").clone();
-    const Tensor ids = x.select(1, feature), last = at::full({}, static_cast<double>(place.size() - 1), at::kDouble);
-    x.select(1, feature)
-        .copy_(at::tensor(place, at::kDouble).index_select(0, at::where(ids.isnan(), last, ids).to(at::kLong)));
-    data.columns["x"] = x;
-    data.schema.categories[column] = theirs;
-  }
-  return data;
 }
 
 namespace {
