@@ -37,6 +37,11 @@ std::string toml_of(const Factor& factor, const std::string& precision) {
   if (factor.name == "categorical" && factor.kind != "likelihood") {
     set("prior", factor.name);
     set("posterior", factor.name);
+  } else if (factor.name == "conditional" || factor.name == "gated-transition") {  // of a group that has parents
+    const std::string prior =
+        factor.kind == "prior" ? fmt::format("\"{}\"", factor.name) : fmt::format("{{network = \"{}\"}}", factor.name);
+    text += "[model.latent.z2]\ndim = 4\n[model.latent.z1]\ndim = 4\ngiven = \"x, z2\"\nparents = \"z2\"\nprior = " +
+            prior + "\n";
   } else if (factor.kind == "network") {
     set("encoder", factor.name);
     set("decoder", factor.name);
