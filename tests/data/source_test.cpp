@@ -439,13 +439,13 @@ TEST(Source, OptionsWithAnEffect) {
     more.insert(always.begin(), always.end());
     return more;
   };
-  EXPECT_EQ(names(options_for("fashion-mnist")), always);
+  EXPECT_EQ(names(options_for("fashion-mnist")), plus({"labels_kept"}));
   EXPECT_EQ(names(options_for("a.npy")), plus({"test", "sequence", "validation_file", "channels"}));
   EXPECT_EQ(names(options_for("a.csv.gz")), plus({"test", "label", "columns", "categories", "sequence",
                                                   "validation_file", "header", "separator", "decimal"}));
   DataOptions held = options_for("mnist:x");
   held.validation = .1;
-  EXPECT_EQ(names(held), plus({"split"}));
+  EXPECT_EQ(names(held), plus({"split", "labels_kept"}));
   held = options_for("a.npy");
   held.validation = .1;
   held.validation_file = "b.npy";  // nothing is held out of a.npy then

@@ -44,9 +44,16 @@ std::vector<Tensor> arguments(const Method& method, const TensorMap& inputs, int
   const bool ragged = std::find(method.inputs.begin(), method.inputs.end(), kOffsets) != method.inputs.end();
   const int64_t rows = ragged ? inputs.at(kOffsets)[items].item<int64_t>() : items;
   std::vector<Tensor> tensors;
-  for (const std::string& name : method.inputs)
-    tensors.push_back(is_integer(method, name) ? at::scalar_tensor(kCount, at::kLong)
-                                               : inputs.at(name).narrow(0, 0, name == kOffsets ? items + 1 : rows));
+  for (size_t i = 0; i < method.inputs.size(); ++i) {
+    const std::string& name = method.inputs[i];
+    if (is_integer(method, name))
+      tensors.push_back(at::scalar_tensor(kCount, at::kLong));
+    else if (const auto it = inputs.find(name); it != inputs.end())
+      tensors.push_back(it->second.narrow(0, 0, name == kOffsets ? items + 1 : rows));
+    else  // a latent of a graph, called as the user likes
+      tensors.push_back(Rng(7).normal(at::arange(rows, at::kLong), {method.example.at(i).size(1)}, name,
+                                      method.example.at(i).scalar_type()));
+  }
   return tensors;
 }
 
