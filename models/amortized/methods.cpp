@@ -22,6 +22,19 @@ void Amortized::add_networks(std::vector<Method>& methods) const {
   if (traced.defined()) encode.example = with_examples({traced});
   methods.push_back(encode);
 
+  add_decode(methods);
+  Method reconstruct{"reconstruct", "mean of p(x | z) at the mean of q(z | x)", with_columns({"x"}), {"x"}, {}};
+  reconstruct.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
+    const Batch batch = rows_of(in);
+    return std::vector<Tensor>{mean_of_rows(*at_means(batch, rng).world)};
+  };
+  reconstruct.example = encode.example;
+  methods.push_back(reconstruct);
+  if (!latents_.one_group()) add_descents(methods);
+}
+
+// Of each row; of sequences too, where a latent of the whole stands in every row of it.
+void Amortized::add_decode(std::vector<Method>& methods) const {
   Method decode{"decode", "mean of p(x | z)", {}, {"x"}, {}};
   std::vector<std::string> read;  // in the order in which q draws them
   for (const Group& group : latents_.groups())
@@ -40,15 +53,6 @@ void Amortized::add_networks(std::vector<Method>& methods) const {
     return std::vector<Tensor>{mean_of_rows(*world)};
   };
   methods.push_back(decode);
-
-  Method reconstruct{"reconstruct", "mean of p(x | z) at the mean of q(z | x)", with_columns({"x"}), {"x"}, {}};
-  reconstruct.call = [this](const std::vector<Tensor>& in, const Rng& rng) {
-    const Batch batch = rows_of(in);
-    return std::vector<Tensor>{mean_of_rows(*at_means(batch, rng).world)};
-  };
-  reconstruct.example = encode.example;
-  methods.push_back(reconstruct);
-  if (!latents_.one_group()) add_descents(methods);
 }
 
 // What a group makes of those below it: they are at the means of their p.

@@ -118,6 +118,7 @@ class Amortized final : public Model {
   /// E[x | z] [n * steps, D] of such sequences at a latent [n, L] of each, one after the other.
   Tensor decoded_sequences(const Tensor& z) const;
   void add_networks(std::vector<Method>& methods) const;
+  void add_decode(std::vector<Method>& methods) const;
   void add_descents(std::vector<Method>& methods) const;
   void add_draws(std::vector<Method>& methods) const;
   void add_sample(std::vector<Method>& methods) const;

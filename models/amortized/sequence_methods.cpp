@@ -10,7 +10,10 @@ std::vector<Method> Amortized::sequence_methods() const {
   methods.push_back(
       {"encode", "parameters of q(z | x) of each sequence", with_columns({"x", "offsets"}), names_of_q(),
        [this](const std::vector<Tensor>& in, const Rng& rng) { return encoded(rows_of(in, 2, in[1]), rng); }});
-  if (latents_.one_group() && latents_.groups()[0].level == Level::items) add_decoders_of_sequences(methods);
+  if (latents_.one_group() && latents_.groups()[0].level == Level::items)
+    add_decoders_of_sequences(methods);
+  else if (!latents_.decoder().in_order)
+    add_decode(methods);
   methods.push_back({"reconstruct",
                      "mean of p(x | z) at the mean of q(z | x) of each sequence",
                      with_columns({"x", "offsets"}),
