@@ -117,8 +117,6 @@ Expectation Amortized::e_step_of(const Batch& batch, const TensorMap& known, con
     const auto again = sampling->with_columns();
     pass =
         inference_.pass(inference_.draw(*again, encoded, settings, step, rng), *again, x, step, Inference::Sums::none);
-    inference_.add_sampling_sums(pass, e.sums);
-    return e;
   }
   inference_.add_sampling_sums(pass, e.sums);
   return e;
@@ -140,17 +138,15 @@ int64_t Amortized::inner_steps(const Step& step) const {
   return o_.e_step != EStep::local || step.training ? o_.inner_steps : kFromScratch * o_.inner_steps;
 }
 
-std::unique_ptr<World> Amortized::world(const Batch& batch, const Tensor& x, bool gaps, World::Dropped dropped) const {
-  return inference_.world(batch, rows_.seen(x, gaps), std::move(dropped));
+std::unique_ptr<World> Amortized::world(const Batch& batch, const Tensor& x, bool gaps, Network::Noise dropout) const {
+  return inference_.world(batch, rows_.seen(x, gaps), std::move(dropout));
 }
 
-World::Dropped Amortized::dropout(const Batch& batch, const Step& step, const Rng& rng) const {
+Network::Noise Amortized::dropout(const Batch& batch, const Step& step, const Rng& rng) const {
   if (!step.training) return nullptr;
-  return [&batch, key = rng.fold("dropout")](Level) -> Network::Noise {
-    return [&batch, key](const Tensor& hidden, const std::string& stream) {
-      const int64_t rows = batch.at("x").size(0), width = hidden.size(1), samples = rows ? hidden.size(0) / rows : 1;
-      return batch.uniform(key, {samples, width}, stream).transpose(0, 1).reshape({-1, width});
-    };
+  return [&batch, key = rng.fold("dropout")](const Tensor& hidden, const std::string& stream) {
+    const int64_t rows = batch.at("x").size(0), width = hidden.size(1), samples = rows ? hidden.size(0) / rows : 1;
+    return batch.uniform(key, {samples, width}, stream).transpose(0, 1).reshape({-1, width});
   };
 }
 

@@ -17,11 +17,11 @@ Step judging() {
 
 }  // namespace
 
-Amortized::WeightedDraws Amortized::weighted_draws(const Batch& batch, const TensorMap& own, int64_t samples,
+Amortized::WeightedDraws Amortized::weighted_draws(const Prepared& items, const TensorMap& own, int64_t samples,
                                                    const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  const Tensor x = rows_.scaled(batch.at("x"));
-  const auto sampling = world(batch, x);
+  const Tensor& x = items.x;
+  const auto sampling = items.columns->with_columns();
   const auto draws = inference_.draw(*sampling, own, {samples, "importance", true}, judging(), rng);
   WeightedDraws result;
   result.density = sampling->with_columns();
@@ -30,12 +30,13 @@ Amortized::WeightedDraws Amortized::weighted_draws(const Batch& batch, const Ten
   for (const Latent& latent : trace.latents)
     result.log_weights = result.log_weights + latent.log_predictive().to(at::kDouble) - latent.log_q().to(at::kDouble);
   if (const Tensor jacobian = rows_.log_jacobian(x); jacobian.defined())
-    result.log_weights = result.log_weights + batch.per_item(jacobian);
+    result.log_weights = result.log_weights + items.batch.per_item(jacobian);
   return result;
 }
 
 Tensor Amortized::log_weights(const Batch& batch, int64_t samples, const Rng& rng) const {
-  return weighted_draws(batch, own_parameters(batch, rng), samples, rng).log_weights;
+  const Prepared items = prepared(batch);
+  return weighted_draws(items, own_parameters(items, rng), samples, rng).log_weights;
 }
 
 // E[x | what is there] by self-normalised importance sampling (Mattei and Frellsen 2019, equation 13), a few draws at a
@@ -45,12 +46,13 @@ Tensor Amortized::impute(const Batch& batch, const Rng& rng) const {
   constexpr int64_t kDraws = 10, kRounds = 50, kSteps = 100;
   const at::NoGradGuard no_grad;
   const Tensor &x = batch.at("x"), item = batch.row_item();
-  TensorMap own = own_parameters(batch, rng);
-  if (o_.e_step == EStep::amortized) own = refined(batch, own, {kSteps, true}, rng.fold("proposal"));
+  const Prepared items = prepared(batch);
+  TensorMap own = own_parameters(items, rng);
+  if (o_.e_step == EStep::amortized) own = refined(items, own, {kSteps, true}, rng.fold("proposal"));
   Tensor largest = at::full({batch.size()}, -INFINITY, at::kDouble), total = at::zeros_like(largest),
          sum = at::zeros({x.size(0), schema_.num_features()}, at::kDouble);
   for (int64_t i = 0; i < kRounds; ++i) {
-    const WeightedDraws draws = weighted_draws(batch, own, kDraws, rng.fold(static_cast<uint64_t>(i)));
+    const WeightedDraws draws = weighted_draws(items, own, kDraws, rng.fold(static_cast<uint64_t>(i)));
     const Tensor& log_weight = draws.log_weights;
     const Tensor means = mean_of_rows(*draws.density).to(at::kDouble);
     const Tensor now = at::maximum(largest, log_weight.amax(0)), keep = (largest - now).exp(),
@@ -65,11 +67,11 @@ Tensor Amortized::impute(const Batch& batch, const Rng& rng) const {
 // The latents of all groups stand side by side while they move.
 std::vector<Tensor> Amortized::annealed(const Batch& batch, const Tensor& draws, int64_t temperatures, bool back,
                                         const Rng& rng) const {
-  const Tensor y = rows_.scaled(batch.at("x")), jacobian = rows_.log_jacobian(y),
+  const Prepared items = prepared(batch);
+  const Tensor &y = items.x, jacobian = rows_.log_jacobian(y),
                shift = jacobian.defined() ? jacobian : at::zeros({}, at::kDouble);
-  const auto columns = world(batch, y);
   const auto at = [&](const Tensor& z) {
-    auto density = columns->with_columns();
+    auto density = items.columns->with_columns();
     int64_t begin = 0;
     for (const Group& group : latents_.groups()) {
       density->set(group.name, z.narrow(-1, begin, group.dim));
@@ -81,7 +83,7 @@ std::vector<Tensor> Amortized::annealed(const Batch& batch, const Tensor& draws,
     const auto density = at(z);
     Tensor sum;
     for (const Group& group : latents_.groups()) {
-      const auto p = prior_at(group, *density);
+      const auto p = Inference::prior_at(group, *density);
       const Tensor own = p->log_predictive(density->at(group.name), batch, globals_);
       sum = sum.defined() ? sum + own : own;
     }
@@ -98,15 +100,15 @@ std::vector<Tensor> Amortized::annealed(const Batch& batch, const Tensor& draws,
 // better q: hence the draws are those of the best one.
 std::vector<Tensor> Amortized::bounds(const Batch& batch, int64_t steps, int64_t samples, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  const Tensor &x = batch.at("x"), y = rows_.scaled(x), jacobian = rows_.log_jacobian(y);
-  const auto columns = world(batch, y);
-  const TensorMap amortized = inference_.encoded(*columns);
-  const TensorMap local = refined(batch, amortized, {steps, true}, rng);
+  const Prepared items = prepared(batch);
+  const Tensor &x = batch.at("x"), y = items.x, jacobian = rows_.log_jacobian(y);
+  const TensorMap amortized = inference_.encoded(*items.columns);
+  const TensorMap local = refined(items, amortized, {steps, true}, rng);
   std::vector<Tensor> result;
   for (const TensorMap* own : {&amortized, &local}) {
     Tensor sum = at::zeros({x.size(0)}, at::kDouble);
     for (int64_t i = 0; i < kJudgements; ++i) {
-      const auto sampling = columns->with_columns();
+      const auto sampling = items.columns->with_columns();
       const auto draws = inference_.draw(*sampling, *own, {objective_->num_samples()}, judging(),
                                          rng.fold("judgement").fold(static_cast<uint64_t>(i)));
       sum = sum + inference_.pass(draws, *sampling, y, judging(), Inference::Sums::none).value.bound;
@@ -118,7 +120,7 @@ std::vector<Tensor> Amortized::bounds(const Batch& batch, int64_t steps, int64_t
   Tensor sum;
   for (int64_t done = 0; done < samples; done += at_once) {
     const Rng draws = rng.fold("importance").fold(static_cast<uint64_t>(done));
-    const Tensor part = weighted_draws(batch, local, std::min(at_once, samples - done), draws).log_weights.logsumexp(0);
+    const Tensor part = weighted_draws(items, local, std::min(at_once, samples - done), draws).log_weights.logsumexp(0);
     sum = sum.defined() ? at::logaddexp(sum, part) : part;
   }
   result.push_back(sum - std::log(static_cast<double>(samples)));
@@ -132,7 +134,7 @@ std::vector<Tensor> Amortized::aggregate(const Batch& batch, const Rng& rng) con
   const Group& group = latents_.groups()[0];
   const int64_t n = batch.size(), step = std::max<int64_t>(1, kNumbers / std::max<int64_t>(1, n * group.dim));
   const Tensor share = at::full({1, n}, -std::log(static_cast<double>(n)), at::kDouble);
-  const auto q = group.posterior->at(own_parameters(batch, rng).at(group.name));
+  const auto q = group.posterior->at(own_parameters(prepared(batch), rng).at(group.name));
   const Tensor z =
       q->rsample(batch.normal(rng.fold("aggregate"), {1, group.posterior->num_noise()}, "posterior", dtype_)
                      .transpose(0, 1)
@@ -161,8 +163,9 @@ std::vector<Tensor> Amortized::complete(const std::vector<Tensor>& documents, co
   };
   const Tensor seen = counts(0), held = counts(3);
   const Batch batch = batch_of(seen);
-  const TensorMap own = own_parameters(batch, rng);
-  const auto sampling = world(batch, rows_.scaled(seen));
+  const Prepared items = prepared(batch);
+  const TensorMap own = own_parameters(items, rng);
+  const auto sampling = items.columns->with_columns();
   const auto draws = inference_.draw(*sampling, own, {kDraws, "posterior", true}, judging(), rng.fold("completion"));
   Tensor p = at::zeros({seen.size(0), schema_.num_features()}, at::kDouble);
   for (int64_t s = 0; s < kDraws; ++s) {

@@ -6,6 +6,7 @@
 #include "vem/infer/gradients.h"
 
 namespace vem {
+
 Inference::Inference(const LatentGraph& latents, const Likelihood& likelihood, const Objective& objective,
                      const TensorMap& globals, at::ScalarType dtype)
     : latents_(latents), likelihood_(likelihood), objective_(objective), globals_(globals), dtype_(dtype) {}
@@ -15,8 +16,8 @@ void Inference::find_keys(const GradientBlock& networks) {
   for (const auto& [key, value] : globals_) (weights.count(key) > 0 ? keys_ : conjugate_keys_).push_back(key);
 }
 
-std::unique_ptr<World> Inference::world(const Batch& batch, const Tensor& seen, World::Dropped dropped) const {
-  auto world = std::make_unique<World>(latents_.graph(), batch, std::move(dropped));
+std::unique_ptr<World> Inference::world(const Batch& batch, const Tensor& seen, Network::Noise dropout) const {
+  auto world = std::make_unique<World>(latents_.graph(), batch, std::move(dropout));
   if (seen.defined()) world->set("x", seen);
   for (const std::string& name : latents_.columns()) world->set(name, one_hot(name, batch));
   return world;
@@ -36,6 +37,10 @@ Tensor Inference::one_hot(const std::string& column, const Batch& batch) const {
   return values.view({-1, 1}).eq(at::arange(classes, at::kLong)).to(dtype_);
 }
 
+std::shared_ptr<const Prior> Inference::prior_at(const Group& group, const World& world) {
+  return group.prior->conditional() ? group.prior->at(world.at(group.parents, group.level), false) : group.prior;
+}
+
 Trace Inference::trace(const std::vector<Draw>& leaves, World& density, const World& data, const Tensor& x) const {
   const auto stopped = std::make_shared<std::unique_ptr<World>>();
   Trace trace;
@@ -48,8 +53,7 @@ Trace Inference::trace(const std::vector<Draw>& leaves, World& density, const Wo
     LatentSite site;
     site.name = group.name;
     site.closed_form = group.closed_form;
-    if (group.prior->conditional())
-      site.prior = [&density, &group] { return group.prior->at(density.at(group.parents, group.level), false); };
+    if (group.prior->conditional()) site.prior = [&density, &group] { return prior_at(group, density); };
     if (group.conditioned)
       site.stopped = [this, stopped, &group, &density, &data] {
         if (!*stopped) {

@@ -47,9 +47,11 @@ class Inference {
   const LatentGraph& latents() const { return latents_; }
   /// The world of a batch whose rows are, as encoders see them, `seen`; undefined: no network is asked to read rows.
   /// Other columns that networks read are one-hot; throws DataError where a class is missing.
-  std::unique_ptr<World> world(const Batch& batch, const Tensor& seen, World::Dropped dropped = nullptr) const;
+  std::unique_ptr<World> world(const Batch& batch, const Tensor& seen, Network::Noise dropout = nullptr) const;
   /// What stands for the encoders of groups whose q reads no draws: their outputs, by group.
   TensorMap encoded(const World& world) const;
+  /// p of a group at what its parents are in a world: the prior itself where it has none.
+  static std::shared_ptr<const Prior> prior_at(const Group& group, const World& world);
   /// The parameters of a group's q in a world, from `own` where it has the group or else by the encoder.
   Tensor parameters_in(const Group& group, const World& world, const TensorMap& own = {}) const;
   /// Sets every group to the mean of its q, given the means of the groups before it, and returns the parameters of q.

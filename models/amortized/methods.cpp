@@ -35,24 +35,11 @@ void Amortized::add_networks(std::vector<Method>& methods) const {
 
 // Of each row; of sequences too, where a latent of the whole stands in every row of it.
 void Amortized::add_decode(std::vector<Method>& methods) const {
-  Method decode{"decode", "mean of p(x | z)", {}, {"x"}, {}};
-  std::vector<std::string> read;  // in the order in which q draws them
+  const auto read = latents_.graph().latents_among(latents_.decoder().given);
+  std::vector<const Group*> given;  // in the order in which q draws them
   for (const Group& group : latents_.groups())
-    if (latents_.graph().latents_among(latents_.decoder().given).count(group.name) > 0) {
-      read.push_back(group.name);
-      decode.inputs.push_back(group.name);
-      decode.example.push_back(at::zeros({2, group.dim}, dtype_));
-    }
-  decode.inputs = with_columns(decode.inputs);
-  decode.example = with_examples(decode.example);
-  decode.call = [this, read](const std::vector<Tensor>& in, const Rng&) {
-    const at::NoGradGuard no_grad;
-    const Batch batch = columns_of(in, read.size());
-    const auto world = inference_.world(batch, {});
-    for (size_t i = 0; i < read.size(); ++i) world->set(read[i], in[i]);
-    return std::vector<Tensor>{mean_of_rows(*world)};
-  };
-  methods.push_back(decode);
+    if (read.count(group.name) > 0) given.push_back(&group);
+  methods.push_back(decoder("decode", "mean of p(x | z)", given, {}));
 }
 
 // What a group makes of those below it: they are at the means of their p.
@@ -61,26 +48,32 @@ void Amortized::add_descents(std::vector<Method>& methods) const {
     const auto below = latents_.descendants(group);
     const bool known = std::all_of(below.begin(), below.end(), [](const Group* g) { return g->prior->conditional(); });
     if (!known) continue;
-    std::vector<std::string> given;
-    Method method{
-        "decode_from_" + group.name, "mean of p(x | z) with the groups below at the means of their p", {}, {"x"}, {}};
-    for (const Group& other : latents_.groups()) {
-      if (std::any_of(below.begin(), below.end(), [&](const Group* g) { return g->name == other.name; })) continue;
-      given.push_back(other.name);
-      method.example.push_back(at::zeros({2, other.dim}, dtype_));
-    }
-    method.inputs = with_columns(given);
-    method.example = with_examples(method.example);
-    method.call = [this, given, below](const std::vector<Tensor>& in, const Rng&) {
-      const at::NoGradGuard no_grad;
-      const Batch batch = columns_of(in, given.size());
-      const auto world = inference_.world(batch, {});
-      for (size_t i = 0; i < given.size(); ++i) world->set(given[i], in[i]);
-      for (const Group* g : below) world->set(g->name, prior_at(*g, *world)->of_rows()->mean());
-      return std::vector<Tensor>{mean_of_rows(*world)};
-    };
-    methods.push_back(method);
+    std::vector<const Group*> given;
+    for (const Group& other : latents_.groups())
+      if (std::find(below.begin(), below.end(), &other) == below.end()) given.push_back(&other);
+    methods.push_back(decoder("decode_from_" + group.name,
+                              "mean of p(x | z) with the groups below at the means of their p", given, below));
   }
+}
+
+Method Amortized::decoder(const std::string& name, const std::string& help, const std::vector<const Group*>& given,
+                          const std::vector<const Group*>& below) const {
+  Method method{name, help, {}, {"x"}, {}};
+  for (const Group* group : given) {
+    method.inputs.push_back(group->name);
+    method.example.push_back(at::zeros({2, group->dim}, dtype_));
+  }
+  method.inputs = with_columns(method.inputs);
+  method.example = with_examples(method.example);
+  method.call = [this, given, below](const std::vector<Tensor>& in, const Rng&) {
+    const at::NoGradGuard no_grad;
+    const Batch batch = columns_of(in, given.size());
+    const auto world = inference_.world(batch, {});
+    for (size_t i = 0; i < given.size(); ++i) world->set(given[i]->name, in[i]);
+    for (const Group* group : below) world->set(group->name, Inference::prior_at(*group, *world)->of_rows()->mean());
+    return std::vector<Tensor>{mean_of_rows(*world)};
+  };
+  return method;
 }
 
 void Amortized::add_judgements(std::vector<Method>& methods) const {
@@ -174,36 +167,35 @@ Batch Amortized::batch_of_draws(const Tensor& index) const {
   return batch;
 }
 
-TensorMap Amortized::own_parameters(const Batch& batch, const Rng& rng) const {
+Amortized::Prepared Amortized::prepared(const Batch& batch) const {
   const at::NoGradGuard no_grad;
-  const auto columns = world(batch, rows_.scaled(batch.at("x")));
-  const TensorMap start = o_.e_step == EStep::local ? starts(*columns) : inference_.encoded(*columns);
+  const Tensor x = rows_.scaled(batch.at("x"));
+  return {batch, x, world(batch, x)};
+}
+
+TensorMap Amortized::own_parameters(const Prepared& items, const Rng& rng) const {
+  const at::NoGradGuard no_grad;
+  const TensorMap start = o_.e_step == EStep::local ? starts(*items.columns) : inference_.encoded(*items.columns);
   if (o_.e_step == EStep::amortized) return start;
   Step step;
   step.training = false;
-  return refined(batch, start, {inner_steps(step)}, rng);
+  return refined(items, start, {inner_steps(step)}, rng);
 }
 
-TensorMap Amortized::refined(const Batch& batch, const TensorMap& own, const RefinementSettings& settings,
+TensorMap Amortized::refined(const Prepared& items, const TensorMap& own, const RefinementSettings& settings,
                              const Rng& rng) const {
   const at::NoGradGuard no_grad;
   Step step;
   step.training = false;
-  const Tensor x = rows_.scaled(batch.at("x"));
-  return refinement_(*world(batch, x), x, own, settings, step, rng);
+  return refinement_(*items.columns, items.x, own, settings, step, rng);
 }
 
 Amortized::AtMeans Amortized::at_means(const Batch& batch, const Rng& rng) const {
   const at::NoGradGuard no_grad;
-  AtMeans at;
-  const TensorMap own = own_parameters(batch, rng);
-  at.world = world(batch, rows_.scaled(batch.at("x")));
-  at.parameters = inference_.set_means(*at.world, own);
-  return at;
-}
-
-std::shared_ptr<const Prior> Amortized::prior_at(const Group& group, const World& world) const {
-  return group.prior->conditional() ? group.prior->at(world.at(group.parents, group.level), false) : group.prior;
+  Prepared items = prepared(batch);
+  const TensorMap own = own_parameters(items, rng);
+  const TensorMap parameters = inference_.set_means(*items.columns, own);
+  return {std::move(items.columns), parameters};
 }
 
 std::unique_ptr<World> Amortized::drawn_from_prior(const Batch& batch, const Rng& rng) const {
@@ -222,7 +214,7 @@ std::unique_ptr<World> Amortized::drawn_from_prior(const Batch& batch, const Rng
       continue;
     }
     const Tensor index = of_rows ? at::arange(batch.offsets[-1].item<int64_t>(), at::kLong) : batch.index;
-    world->set(group->name, prior_at(*group, *world)->sample(index, own));
+    world->set(group->name, Inference::prior_at(*group, *world)->sample(index, own));
   }
   return world;
 }

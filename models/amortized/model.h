@@ -45,10 +45,10 @@ class Amortized final : public Model {
   std::string label_weight_name(const Group& group) const { return group.name + ".label_weight"; }
   void learn_label_weight(const Dataset& train, const Group& group);
   /// Hidden units that a training step keeps, a function of items and not of batches; null elsewhere.
-  World::Dropped dropout(const Batch& batch, const Step& step, const Rng& rng) const;
+  Network::Noise dropout(const Batch& batch, const Step& step, const Rng& rng) const;
   /// The world of rows x that are scaled already. `gaps`: whether cells may be missing.
   std::unique_ptr<World> world(const Batch& batch, const Tensor& x, bool gaps = true,
-                               World::Dropped dropped = nullptr) const;
+                               Network::Noise dropout = nullptr) const;
   /// Where per-datum inference begins: at what it found the last time, else at zeros.
   TensorMap starts(const World& sampling) const;
   int64_t inner_steps(const Step& step) const;
@@ -58,9 +58,17 @@ class Amortized final : public Model {
   // ---- evaluation: what methods are made of ----
   /// A batch of rows, or of the sequences that they make.
   Batch batch_of(const Tensor& x, const Tensor& offsets = {}) const;
+  /// A batch, its rows x as the likelihood takes them, and the world of what encoders see of them.
+  struct Prepared {
+    const Batch& batch;
+    Tensor x;
+    std::unique_ptr<World> columns;
+  };
+  Prepared prepared(const Batch& batch) const;
   /// What stands for the encoders' outputs, by group, by the E-step's own way.
-  TensorMap own_parameters(const Batch& batch, const Rng& rng) const;
-  TensorMap refined(const Batch& batch, const TensorMap& own, const RefinementSettings& settings, const Rng& rng) const;
+  TensorMap own_parameters(const Prepared& items, const Rng& rng) const;
+  TensorMap refined(const Prepared& items, const TensorMap& own, const RefinementSettings& settings,
+                    const Rng& rng) const;
   /// A world in which each group is at the mean of its q, given the means of the groups before it.
   struct AtMeans {
     std::unique_ptr<World> world;
@@ -71,8 +79,6 @@ class Amortized final : public Model {
   std::vector<std::string> names_of_q() const;
   /// These parameters.
   std::vector<Tensor> encoded(const Batch& batch, const Rng& rng) const;
-  /// p of a group at what its parents are in a world: the prior itself where it has none.
-  std::shared_ptr<const Prior> prior_at(const Group& group, const World& world) const;
   /// Inputs of a method and, behind them, the columns that networks read besides x; examples of the latter likewise.
   std::vector<std::string> with_columns(std::vector<std::string> inputs) const;
   std::vector<Tensor> with_examples(std::vector<Tensor> example) const;
@@ -94,7 +100,7 @@ class Amortized final : public Model {
     std::unique_ptr<World> density;
     Tensor log_weights;
   };
-  WeightedDraws weighted_draws(const Batch& batch, const TensorMap& own, int64_t samples, const Rng& rng) const;
+  WeightedDraws weighted_draws(const Prepared& items, const TensorMap& own, int64_t samples, const Rng& rng) const;
   /// Those weights at the E-step's own q.
   Tensor log_weights(const Batch& batch, int64_t samples, const Rng& rng) const;
   Tensor impute(const Batch& batch, const Rng& rng) const;
@@ -120,6 +126,9 @@ class Amortized final : public Model {
   void add_networks(std::vector<Method>& methods) const;
   void add_decode(std::vector<Method>& methods) const;
   void add_descents(std::vector<Method>& methods) const;
+  /// Means of p(x | z) at values of the groups `given`, with those `below` them at the means of their p.
+  Method decoder(const std::string& name, const std::string& help, const std::vector<const Group*>& given,
+                 const std::vector<const Group*>& below) const;
   void add_draws(std::vector<Method>& methods) const;
   void add_sample(std::vector<Method>& methods) const;
   void add_annealing(std::vector<Method>& methods) const;

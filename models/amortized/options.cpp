@@ -72,8 +72,7 @@ void AmortizedOptions::visit(OptionVisitor& v) {
     v("latent_dim", z.dim, {1, 65536}, "dimensions of z");
     v("latents", z.per, {{"rows", Level::rows}, {"sequences", Level::items}},
       "of sequences: whether each row has a z of its own, or a sequence as a whole, which recurrent networks (gru) "
-      "then "
-      "read and write");
+      "then read and write");
   });
   v.when(!one_group(), "there are sections model.latent", [&] {
     v("given", given, "what the decoder reads, side by side; empty: the latents that are parents of no other");

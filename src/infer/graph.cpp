@@ -65,22 +65,22 @@ std::set<std::string> Graph::latents_among(const Names& given) const {
   return all;
 }
 
-World::World(const Graph& graph, const Batch& batch, Dropped dropped)
-    : graph_(graph), batch_(batch), ragged_(batch.offsets.defined()), dropped_(std::move(dropped)) {
+World::World(const Graph& graph, const Batch& batch, Network::Noise dropout)
+    : graph_(graph), batch_(batch), ragged_(batch.offsets.defined()), dropout_(std::move(dropout)) {
   if (!ragged_) return;
   items_ = batch;
   items_.offsets = Tensor();
 }
 
 std::unique_ptr<World> World::with_columns() const {
-  auto world = std::make_unique<World>(graph_, batch_, dropped_);
+  auto world = std::make_unique<World>(graph_, batch_, dropout_);
   for (const auto& [name, value] : values_)
     if (graph_.latents_among({name}).empty() && graph_.features.count(name) == 0) world->set(name, value);
   return world;
 }
 
 std::unique_ptr<World> World::stopped() const {
-  auto world = std::make_unique<World>(graph_, batch_, dropped_);
+  auto world = std::make_unique<World>(graph_, batch_, dropout_);
   world->data_ = this;
   return world;
 }
@@ -134,16 +134,15 @@ Tensor World::over_rows(const Tensor& of_items) const {
 Tensor World::read(const Reader& reader) const {
   const Network& network = data_ != nullptr ? *reader.stopped : *reader.network;
   if (reader.in_order) return in_order(reader, network, at(reader.given, Level::rows));
-  return applied(network, at(reader.given, reader.level), dropped_ ? dropped_(reader.level) : Network::Noise());
+  return applied(network, at(reader.given, reader.level), dropout_);
 }
 
 // Samples stand one after the other: so many items of the same lengths again.
 Tensor World::in_order(const Reader& reader, const Network& network, const Tensor& input) const {
-  const Network::Noise noise = dropped_ ? dropped_(reader.level) : Network::Noise();
-  if (input.dim() == 2) return network.forward_sequences(input, batch_.offsets, noise);
+  if (input.dim() == 2) return network.forward_sequences(input, batch_.offsets, dropout_);
   const Tensor lengths = batch_.offsets.diff().repeat({input.size(0)});
   const Tensor ends = at::cat({at::zeros({1}, at::kLong), lengths.cumsum(0)});
-  const Tensor outputs = network.forward_sequences(input.reshape({-1, input.size(-1)}), ends, noise);
+  const Tensor outputs = network.forward_sequences(input.reshape({-1, input.size(-1)}), ends, dropout_);
   const int64_t count = reader.level == Level::rows ? input.size(1) : batch_.size();
   return outputs.view({input.size(0), count, outputs.size(-1)});
 }

@@ -13,9 +13,9 @@
 namespace vem {
 
 using Names = std::vector<std::string>;
-/// "x, z2" -> {"x", "z2"}.
+/// The names in a list with commas between them: {"x", "z2"} of "x, z2".
 Names split_names(const std::string& list);
-/// "z" of "z.previous"; nothing of any other name.
+/// The latent whose value one row earlier a name stands for: "z" of "z.previous". Nothing for any other name.
 std::optional<std::string> previous_of(const std::string& name);
 
 /// What a value has one of: every row, or every item of several rows. Both are the same where an item is one row.
@@ -30,7 +30,7 @@ struct Reader {
   bool in_order = false;  ///< whether it reads the rows of an item one after the other, as recurrent networks do
 };
 
-/// What every evaluation of the graph has in common.
+/// The names of a model, the networks of its features, and where its chains begin.
 struct Graph {
   struct Name {
     int64_t width;  ///< numbers of its value
@@ -44,7 +44,7 @@ struct Graph {
 
   /// Throws ConfigError for a name that there is not; `reader`, which reads it, stands in the message.
   const Name& find(const std::string& name, const std::string& reader) const;
-  /// Numbers side by side.
+  /// How many numbers the values of these names have together.
   int64_t width(const Names& names, const std::string& reader) const;
   /// The latents among these names and among what their features read; of NAME.previous, NAME.
   std::set<std::string> latents_among(const Names& names) const;
@@ -56,9 +56,8 @@ struct Graph {
 /// weights are stopped too.
 class World {
  public:
-  /// The hidden units that dropout keeps, from the number of them that stand in a row and a name; null: all.
-  using Dropped = std::function<Network::Noise(Level)>;
-  World(const Graph& graph, const Batch& batch, Dropped dropped = nullptr);
+  /// `dropout`: what the networks' dropout draws from; null: nothing is dropped.
+  World(const Graph& graph, const Batch& batch, Network::Noise dropout = nullptr);
   /// Another world of the same batch that has the same columns, and nothing else yet.
   std::unique_ptr<World> with_columns() const;
   /// A world with stopped weights; values that depend on no draw are those of this one, cut off.
@@ -83,7 +82,7 @@ class World {
   const Batch& batch_;
   Batch items_;  // the same without offsets, where it has some
   bool ragged_;
-  Dropped dropped_;
+  Network::Noise dropout_;
   const World* data_ = nullptr;  // of stopped weights: where values that depend on no draw are taken from
   mutable TensorMap values_;
 };
