@@ -44,7 +44,6 @@ Tensor weighted_sums(const Tensor& x, const Tensor& weight, int power = 1) {
 Batch selected(const Batch& batch, const Tensor& positions) {
   Batch part;
   for (const auto& [name, column] : batch.columns) part.columns[name] = column.index_select(0, positions);
-  for (const auto& [name, value] : batch.local) part.local[name] = value.index_select(0, positions);
   part.index = batch.index.index_select(0, positions);
   part.weight = batch.weight.index_select(0, positions);
   return part;
@@ -67,18 +66,7 @@ Expectation Amortized::e_step_by_class(const Batch& batch, const Group& group, c
   const Tensor values = at::one_hot(classes.index_select(0, with), group.dim).to(dtype_);
   Expectation e = e_step_of(labelled, {{group.name, values}}, step, rng);
   if (without.size(0) == 0) return e;
-  Expectation rest = e_step_of(selected(batch, without), {}, step, rng);
-  TensorMap local;
-  for (const auto& [name, value] : e.local) {
-    std::vector<int64_t> shape = value.sizes().vec();
-    shape[0] = batch.size();
-    local[name] =
-        at::empty(shape, value.options()).index_copy(0, with, value).index_copy(0, without, rest.local.at(name));
-  }
-  e.local.clear();
-  rest.local.clear();
-  e += rest;
-  e.local = local;
+  e += e_step_of(selected(batch, without), {}, step, rng);
   return e;
 }
 

@@ -68,6 +68,8 @@ void Amortized::check_combination() const {
     const LatentOptions& chosen = *options.at(group.name);
     check_group(group, group.observed.empty() ? chosen.posterior.name : "categorical", chosen.chosen_prior().name);
   }
+  if (const Group* group = latents_.observed(); group != nullptr && o_.e_step != EStep::amortized)
+    fail<ConfigError>("vae: {} is observed for some items, which goes with e_step = \"amortized\" only", group->name);
   if (!of_sequences()) return;
   for (const Group& group : latents_.groups())
     if (group.level == Level::items && group.encoder.network && !group.encoder.in_order)

@@ -273,6 +273,9 @@ TEST(LatentGraph, RefusesWhatIsNoGraph) {
             "vae: z reads 'h', which depends on z itself; only z.previous may be read");
   EXPECT_EQ(refusal("[model.feature.z]\ngiven = \"x\"\n" + section("z", "")),
             "vae: 'z' is both a feature and a latent");
+  EXPECT_EQ(refusal("[model.latent.y]\nobserved = \"label\"\n" + section("z", "given = \"x, y\"\n"),
+                    "given = \"z, y\"\ne_step = \"semi-amortized\"\n"),
+            "vae: y is observed for some items, which goes with e_step = \"amortized\" only");
   EXPECT_EQ(refusal(section("label", "")),
             "vae: no feature and no latent may be called 'label': that is a column, or has a dot");
   EXPECT_EQ(
